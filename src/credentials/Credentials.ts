@@ -1,0 +1,69 @@
+/**
+ * The secrets by which an organisation's providers are read. Stored encrypted, decrypted only for the processor that uses them.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { OrgSlug } from "../platform/Identifiers.ts"
+import type { JsonObject } from "../platform/Json.ts"
+
+/** A stored credential without its secret. */
+export interface Credential {
+  readonly credentialId: string
+  readonly org: OrgSlug
+  /** Upper case: AWS_IAM, AWS_KEYS, AWS_FILES (a folder of exports, no secret), OPENAI ... */
+  readonly provider: string
+  readonly credentialType: string
+  readonly credentialName: string
+  /** What is not secret: cur_bucket, cur_prefix, region ... */
+  readonly metadata: JsonObject
+  readonly isActive: boolean
+  readonly validationStatus: "VALID" | "INVALID" | "PENDING" | "EXPIRED" | "NOT_CONFIGURED"
+  readonly expiresAt: string | undefined
+  readonly createdAt: string
+}
+
+/** No usable credential: the message names org, provider, and what to configure. */
+export class CredentialMissing extends Schema.TaggedError<CredentialMissing>()("CredentialMissing", {
+  message: Schema.String
+}) {}
+
+/** The store or the key that unwraps it failed; the message never holds a secret. */
+export class CredentialsUnavailable extends Schema.TaggedError<CredentialsUnavailable>()("CredentialsUnavailable", {
+  message: Schema.String
+}) {}
+
+/** A credential with its secret, a JSON object (a bare key text becomes `{api_key}`). */
+export interface OpenCredential {
+  readonly credential: Credential
+  readonly secret: Redacted.Redacted<JsonObject>
+}
+
+export interface CredentialsService {
+  /** Encrypts and stores a credential; several per provider are welcome. The id is made when absent. */
+  readonly put: (credential: {
+    readonly org: OrgSlug
+    readonly credentialId?: string
+    readonly provider: string
+    readonly credentialType: string
+    readonly credentialName: string
+    readonly metadata: JsonObject
+    readonly secret: Redacted.Redacted
+    readonly expiresAt?: string
+  }) => Effect.Effect<Credential, CredentialMissing | CredentialsUnavailable>
+  readonly list: (org: OrgSlug) => Effect.Effect<ReadonlyArray<Credential>, CredentialsUnavailable>
+  readonly deactivate: (
+    org: OrgSlug,
+    credentialId: string
+  ) => Effect.Effect<void, CredentialMissing | CredentialsUnavailable>
+  /** The credentials to run with: the one named (same org, one of the providers, active, VALID, not expired), else every such one; never none. */
+  readonly open: (request: {
+    readonly org: OrgSlug
+    readonly providers: readonly [string, ...ReadonlyArray<string>]
+    readonly credentialId?: string
+  }) => Effect.Effect<ReadonlyArray<OpenCredential>, CredentialMissing | CredentialsUnavailable>
+}
+
+/** The service of credentials. */
+export class Credentials extends Context.Tag("pipeline-service/Credentials")<Credentials, CredentialsService>() {}

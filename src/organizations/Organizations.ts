@@ -1,0 +1,87 @@
+/**
+ * Who may call the service: organisations and their API keys.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type { OrgSlug } from "../platform/Identifiers.ts"
+
+/** A known organisation. */
+export interface Organization {
+  readonly org: OrgSlug
+  readonly companyName: string
+  readonly adminEmail: string
+  readonly status: "ACTIVE" | "SUSPENDED"
+  /** STARTER, PROFESSIONAL, SCALE or ENTERPRISE. */
+  readonly plan: string
+  /** ISO 4217. */
+  readonly defaultCurrency: string
+  readonly createdAt: string
+}
+
+/** An API key without its secret. */
+export interface ApiKey {
+  readonly keyId: string
+  readonly org: OrgSlug
+  readonly scopes: ReadonlyArray<string>
+  readonly isActive: boolean
+  readonly expiresAt: string | undefined
+  readonly createdAt: string
+}
+
+/** What a request may do: the caller's org and scopes. */
+export interface Caller {
+  readonly org: OrgSlug
+  readonly keyId: string
+  /** `pipelines:execute`, `pipelines:read`, `pipelines:write`; `a:*` covers `a:b`, `*` covers all. */
+  readonly scopes: ReadonlyArray<string>
+}
+
+/** The key is unknown, inactive, expired, or its organisation is not active. The message never says which. */
+export class InvalidApiKey extends Schema.TaggedError<InvalidApiKey>()("InvalidApiKey", {}) {
+  override get message() {
+    return "the API key is not valid: check it, or ask an administrator for a new one (admin key create)"
+  }
+}
+
+/** A wrong or repeated name in an `admin` command; the message says which and what to do. */
+export class OrganizationError extends Schema.TaggedError<OrganizationError>()("OrganizationError", {
+  message: Schema.String
+}) {}
+
+/** The store of organisations could not be read or written. */
+export class OrganizationsUnavailable extends Schema.TaggedError<OrganizationsUnavailable>()(
+  "OrganizationsUnavailable",
+  { message: Schema.String }
+) {}
+
+export interface OrganizationsService {
+  /** Finds the caller of a key. Only SHA-256 hashes are stored; they are compared in constant time. */
+  readonly authenticate: (key: Redacted.Redacted) => Effect.Effect<Caller, InvalidApiKey | OrganizationsUnavailable>
+  readonly create: (org: {
+    readonly org: OrgSlug
+    readonly companyName: string
+    readonly adminEmail: string
+    readonly plan?: string
+    readonly defaultCurrency?: string
+  }) => Effect.Effect<Organization, OrganizationError | OrganizationsUnavailable>
+  readonly get: (org: OrgSlug) => Effect.Effect<Organization | undefined, OrganizationsUnavailable>
+  readonly list: Effect.Effect<ReadonlyArray<Organization>, OrganizationsUnavailable>
+  /** Makes a key `{org}_api_{16 random}`; the secret is answered once and not kept. No scopes means all three. */
+  readonly createKey: (
+    org: OrgSlug,
+    options?: { readonly scopes?: ReadonlyArray<string>; readonly expiresAt?: string }
+  ) => Effect.Effect<
+    { readonly key: ApiKey; readonly secret: Redacted.Redacted },
+    OrganizationError | OrganizationsUnavailable
+  >
+  readonly listKeys: (org: OrgSlug) => Effect.Effect<ReadonlyArray<ApiKey>, OrganizationsUnavailable>
+  readonly revokeKey: (keyId: string) => Effect.Effect<void, OrganizationError | OrganizationsUnavailable>
+}
+
+/** The service of organisations and API keys. */
+export class Organizations extends Context.Tag("pipeline-service/Organizations")<
+  Organizations,
+  OrganizationsService
+>() {}

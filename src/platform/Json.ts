@@ -1,0 +1,58 @@
+/**
+ * JSON as a type, and a reader that keeps every number's source text, so that money never passes through binary floating point.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+
+/** Any JSON value. */
+export type Json = string | number | boolean | null | ReadonlyArray<Json> | JsonObject
+/** A JSON object. */
+export interface JsonObject {
+  readonly [key: string]: Json
+}
+
+/** Schema of {@link Json}. */
+export const Json: Schema.Schema<Json> = Schema.suspend(() =>
+  Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Null, Schema.Array(Json), JsonObject)
+)
+/** Schema of {@link JsonObject}. */
+export const JsonObject: Schema.Schema<JsonObject> = Schema.Record({
+  key: Schema.String,
+  value: Schema.suspend(() => Json)
+})
+
+/** The text is not JSON; `message` is the parser's own words and never the text itself. */
+export class InvalidJson extends Schema.TaggedError<InvalidJson>()("InvalidJson", { message: Schema.String }) {}
+
+/** Parses JSON; numbers become JavaScript numbers. For settings and events, never for money: see {@link parseLossless}. */
+export const parse = (text: string): Effect.Effect<Json, InvalidJson> =>
+  Effect.try({ try: (): Json => JSON.parse(text), catch: invalid })
+
+/** Parses JSON in which each number becomes the string of its source text: `1.10` stays `"1.10"`. */
+export const parseLossless = (text: string): Effect.Effect<Json, InvalidJson> =>
+  Effect.try({
+    try: (): Json => JSON.parse(text, keepNumberSource),
+    catch: invalid
+  })
+
+const invalid = (cause: unknown) => new InvalidJson({ message: cause instanceof Error ? cause.message : "not JSON" })
+
+function keepNumberSource(_key: string, value: Json, context?: { readonly source?: string }): Json {
+  return typeof value === "number" ? (context?.source ?? String(value)) : value
+}
+
+/** JSON text with the keys of every object sorted: equal values have equal text, so it can be hashed. */
+export const canonical = (value: Json): string => {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
+  if (isObject(value)) {
+    const members = Object.keys(value)
+      .sort()
+      .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
+    return `{${members.join(",")}}`
+  }
+  return JSON.stringify(value)
+}
+
+/** Tells a JSON object from the other JSON values. */
+export const isObject = (value: Json | undefined): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)

@@ -1,0 +1,75 @@
+/**
+ * The settings: one table, read once from the environment and from `.env.local` (the environment wins). A bad value stops the start and
+ * is named by its variable only.
+ */
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Layer from "effect/Layer"
+
+const settings = Config.all({
+  /** `ENVIRONMENT`: production, staging, test or development; part of each dataset's name. */
+  environment: Config.literal(
+    "production",
+    "staging",
+    "test",
+    "development"
+  )("ENVIRONMENT").pipe(Config.withDefault("development")),
+  /** `API_PORT`: port of the HTTP API; 0 takes a free one. */
+  port: Config.integer("API_PORT").pipe(Config.withDefault(8001)),
+  /** `DATA_DIR`: the event log, the embedded warehouse and the local key lie here. */
+  dataDir: Config.nonEmptyString("DATA_DIR").pipe(Config.withDefault("./data")),
+  /** `CONFIGS_BASE_PATH`: pipelines, tables, FOCUS data. */
+  configsPath: Config.nonEmptyString("CONFIGS_BASE_PATH").pipe(Config.withDefault("./configs")),
+  /** `PROCEDURES_PATH`: the stored procedures. */
+  proceduresPath: Config.nonEmptyString("PROCEDURES_PATH").pipe(Config.withDefault("./procedures")),
+  /** `CA_ROOT_API_KEY`: the root key; without it root endpoints answer 503. */
+  rootKey: Config.redacted("CA_ROOT_API_KEY").pipe(Config.option),
+  /** `DISABLE_AUTH`: every call is DEFAULT_ORG_SLUG; refused in production. */
+  disableAuth: Config.boolean("DISABLE_AUTH").pipe(Config.withDefault(false)),
+  /** `DEFAULT_ORG_SLUG`: the org that the first start creates. */
+  defaultOrg: Config.nonEmptyString("DEFAULT_ORG_SLUG").pipe(Config.withDefault("dev_org_local")),
+  /** `VALIDATOR`: `local` keeps quotas beside the event log, `remote` asks API_SERVICE_URL. */
+  validator: Config.literal("local", "remote")("VALIDATOR").pipe(Config.withDefault("local")),
+  /** `API_SERVICE_URL`: the API service that validates runs. */
+  apiServiceUrl: Config.nonEmptyString("API_SERVICE_URL").pipe(Config.withDefault("http://localhost:8000")),
+  /** `API_SERVICE_TIMEOUT`: seconds to wait for its answer. */
+  apiServiceTimeoutSeconds: Config.integer("API_SERVICE_TIMEOUT").pipe(Config.withDefault(30)),
+  /** `ENCRYPTION_KEY`: 32 bytes in base64 that wrap the credentials' data keys; absent: a 0600 file in DATA_DIR. */
+  encryptionKey: Config.redacted("ENCRYPTION_KEY").pipe(Config.option),
+  /** `PIPELINE_MAX_PARALLEL_STEPS`: steps of one run at a time. */
+  maxParallelSteps: Config.integer("PIPELINE_MAX_PARALLEL_STEPS").pipe(Config.withDefault(10)),
+  /** `PIPELINE_GLOBAL_CONCURRENT_LIMIT`: runs of this process at a time; more wait as PENDING. */
+  maxConcurrentRuns: Config.integer("PIPELINE_GLOBAL_CONCURRENT_LIMIT").pipe(Config.withDefault(500)),
+  /** `RATE_LIMIT_ENABLED` and the limits of section 2.2 of the contract. */
+  rateLimitEnabled: Config.boolean("RATE_LIMIT_ENABLED").pipe(Config.withDefault(true)),
+  rateLimitPerMinute: Config.integer("RATE_LIMIT_REQUESTS_PER_MINUTE").pipe(Config.withDefault(100)),
+  rateLimitPerHour: Config.integer("RATE_LIMIT_REQUESTS_PER_HOUR").pipe(Config.withDefault(1000)),
+  rateLimitGlobalPerMinute: Config.integer("RATE_LIMIT_GLOBAL_REQUESTS_PER_MINUTE").pipe(Config.withDefault(10_000)),
+  rateLimitGlobalPerHour: Config.integer("RATE_LIMIT_GLOBAL_REQUESTS_PER_HOUR").pipe(Config.withDefault(100_000)),
+  rateLimitRunsPerMinute: Config.integer("RATE_LIMIT_PIPELINE_RUN_PER_MINUTE").pipe(Config.withDefault(50)),
+  /** `CORS_ORIGINS`: comma-separated. */
+  corsOrigins: Config.nonEmptyString("CORS_ORIGINS").pipe(Config.withDefault("http://localhost:3000")),
+  /** `ENABLE_API_DOCS`: /docs and /openapi.json. */
+  apiDocs: Config.boolean("ENABLE_API_DOCS").pipe(Config.withDefault(true)),
+  /** `RELEASE_VERSION`, `RELEASE_TIMESTAMP`: shown by /health. */
+  release: Config.nonEmptyString("RELEASE_VERSION").pipe(Config.withDefault("v0.1.0")),
+  releaseTimestamp: Config.nonEmptyString("RELEASE_TIMESTAMP").pipe(Config.withDefault("2026-11-23T00:00:00Z")),
+  /** `GCP_PROJECT_ID`: the project that `{project_id}` in procedures becomes. */
+  projectId: Config.nonEmptyString("GCP_PROJECT_ID").pipe(Config.withDefault("local-dev-project")),
+  /** `AUTO_SYNC_PROCEDURES`: create and update the stored procedures at start. */
+  syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
+  /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
+  duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("256MB")),
+  /** `LOG_LEVEL`. */
+  logLevel: Config.logLevel("LOG_LEVEL").pipe(Config.option),
+  /** `OTEL_EXPORTER_OTLP_ENDPOINT`: traces, metrics and logs go there when set. */
+  otlpEndpoint: Config.nonEmptyString("OTEL_EXPORTER_OTLP_ENDPOINT").pipe(Config.option)
+})
+
+export type SettingsValues = Config.Config.Success<typeof settings>
+
+/** The settings service. */
+export class Settings extends Context.Tag("pipeline-service/Settings")<Settings, SettingsValues>() {
+  /** Reads the current config provider. */
+  static readonly layer = Layer.effect(Settings, settings)
+}

@@ -1,0 +1,50 @@
+/**
+ * How the columns of a provider's files become the columns of a table: data that every engine compiles to its own bulk reader, so that
+ * rows never pass through JavaScript.
+ *
+ * Header names are compared trimmed, without a byte order mark, reduced to lower-case letters and digits:
+ * `lineItem/UnblendedCost` equals `line_item_unblended_cost`.
+ */
+import type { ColumnType } from "./Table.ts"
+
+/** Where one table column comes from: the first of `from` that the file has. */
+export interface ColumnSource {
+  readonly column: string
+  /** Native names in order of preference; `product[region]` names a key of a map column (JSON text in CSV, MAP or STRUCT in Parquet). */
+  readonly from: readonly [string, ...ReadonlyArray<string>]
+  /** The file is refused when it has none of the names. */
+  readonly mustExist?: boolean
+  /** A row without a value here stops the whole slice (money, currency, period); other unreadable rows go to the quarantine. */
+  readonly mustHaveValue?: boolean
+}
+
+/** A family of native columns, or one native map column, gathered into one JSON column; empty cells are left out. */
+export interface CollectedColumns {
+  readonly column: string
+  /** Native names that start with one of these (compared as written, ignoring case) are gathered, the prefix cut off. */
+  readonly prefixes: ReadonlyArray<string>
+  /** Native columns that hold the whole map already. */
+  readonly maps: ReadonlyArray<string>
+}
+
+/** The whole mapping of one native format. */
+export interface FileMapping {
+  readonly columns: ReadonlyArray<ColumnSource>
+  readonly collected: ReadonlyArray<CollectedColumns>
+  /** JSON column for every native column that is mapped nowhere, by its native name; empty cells are left out. */
+  readonly driftColumn: string
+  /** Columns that receive the file's URI and the row's number in it (1 = first row after the header), so that any figure can be traced. */
+  readonly fileColumn: string
+  readonly rowColumn: string
+  /** Cells with exactly these words are NULL, beside the empty cell. */
+  readonly nullWords: ReadonlyArray<string>
+}
+
+/** Formats that the bulk lane reads. CSV and NDJSON may be gzipped; it is told by the content, not by the name. */
+export type FileFormat = "csv" | "parquet" | "ndjson"
+
+/** A value bound to a statement; decimals, dates and timestamps are text. */
+export interface SqlParameter {
+  readonly type: ColumnType
+  readonly value: string | number | boolean | null
+}
