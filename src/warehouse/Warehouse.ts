@@ -61,7 +61,7 @@ export type WarehouseError = WarehouseUnavailable | SourceRejected | StatementFa
 
 /**
  * What is replaced as a whole: the rows of one table with this pipeline and credential (the org is the dataset's) and either one data
- * date, or one billing period, of which `runDateColumn` gives each row its own data date.
+ * date, or whole billing periods, of which `runDateColumn` gives each row its own data date.
  */
 export interface Slice {
   readonly table: string
@@ -72,12 +72,13 @@ export interface Slice {
   readonly extent:
     | { readonly kind: "day"; readonly date: Day }
     | {
-        readonly kind: "period"
+        readonly kind: "periods"
         /** DATE column that holds the period's first day. */
         readonly periodColumn: string
-        readonly start: Day
         /** DATE or TIMESTAMP column whose UTC day becomes x_pipeline_run_date. */
         readonly runDateColumn: string
+        /** The periods to replace, also by nothing; rows of other periods go to the quarantine. Absent: every period found in the source is replaced. */
+        readonly expected?: readonly [Day, ...ReadonlyArray<Day>]
       }
 }
 
@@ -114,6 +115,8 @@ export interface SliceReport {
   readonly quarantine: ReadonlyArray<{ readonly reason: string; readonly rows: number; readonly example: string }>
   /** Native columns that the mapping does not know; their cells are in the drift column. */
   readonly unmappedColumns: ReadonlyArray<string>
+  /** First days of the billing periods that were replaced, ascending; empty for a day. */
+  readonly periods: ReadonlyArray<Day>
 }
 
 /** Rows of a query: decimals, dates and timestamps (`2026-03-05T00:00:00Z`) are text, JSON is parsed, INT64 is a number. */
@@ -156,6 +159,12 @@ export interface WarehouseService {
   readonly projectId: string
   /** The dataset of one organisation, created when absent. */
   readonly org: (org: OrgSlug) => Effect.Effect<OrgWarehouse, WarehouseError>
+  /** The native column names of a local file, as written: to tell one provider's formats apart before loading. */
+  readonly columnsOf: (file: {
+    readonly path: string
+    readonly uri: string
+    readonly format: FileFormat
+  }) => Effect.Effect<ReadonlyArray<string>, SourceRejected>
   /** Fails when the engine does not answer. */
   readonly ready: Effect.Effect<void, WarehouseError>
   /** The procedures of the central dataset `organizations`. */
