@@ -1,0 +1,81 @@
+/**
+ * The service's own database: one SQLite file that the event log, the organisations, the credentials and the local validator share.
+ *
+ * Every transaction takes the write lock when it begins (`BEGIN IMMEDIATE`): one that reads first and writes later can then not lose its
+ * snapshot to another process (the admin commands open the same file). A commit is on the disk when it returns. The process has one
+ * connection, and statements block the thread: keep transactions short and do no other input or output inside them.
+ */
+import { mkdirSync } from "node:fs"
+import { dirname, join } from "node:path"
+import * as Reactivity from "@effect/experimental/Reactivity"
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Connection } from "@effect/sql/SqlConnection"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
+import { Settings } from "./Settings.ts"
+
+/** How long a statement waits for another process that holds the write lock before it fails with SQLITE_BUSY. */
+const BUSY_TIMEOUT_MILLISECONDS = 5_000
+
+/** Only the owner may enter the data folder. */
+const FOLDER_MODE = 0o700
+
+/** The database file cannot be opened or created. */
+export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
+  path: Schema.String,
+  cause: Schema.Defect
+}) {
+  override get message() {
+    const reason = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `the database ${this.path} cannot be opened: ${reason}; look at the folder's permissions and the disk`
+  }
+}
+
+const open = Effect.fn("Database.open")(function* (path: string) {
+  const unavailable = (cause: unknown) => new DatabaseUnavailable({ path, cause })
+  yield* Effect.try({
+    try: () => mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE }),
+    catch: unavailable
+  })
+  const sqlite = yield* SqliteClient.make({ filename: path }).pipe(
+    Effect.catchAllDefect((cause) => Effect.fail(unavailable(cause)))
+  )
+  yield* Effect.mapError(
+    Effect.all([
+      sqlite`pragma synchronous = full`,
+      sqlite.unsafe(`pragma busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
+    ]),
+    unavailable
+  )
+  return Object.assign(sqlite, { withTransaction: immediateTransactions(sqlite.reserve) })
+})
+
+/** As the client's own transactions, but `BEGIN IMMEDIATE`, and a commit that fails leaves no open transaction behind. */
+const immediateTransactions = (reserve: SqlClient.SqlClient["reserve"]): SqlClient.SqlClient["withTransaction"] =>
+  SqlClient.makeWithTransaction({
+    transactionTag: SqlClient.TransactionConnection,
+    spanAttributes: [["db.system.name", "sqlite"]],
+    acquireConnection: Effect.flatMap(Scope.make(), (scope) =>
+      Effect.map(Scope.extend(reserve, scope), (connection) => [scope, connection] as const)
+    ),
+    begin: (connection) => execute(connection, "BEGIN IMMEDIATE"),
+    commit: (connection) =>
+      Effect.tapError(execute(connection, "COMMIT"), () => Effect.ignore(execute(connection, "ROLLBACK"))),
+    rollback: (connection) => execute(connection, "ROLLBACK"),
+    savepoint: (connection, depth) => execute(connection, `SAVEPOINT depth_${depth}`),
+    rollbackSavepoint: (connection, depth) => execute(connection, `ROLLBACK TO SAVEPOINT depth_${depth}`)
+  })
+
+const execute = (connection: Connection, statement: string) => connection.execute(statement, [], undefined)
+
+/** The SQL client on a database file; the file and its folder (mode 0700) are created when absent. */
+export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable> =>
+  Layer.scoped(SqlClient.SqlClient, open(path)).pipe(Layer.provide(Reactivity.layer))
+
+/** The SQL client on `service.db` in the data folder. */
+export const layer: Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable, Settings> = Layer.unwrapEffect(
+  Effect.map(Settings, (settings) => layerFile(join(settings.dataDir, "service.db")))
+)

@@ -1,0 +1,194 @@
+import { describe, expect, it } from "@effect/vitest"
+import { statSync } from "node:fs"
+import { dirname } from "node:path"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Database from "../../src/platform/Database.ts"
+import * as GroupCommit from "../../src/platform/GroupCommit.ts"
+import * as TemporaryDatabase from "../support/TemporaryDatabase.ts"
+
+/** Writes words; refuses "refused"; the table itself rejects a word that is there already. */
+const wordList = Effect.fn("wordList")(function* (hold?: Effect.Effect<void>) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`create table words (word text primary key, batch bigint not null)`
+  const batches: Array<number> = []
+  const commits = yield* GroupCommit.make({
+    name: "words",
+    maxBatch: 64,
+    run: Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
+      const batch = batches.push(words.length)
+      if (hold !== undefined) yield* hold
+      const accepted = words.filter((word) => word !== "refused")
+      if (accepted.length > 0) yield* sql`insert into words ${sql.insert(accepted.map((word) => ({ word, batch })))}`
+      return words.map((word) => (word === "refused" ? Exit.fail("refused" as const) : Exit.succeed(batch)))
+    })
+  })
+  const stored = Effect.map(sql<{ readonly word: string }>`select word from words order by word`, (rows) =>
+    rows.map((row) => row.word)
+  )
+  return { sql, batches, submit: commits.submit, stored }
+})
+
+const numbered = (count: number) =>
+  Array.from({ length: count }, (_, index) => `word ${String(index).padStart(3, "0")}`)
+
+describe("GroupCommit", () => {
+  it.scoped("lets tasks that arrive together share a transaction", () =>
+    Effect.gen(function* () {
+      const list = yield* wordList()
+      const words = numbered(200)
+      yield* Effect.forEach(words, list.submit, { concurrency: "unbounded", discard: true })
+      expect(yield* list.stored).toEqual(words)
+      expect(list.batches.length).toBeLessThan(20)
+      expect(Math.max(...list.batches)).toBeLessThanOrEqual(64)
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("answers a refused task alone with its refusal", () =>
+    Effect.gen(function* () {
+      const list = yield* wordList()
+      const exits = yield* Effect.forEach(["a", "refused", "b"], (word) => Effect.exit(list.submit(word)), {
+        concurrency: "unbounded"
+      })
+      expect(exits.map(Exit.isSuccess)).toEqual([true, false, true])
+      expect(exits[1]).toEqual(Exit.fail("refused"))
+      expect(yield* list.stored).toEqual(["a", "b"])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("runs the tasks of a failed batch one by one, so that only the faulty one fails", () =>
+    Effect.gen(function* () {
+      const list = yield* wordList()
+      const exits = yield* Effect.forEach(["a", "b", "a", "c"], (word) => Effect.exit(list.submit(word)), {
+        concurrency: "unbounded"
+      })
+      expect(exits.map(Exit.isSuccess)).toEqual([true, true, false, true])
+      expect(yield* Effect.flip(list.submit("a"))).toMatchObject({ _tag: "SqlError" })
+      expect(yield* list.stored).toEqual(["a", "b", "c"])
+      expect(list.batches).toEqual([4, 1, 1, 1, 1, 1])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("survives a commit that fails: the next transaction begins", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`create table parents (id text primary key)`
+      yield* sql`create table children (parent text references parents (id) deferrable initially deferred)`
+      const commits = yield* GroupCommit.make({
+        name: "children",
+        maxBatch: 64,
+        run: (parents: ReadonlyArray<string>) =>
+          Effect.as(
+            sql`insert into children ${sql.insert(parents.map((parent) => ({ parent })))}`,
+            parents.map((parent) => Exit.succeed(parent))
+          )
+      })
+      yield* sql`insert into parents values ('known')`
+      const exits = yield* Effect.forEach(["unknown", "known"], (parent) => Effect.exit(commits.submit(parent)), {
+        concurrency: "unbounded"
+      })
+      expect(exits.map(Exit.isSuccess)).toEqual([false, true])
+      expect(yield* Effect.flip(commits.submit("unknown"))).toMatchObject({ _tag: "SqlError" })
+      expect(yield* sql`select parent from children`).toEqual([{ parent: "known" }])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("commits the task of an interrupted caller and answers the others", () =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release)))
+      const impatient = yield* Effect.fork(list.submit("impatient"))
+      const patient = yield* Effect.fork(list.submit("patient"))
+      yield* Deferred.await(started)
+      expect(Exit.isInterrupted(yield* Fiber.interrupt(impatient))).toBe(true)
+      yield* Deferred.succeed(release, undefined)
+      expect(yield* Fiber.join(patient)).toBe(1)
+      expect(yield* list.stored).toEqual(["impatient", "patient"])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("finishes the batch in flight when its scope closes and interrupts the callers behind it", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const started = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release))).pipe(
+        Scope.extend(scope)
+      )
+      const inFlight = yield* Effect.fork(list.submit("in flight"))
+      yield* Deferred.await(started)
+      const behind = yield* Effect.fork(list.submit("behind"))
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.join(closing)
+      expect(yield* Fiber.join(inFlight)).toBe(1)
+      expect(Exit.isInterrupted(yield* Fiber.await(behind))).toBe(true)
+      expect(Exit.isInterrupted(yield* Effect.exit(list.submit("late")))).toBe(true)
+      expect(yield* list.stored).toEqual(["in flight"])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+})
+
+describe("Database", () => {
+  it.scoped("creates a folder that only its owner may enter, and flushes every commit", () =>
+    Effect.gen(function* () {
+      const path = yield* TemporaryDatabase.temporaryFile
+      yield* Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        expect(yield* sql`pragma synchronous`).toEqual([{ synchronous: 2 }])
+        expect(yield* sql`pragma journal_mode`).toEqual([{ journal_mode: "wal" }])
+      }).pipe(Effect.provide(Database.layerFile(path)))
+      expect(statSync(dirname(path)).mode & 0o777).toBe(0o700)
+    })
+  )
+
+  it.scoped("keeps the snapshot of a transaction that reads before it writes, whatever another process does", () =>
+    Effect.gen(function* () {
+      const path = yield* TemporaryDatabase.temporaryFile
+      const one = yield* connect(path)
+      const other = yield* connect(path)
+      yield* one`create table counters (value bigint)`
+      yield* one`insert into counters values (0)`
+      yield* other`pragma busy_timeout = 1`
+      const readDone = yield* Deferred.make<void>()
+      // Forked outside: a fiber of the transaction would use its connection.
+      const intruder = yield* Effect.fork(
+        Effect.zipRight(Deferred.await(readDone), Effect.flip(other`update counters set value = 9`))
+      )
+      const refused = yield* one.withTransaction(
+        Effect.gen(function* () {
+          yield* one`select value from counters`
+          yield* Deferred.succeed(readDone, undefined)
+          const error = yield* Fiber.join(intruder)
+          yield* one`update counters set value = value + 1`
+          return error
+        })
+      )
+      expect(refused).toMatchObject({ _tag: "SqlError", cause: { code: "SQLITE_BUSY" } })
+      expect(yield* one`select value from counters`).toEqual([{ value: 1 }])
+    })
+  )
+
+  it.scoped("says which file it could not open", () =>
+    Effect.gen(function* () {
+      const folder = yield* TemporaryDatabase.temporaryFolder
+      const error = yield* Effect.flip(connect(folder))
+      expect(error.message).toContain(folder)
+    })
+  )
+})
+
+const connect = (path: string) =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.map(Layer.buildWithScope(Database.layerFile(path), scope), (context) =>
+      Context.get(context, SqlClient.SqlClient)
+    )
+  )
