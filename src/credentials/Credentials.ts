@@ -29,6 +29,11 @@ export class CredentialMissing extends Schema.TaggedError<CredentialMissing>()("
   message: Schema.String
 }) {}
 
+/** A credential that cannot be stored as it is: the message names the field and never its value. */
+export class CredentialInvalid extends Schema.TaggedError<CredentialInvalid>()("CredentialInvalid", {
+  message: Schema.String
+}) {}
+
 /** The store or the key that unwraps it failed; the message never holds a secret. */
 export class CredentialsUnavailable extends Schema.TaggedError<CredentialsUnavailable>()("CredentialsUnavailable", {
   message: Schema.String
@@ -41,7 +46,10 @@ export interface OpenCredential {
 }
 
 export interface CredentialsService {
-  /** Encrypts and stores a credential; several per provider are welcome. The id is made when absent. */
+  /**
+   * Encrypts and stores a credential as active and VALID; several per provider are welcome. The id is made when absent; a known id of the
+   * same organisation and provider replaces what was stored under it. The secret is a JSON object, or the bare key of an API_KEY.
+   */
   readonly put: (credential: {
     readonly org: OrgSlug
     readonly credentialId?: string
@@ -51,7 +59,7 @@ export interface CredentialsService {
     readonly metadata: JsonObject
     readonly secret: Redacted.Redacted
     readonly expiresAt?: string
-  }) => Effect.Effect<Credential, CredentialMissing | CredentialsUnavailable>
+  }) => Effect.Effect<Credential, CredentialInvalid | CredentialsUnavailable>
   readonly list: (org: OrgSlug) => Effect.Effect<ReadonlyArray<Credential>, CredentialsUnavailable>
   readonly deactivate: (
     org: OrgSlug,

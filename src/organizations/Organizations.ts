@@ -7,14 +7,39 @@ import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 
+/** The plans an organisation can have. */
+export const Plan = Schema.Literal("STARTER", "PROFESSIONAL", "SCALE", "ENTERPRISE")
+export type Plan = typeof Plan.Type
+
+/** The states of a subscription; runs are allowed in ACTIVE and TRIAL. */
+export const SubscriptionStatus = Schema.Literal("ACTIVE", "TRIAL", "SUSPENDED", "CANCELLED", "EXPIRED")
+export type SubscriptionStatus = typeof SubscriptionStatus.Type
+
+/** What an organisation may run: successful runs per UTC day and month, and runs at a time. */
+export interface Subscription {
+  readonly org: OrgSlug
+  readonly plan: Plan
+  readonly status: SubscriptionStatus
+  readonly dailyLimit: number
+  readonly monthlyLimit: number
+  readonly concurrentLimit: number
+}
+
+/** The limits of each plan (service contract, section 3). */
+export const planLimits: Record<Plan, Pick<Subscription, "dailyLimit" | "monthlyLimit" | "concurrentLimit">> = {
+  STARTER: { dailyLimit: 6, monthlyLimit: 180, concurrentLimit: 1 },
+  PROFESSIONAL: { dailyLimit: 25, monthlyLimit: 750, concurrentLimit: 2 },
+  SCALE: { dailyLimit: 100, monthlyLimit: 3000, concurrentLimit: 5 },
+  ENTERPRISE: { dailyLimit: 999_999, monthlyLimit: 999_999, concurrentLimit: 999_999 }
+}
+
 /** A known organisation. */
 export interface Organization {
   readonly org: OrgSlug
   readonly companyName: string
   readonly adminEmail: string
   readonly status: "ACTIVE" | "SUSPENDED"
-  /** STARTER, PROFESSIONAL, SCALE or ENTERPRISE. */
-  readonly plan: string
+  readonly plan: Plan
   /** ISO 4217. */
   readonly defaultCurrency: string
   readonly createdAt: string
@@ -59,6 +84,7 @@ export class OrganizationsUnavailable extends Schema.TaggedError<OrganizationsUn
 export interface OrganizationsService {
   /** Finds the caller of a key. Only SHA-256 hashes are stored; they are compared in constant time. */
   readonly authenticate: (key: Redacted.Redacted) => Effect.Effect<Caller, InvalidApiKey | OrganizationsUnavailable>
+  /** Stores an organisation with an ACTIVE subscription: STARTER and USD unless told. */
   readonly create: (org: {
     readonly org: OrgSlug
     readonly companyName: string
@@ -68,6 +94,14 @@ export interface OrganizationsService {
   }) => Effect.Effect<Organization, OrganizationError | OrganizationsUnavailable>
   readonly get: (org: OrgSlug) => Effect.Effect<Organization | undefined, OrganizationsUnavailable>
   readonly list: Effect.Effect<ReadonlyArray<Organization>, OrganizationsUnavailable>
+  /** The organisation's subscription; undefined for an unknown organisation. */
+  readonly subscription: (org: OrgSlug) => Effect.Effect<Subscription | undefined, OrganizationsUnavailable>
+  /** Changes plan and limits, and the subscription's status (ACTIVE unless told). Runs in flight keep their slots. */
+  readonly subscribe: (
+    org: OrgSlug,
+    plan: string,
+    status?: string
+  ) => Effect.Effect<Subscription, OrganizationError | OrganizationsUnavailable>
   /** Makes a key `{org}_api_{16 random}`; the secret is answered once and not kept. No scopes means all three. */
   readonly createKey: (
     org: OrgSlug,
@@ -77,6 +111,7 @@ export interface OrganizationsService {
     OrganizationError | OrganizationsUnavailable
   >
   readonly listKeys: (org: OrgSlug) => Effect.Effect<ReadonlyArray<ApiKey>, OrganizationsUnavailable>
+  /** The key is refused from now on in this process, and within seconds in others. */
   readonly revokeKey: (keyId: string) => Effect.Effect<void, OrganizationError | OrganizationsUnavailable>
 }
 
