@@ -27,9 +27,7 @@ export const Step = Schema.Struct({
   onFailure: OnFailure,
   dependsOn: Schema.Array(Schema.String),
   /** Boolean, or a text with variables that resolves to one. */
-  enabled: Schema.Union(Schema.Boolean, Schema.String),
-  /** When a notify step runs: after all other steps, if the outcome matches. */
-  trigger: Schema.optional(Schema.Literal("always", "on_failure", "on_success", "on_completion"))
+  enabled: Schema.Union(Schema.Boolean, Schema.String)
 })
 export type Step = typeof Step.Type
 

@@ -25,18 +25,18 @@ export class StepError extends Schema.TaggedError<StepError>()("StepError", {
   /** Stable code in capitals: `MANIFEST_FILE_MISSING`. */
   code: Schema.String,
   message: Schema.String,
-  suggestedAction: Schema.optional(Schema.String),
+  suggestedAction: Schema.optionalWith(Schema.String, { exact: true }),
   /** The provider asked to wait this long. */
-  retryAfterSeconds: Schema.optional(Schema.Number)
+  retryAfterSeconds: Schema.optionalWith(Schema.Number, { exact: true })
 }) {}
 
 /** What a step did; kept in the log and given to its dependents. `details` holds `output_*` values, statistics and reports. */
 export const StepOutput = Schema.Struct({
   rowsProcessed: Schema.Number,
   rowsWritten: Schema.Number,
-  outputTable: Schema.optional(Schema.String),
+  outputTable: Schema.optionalWith(Schema.String, { exact: true }),
   /** First days of the billing periods that the step changed. */
-  affectedPeriods: Schema.optional(Schema.Array(Schema.String)),
+  affectedPeriods: Schema.optionalWith(Schema.Array(Schema.String), { exact: true }),
   details: JsonObject
 })
 export type StepOutput = typeof StepOutput.Type

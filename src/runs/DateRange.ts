@@ -1,0 +1,46 @@
+/**
+ * The data dates of a run: inclusive UTC days, at most 730, none in the future.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import { Day } from "../platform/Identifiers.ts"
+import { InvalidDateRange } from "./Runs.ts"
+
+const maximumDays = 730
+const millisecondsPerDay = 86_400_000
+
+/** An inclusive range of UTC days. */
+export interface DateRange {
+  readonly startDate: Day
+  readonly endDate: Day
+}
+
+/** The UTC day of a point in time (milliseconds since 1970). */
+export const dayOf = (milliseconds: number): Day =>
+  Schema.decodeSync(Day)(new Date(milliseconds).toISOString().slice(0, 10))
+
+/** Fills in what the caller left out (start only: one day; nothing: yesterday) and refuses what cannot be run. `now` in milliseconds. */
+export const resolveDates = (
+  request: { readonly startDate?: Day; readonly endDate?: Day },
+  now: number
+): Either.Either<DateRange, InvalidDateRange> => {
+  if (request.startDate === undefined && request.endDate !== undefined) {
+    return invalid("INVALID_DATE_RANGE", "end_date is given without start_date: give both, or only start_date")
+  }
+  const startDate = request.startDate ?? dayOf(now - millisecondsPerDay)
+  const endDate = request.endDate ?? startDate
+  if (startDate > endDate) {
+    return invalid("INVALID_DATE_RANGE", `start_date ${startDate} is after end_date ${endDate}: swap them`)
+  }
+  const days = (Date.parse(endDate) - Date.parse(startDate)) / millisecondsPerDay + 1
+  if (days > maximumDays) {
+    return invalid("INVALID_DATE_RANGE", `${days} days are more than ${maximumDays}: split the range into several runs`)
+  }
+  if (endDate > dayOf(now)) {
+    return invalid("INVALID_DATE", `${endDate} is in the future: its figures do not exist yet`)
+  }
+  return Either.right({ startDate, endDate })
+}
+
+const invalid = (code: InvalidDateRange["code"], message: string) =>
+  Either.left(new InvalidDateRange({ code, message }))

@@ -1,0 +1,181 @@
+/**
+ * The `runs` table: one row per run, written in the transaction of the events it shows. Steps are not projected: a run's own stream is
+ * short, so they are folded when asked for.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import type { RecordedEvent } from "../eventlog/EventLog.ts"
+import type { EventModel, KeyChange, Projection } from "../eventlog/Projection.ts"
+import type { Json, JsonObject } from "../platform/Json.ts"
+import { canonical, isObject } from "../platform/Json.ts"
+import type { RunState } from "./Run.ts"
+import { runTimeout } from "./RunEvent.ts"
+
+/** Seconds for which an Idempotency-Key is remembered. */
+const idempotencySeconds = 86_400
+
+/** A row of the table; null in a change means: as before. `open` is 1 until the run has ended and its completion is reported. */
+interface RunChange {
+  run_id: string
+  org_slug: string | null
+  tracking_id: string | null
+  status: RunState["status"] | null
+  trigger_type: string | null
+  trigger_by: string | null
+  start_time: number | null
+  end_time: number | null
+  run_date: string | null
+  error_message: string | null
+  error_context: string | null
+  parameters: string | null
+  definition_hash: string | null
+  failed_steps: string | null
+  open: number | null
+}
+
+/** The projection of all runs. */
+export const runProjection: Projection = {
+  name: "runs",
+  tables: ["runs"],
+  migrate: Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`create table if not exists runs (
+      run_id text primary key, org_slug text, tracking_id text, status text, trigger_type text, trigger_by text,
+      start_time bigint, end_time bigint, run_date text, error_message text, error_context text, parameters text,
+      definition_hash text, failed_steps text, open integer)`
+    yield* sql`create index if not exists runs_by_org on runs (org_slug, start_time)`
+    yield* sql`create index if not exists runs_open on runs (run_id) where open = 1`
+  }),
+  apply: Effect.fn("RunProjection.apply")(function* (events) {
+    const changes = new Map<string, RunChange>()
+    for (const event of events) {
+      const runId = event.stream.slice(event.stream.indexOf("/") + 1)
+      const change = changes.get(runId) ?? noChange(runId)
+      if (applyEvent(change, event)) changes.set(runId, change)
+    }
+    if (changes.size === 0) return
+    const sql = yield* SqlClient.SqlClient
+    yield* sql`insert into runs ${sql.insert([...changes.values()].map((change) => ({ ...change })))}
+      on conflict (run_id) do update set
+        status = coalesce(excluded.status, runs.status), end_time = coalesce(excluded.end_time, runs.end_time),
+        error_message = coalesce(excluded.error_message, runs.error_message),
+        error_context = coalesce(excluded.error_context, runs.error_context),
+        failed_steps = coalesce(excluded.failed_steps, runs.failed_steps), open = coalesce(excluded.open, runs.open)`
+  })
+}
+
+const noChange = (runId: string): RunChange => ({
+  run_id: runId,
+  org_slug: null,
+  tracking_id: null,
+  status: null,
+  trigger_type: null,
+  trigger_by: null,
+  start_time: null,
+  end_time: null,
+  run_date: null,
+  error_message: null,
+  error_context: null,
+  parameters: null,
+  definition_hash: null,
+  failed_steps: null,
+  open: null
+})
+
+const statusAfter: Readonly<Record<string, RunState["status"]>> = {
+  RunRequested: "PENDING",
+  RunRefused: "REFUSED",
+  StepStarted: "RUNNING",
+  CancelRequested: "CANCELLING",
+  RunCompleted: "COMPLETED",
+  RunFailed: "FAILED",
+  RunCancelled: "CANCELLED",
+  RunTimedOut: "TIMEOUT"
+}
+
+/** True when the event changes the row. */
+const applyEvent = (change: RunChange, event: RecordedEvent): boolean => {
+  const { data, type, recordedAt } = event
+  const status = statusAfter[type]
+  if (status !== undefined) change.status = status
+  switch (type) {
+    case "RunRequested": {
+      const pipeline = member(data, "pipeline")
+      change.org_slug = text(data["org"])
+      change.tracking_id = text(data["trackingId"])
+      change.trigger_type = text(data["trigger"])
+      change.trigger_by = text(data["triggerBy"])
+      change.start_time = recordedAt
+      change.run_date = text(data["startDate"])
+      change.parameters = canonical(data["parameters"] ?? {})
+      change.definition_hash = text(pipeline["definitionHash"])
+      change.open = 1
+      return true
+    }
+    case "RunCompleted":
+      change.end_time = recordedAt
+      change.failed_steps = canonical(data["failedSteps"] ?? [])
+      return true
+    case "RunFailed": {
+      const failure = member(data, "failure")
+      change.end_time = recordedAt
+      change.error_message = text(failure["message"])
+      change.error_context = canonical(failure)
+      return true
+    }
+    case "RunTimedOut":
+      change.end_time = recordedAt
+      change.error_message = runTimeout(Number(data["timeoutSeconds"])).message
+      change.error_context = canonical(runTimeout(Number(data["timeoutSeconds"])))
+      return true
+    case "RunRefused":
+    case "CompletionReported":
+      change.open = 0
+      return true
+    case "RunCancelled":
+      change.end_time = recordedAt
+      return true
+    default:
+      return status !== undefined
+  }
+}
+
+const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : null)
+
+const member = (data: JsonObject, name: string): JsonObject => {
+  const value = data[name]
+  return isObject(value) ? value : {}
+}
+
+const liveKey = (org: string, trackingId: string): string => `live/${org}/${trackingId}`
+const idempotencyKey = (org: string, configId: string, key: string): string => `idempotency/${org}/${configId}/${key}`
+
+/** At most one live run per org and pipeline, and one run per Idempotency-Key within a day: keys that the run's own events claim and release. */
+const keys = (_stream: string, event: { readonly type: string; readonly data: JsonObject }): KeyChange | undefined => {
+  switch (event.type) {
+    case "RunRequested": {
+      const org = text(event.data["org"]) ?? ""
+      const configId = text(member(event.data, "pipeline")["configId"]) ?? ""
+      const idempotency = text(event.data["idempotencyKey"])
+      const live = { key: liveKey(org, text(event.data["trackingId"]) ?? "") }
+      return {
+        acquire:
+          idempotency === null
+            ? [live]
+            : [{ key: idempotencyKey(org, configId, idempotency), ttlSeconds: idempotencySeconds }, live]
+      }
+    }
+    case "RunCompleted":
+    case "RunFailed":
+    case "RunCancelled":
+    case "RunTimedOut":
+      return { release: "live/" }
+    case "RunRefused":
+      return { release: "" }
+    default:
+      return undefined
+  }
+}
+
+/** What the event log must know of runs. */
+export const runEventModel: EventModel["Type"] = { projections: [runProjection], keys }

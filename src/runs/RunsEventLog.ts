@@ -1,0 +1,285 @@
+/**
+ * The runs service on the event log: requests become streams, streams become actors.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import type { Fragment } from "@effect/sql/Statement"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FiberMap from "effect/FiberMap"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
+import { Catalogue } from "../pipelines/Catalogue.ts"
+import { Processors } from "../pipelines/Processor.ts"
+import { RunId } from "../platform/Identifiers.ts"
+import type { JsonObject } from "../platform/Json.ts"
+import { Settings } from "../platform/Settings.ts"
+import { Validator } from "../validator/Validator.ts"
+import { type DateRange, resolveDates } from "./DateRange.ts"
+import { begin, evolve, isEnded, type RunState } from "./Run.ts"
+import * as RunActor from "./RunActor.ts"
+import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
+import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
+import {
+  type RunAccepted,
+  type RunFilter,
+  RunNotFound,
+  type RunRequest,
+  Runs,
+  type RunsService,
+  ShuttingDown
+} from "./Runs.ts"
+
+const decodeRows = Schema.decodeUnknown(Schema.Array(RunRow))
+const decodeTotal = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.NumberFromString })))
+
+const make = Effect.gen(function* () {
+  const log = yield* EventLog
+  const catalogue = yield* Catalogue
+  const validator = yield* Validator
+  const sql = yield* SqlClient.SqlClient
+  const settings = yield* Settings
+  const context: RunActor.ActorContext = {
+    log,
+    validator,
+    processors: yield* Processors,
+    limits: { maxParallelSteps: settings.maxParallelSteps },
+    permits: yield* Effect.makeSemaphore(settings.maxConcurrentRuns),
+    environment: settings.environment,
+    projectId: settings.projectId
+  }
+  const scope = yield* Effect.scope
+  const actors = new Map<RunId, RunActor.RunActor>()
+  const fibers = yield* FiberMap.make<RunId>()
+  let stopping = false
+  yield* Effect.addFinalizer(() => Effect.sync(() => void (stopping = true)))
+
+  const start = Effect.fnUntraced(function* (state: RunState) {
+    const actor = yield* RunActor.make(context, state)
+    const { runId } = state.request
+    actors.set(runId, actor)
+    yield* FiberMap.run(
+      fibers,
+      runId,
+      Effect.ensuring(
+        actor.run,
+        Effect.sync(() => actors.delete(runId))
+      )
+    )
+  })
+
+  const fold = Effect.fnUntraced(function* (runId: RunId) {
+    const recorded = yield* log.read(streamOf(runId))
+    let state: RunState | undefined
+    for (const each of recorded) {
+      const event = yield* fromRecorded(each)
+      state =
+        state === undefined
+          ? event._tag === "RunRequested"
+            ? begin(event, each.recordedAt)
+            : undefined
+          : evolve(state, event, each.recordedAt)
+    }
+    return state
+  })
+
+  const found = Effect.fnUntraced(function* (runId: RunId) {
+    const state = yield* fold(runId)
+    return state === undefined || state.status === "REFUSED" ? yield* new RunNotFound({ runId }) : state
+  })
+
+  /** Asks the validator for a slot, records its answer and starts the actor. Also the way on for a request that a crash cut off here. */
+  const admit = Effect.fnUntraced(function* (state: RunState, apiKey: RunRequest["apiKey"]) {
+    const { org, runId, pipeline } = state.request
+    const reservation = yield* Effect.either(
+      validator.reserve({ org, runId, pipelineId: pipeline.templateId, ...(apiKey === undefined ? {} : { apiKey }) })
+    )
+    const event = Either.isRight(reservation)
+      ? ({ _tag: "RunAdmitted", reservationDate: reservation.right.reservationDate } as const)
+      : ({ _tag: "RunRefused", code: reservation.left.code, message: reservation.left.message } as const)
+    const [recorded] = yield* append(runId, state.version, toNewEvent(event))
+    if (Either.isLeft(reservation)) return yield* reservation.left
+    yield* start(evolve(state, event, recorded?.recordedAt ?? 0))
+  })
+
+  const append = (runId: RunId, expectedVersion: number, event: ReturnType<typeof toNewEvent>) =>
+    log.append({ stream: streamOf(runId), expectedVersion, events: [event] }).pipe(
+      // Nobody else writes to a stream that is not yet admitted.
+      Effect.catchTags({ VersionConflict: Effect.die, KeyHeld: Effect.die })
+    )
+
+  const existing = Effect.fnUntraced(function* (holder: string) {
+    const runId = Schema.decodeSync(RunId)(holder.slice(holder.indexOf("/") + 1))
+    const state = yield* fold(runId)
+    return state === undefined || state.status === "REFUSED"
+      ? Option.none<RunAccepted>()
+      : Option.some<RunAccepted>({
+          runId,
+          trackingId: state.request.trackingId,
+          status: state.status,
+          existing: true
+        })
+  })
+
+  const request: RunsService["request"] = Effect.fn("Runs.request")(function* (asked) {
+    if (stopping) return yield* new ShuttingDown()
+    const now = yield* Clock.currentTimeMillis
+    const dates = yield* resolveDates(asked, now)
+    const pipeline = yield* catalogue.load(asked.org, asked.configId)
+    const requested = requestEvent(asked, dates, pipeline)
+    const accept: ReturnType<RunsService["request"]> = Effect.gen(function* () {
+      const recorded = yield* Effect.either(
+        log.append({ stream: streamOf(requested.runId), expectedVersion: 0, events: [toNewEvent(requested)] })
+      )
+      if (Either.isRight(recorded)) {
+        yield* admit(begin(requested, recorded.right[0]?.recordedAt ?? now), asked.apiKey)
+        return { runId: requested.runId, trackingId: requested.trackingId, status: "PENDING", existing: false }
+      }
+      const error = recorded.left
+      if (error._tag === "EventLogUnavailable") return yield* error
+      if (error._tag === "VersionConflict") return yield* Effect.die(error)
+      const holder = yield* existing(error.holder)
+      // A holder that was refused in between has let go of the key.
+      return Option.isSome(holder) ? holder.value : yield* accept
+    })
+    // The caller may go away; what has begun to be recorded is brought to its answer.
+    return yield* Effect.forkIn(accept, scope).pipe(
+      Effect.flatMap((fiber) => fiber.await),
+      Effect.flatten
+    )
+  })
+
+  const watch: RunsService["watch"] = (runId, fromVersion = 1) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        const head = yield* log.head
+        const past = yield* log.read(streamOf(runId), 1)
+        if (past.length === 0) return yield* new RunNotFound({ runId })
+        const missed = Stream.fromIterable(past.filter((event) => event.version >= fromVersion))
+        const last = past.at(-1)
+        if (last !== undefined && past.some((event) => isTerminal(event.type))) return missed
+        const coming = log
+          .follow(head)
+          .pipe(Stream.filter((event) => event.stream === streamOf(runId) && event.version > (last?.version ?? 0)))
+        return Stream.concat(
+          missed,
+          Stream.takeUntil(coming, (event) => isTerminal(event.type))
+        )
+      })
+    )
+
+  const awaitEnd: RunsService["awaitEnd"] = Effect.fn("Runs.awaitEnd")(function* (runId) {
+    const actor = actors.get(runId)
+    const ended = actor === undefined ? Option.none() : yield* actor.ended
+    if (Option.isNone(ended)) yield* Stream.runDrain(watch(runId))
+    const view = viewOf(Option.isSome(ended) ? ended.value : yield* found(runId))
+    return view === undefined ? yield* new RunNotFound({ runId }) : view.run
+  })
+
+  const cancel: RunsService["cancel"] = Effect.fn("Runs.cancel")(function* (runId, by) {
+    const state = yield* found(runId)
+    if (by.org !== undefined && by.org !== state.request.org) return yield* new RunNotFound({ runId })
+    const actor = actors.get(runId)
+    if (actor !== undefined) yield* actor.send({ _tag: "Cancel", by: by.org ?? "root", reason: by.reason })
+    return { status: asRunStatus(yield* found(runId)) }
+  })
+
+  const list: RunsService["list"] = Effect.fn("Runs.list")(function* (filter) {
+    const where = sql.and(conditions(sql, filter))
+    const rows = yield* sql`select * from runs where ${where}
+      order by start_time desc, run_id limit ${filter.limit} offset ${filter.offset}`.pipe(
+      Effect.flatMap(decodeRows),
+      Effect.catchAll((cause) => new EventLogUnavailable({ operation: "list runs", cause }))
+    )
+    const [{ total }] = yield* sql`select cast(count(*) as text) as total from runs where ${where}`.pipe(
+      Effect.flatMap(decodeTotal),
+      Effect.catchAll((cause) => new EventLogUnavailable({ operation: "count runs", cause }))
+    )
+    return { runs: rows.map(viewOfRow), total }
+  })
+
+  const recover: RunsService["recover"] = Effect.gen(function* () {
+    const open = yield* sql<{ run_id: string }>`select run_id from runs where open = 1 order by start_time`.pipe(
+      Effect.catchAll((cause) => new EventLogUnavailable({ operation: "list unfinished runs", cause }))
+    )
+    for (const row of open) {
+      const state = yield* fold(Schema.decodeSync(RunId)(row.run_id))
+      if (state === undefined) continue
+      if (state.reservationDate !== undefined || isEnded(state.status)) yield* start(state)
+      else
+        yield* Effect.catchTag(admit(state, undefined), "RunNotAllowed", (error) =>
+          Effect.logWarning(`run ${row.run_id} was not admitted: ${error.message}`)
+        )
+    }
+    return open.length
+  }).pipe(Effect.withSpan("Runs.recover"))
+
+  return {
+    request,
+    cancel,
+    get: Effect.fn("Runs.get")(function* (runId) {
+      const view = viewOf(yield* found(runId))
+      return view === undefined ? yield* new RunNotFound({ runId }) : view
+    }),
+    list,
+    events: Effect.fn("Runs.events")(function* (runId, fromVersion = 1) {
+      const events = yield* log.read(streamOf(runId), fromVersion)
+      if (events.length === 0 && fromVersion === 1) return yield* new RunNotFound({ runId })
+      return events
+    }),
+    watch,
+    awaitEnd,
+    recover
+  } satisfies RunsService
+})
+
+const asRunStatus = (state: RunState): RunAccepted["status"] => (state.status === "REFUSED" ? "FAILED" : state.status)
+
+const requestEvent = (
+  asked: RunRequest,
+  dates: DateRange,
+  pipeline: (typeof RunRequested.Type)["pipeline"]
+): typeof RunRequested.Type => {
+  const optional = {
+    ...(asked.credentialId === undefined ? {} : { credentialId: asked.credentialId }),
+    ...(asked.idempotencyKey === undefined ? {} : { idempotencyKey: asked.idempotencyKey })
+  }
+  const parameters: JsonObject = {
+    start_date: dates.startDate,
+    end_date: dates.endDate,
+    ...(asked.forceRefresh === undefined ? {} : { force_refresh: asked.forceRefresh }),
+    ...(asked.credentialId === undefined ? {} : { credential_id: asked.credentialId })
+  }
+  return {
+    _tag: "RunRequested",
+    runId: Schema.decodeSync(RunId)(crypto.randomUUID()),
+    org: asked.org,
+    trackingId: `${asked.org}-${asked.configId.replaceAll("/", "-")}`,
+    trigger: asked.trigger,
+    triggerBy: asked.triggerBy,
+    ...dates,
+    forceRefresh: asked.forceRefresh ?? false,
+    ...optional,
+    parameters,
+    pipeline
+  }
+}
+
+const conditions = (sql: SqlClient.SqlClient, filter: RunFilter): ReadonlyArray<Fragment> => [
+  sql`org_slug = ${filter.org}`,
+  sql`status <> 'REFUSED'`,
+  ...(filter.status === undefined ? [] : [sql`status = ${filter.status}`]),
+  ...(filter.pipeline === undefined ? [] : [sql`tracking_id like ${`%${likeText(filter.pipeline)}%`} escape '!'`]),
+  ...(filter.trigger === undefined ? [] : [sql`trigger_type = ${filter.trigger}`]),
+  ...(filter.triggerBy === undefined ? [] : [sql`trigger_by = ${filter.triggerBy}`]),
+  ...(filter.startDate === undefined ? [] : [sql`run_date >= ${filter.startDate}`]),
+  ...(filter.endDate === undefined ? [] : [sql`run_date <= ${filter.endDate}`])
+]
+
+const likeText = (text: string): string => text.replace(/[!%_]/g, (each) => `!${each}`)
+
+/** The runs service; runs work in the layer's scope and are left resumable when it closes. Call `recover` once after the start. */
+export const layer = Layer.scoped(Runs, make)
