@@ -54,7 +54,8 @@ export interface CredentialsService {
     readonly org: OrgSlug
     readonly credentialId?: string
     readonly provider: string
-    readonly credentialType: string
+    /** That of the provider when absent. */
+    readonly credentialType?: string
     readonly credentialName: string
     readonly metadata: JsonObject
     readonly secret: Redacted.Redacted
@@ -65,7 +66,10 @@ export interface CredentialsService {
     org: OrgSlug,
     credentialId: string
   ) => Effect.Effect<void, CredentialMissing | CredentialsUnavailable>
-  /** The credentials to run with: the one named (same org, one of the providers, active, VALID, not expired), else every such one; never none. */
+  /**
+   * The credentials to run with: the one named (same org, one of the providers, active, VALID, not expired), else every such one; never none.
+   * Of several that read the same account (a rotated secret) only the newest is answered.
+   */
   readonly open: (request: {
     readonly org: OrgSlug
     readonly providers: readonly [string, ...ReadonlyArray<string>]
