@@ -30,7 +30,7 @@ export class PipelineInvalid extends Schema.TaggedError<PipelineInvalid>()("Pipe
 export interface CatalogueService {
   /** The org's own file or the shared one, as it stands on disk now. */
   readonly load: (org: OrgSlug, configId: string) => Effect.Effect<Pipeline, TemplateNotFound | PipelineInvalid>
-  /** Checks every file of the tree; the first fault fails. Called at start. Answers the shared config ids. */
+  /** Checks every file of the tree; the first fault fails. Called at start. Answers the paths of the files without `.yml`. */
   readonly checkAll: Effect.Effect<ReadonlyArray<string>, PipelineInvalid>
 }
 

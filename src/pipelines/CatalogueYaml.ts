@@ -1,0 +1,223 @@
+/**
+ * The catalogue on the YAML files of `configs/`.
+ */
+import { createHash } from "node:crypto"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as Yaml from "yaml"
+import { OrgSlug } from "../platform/Identifiers.ts"
+import { canonical, type JsonObject } from "../platform/Json.ts"
+import { Settings } from "../platform/Settings.ts"
+import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
+import { dependencies } from "./Dag.ts"
+import { Definition, StepDefinition } from "./Definition.ts"
+import type { Pipeline, Step } from "./Pipeline.ts"
+import { Processors } from "./Processor.ts"
+import { resolve, resolveObject } from "./Variables.ts"
+
+/** Folders of `configs/` that hold no pipelines. */
+const reservedFolders = new Set(["system", "alerts", "notifications", "notify_systems", "tables", "lookups", "focus"])
+const maximumFileBytes = 1_048_576
+const defaultTimeoutSeconds = 1800
+const defaultStepTimeoutSeconds = 600
+
+/** Category first; nothing that could leave the tree. */
+const isConfigId = (configId: string): boolean =>
+  /^\w{1,50}(\/\w{1,50}){2,3}$/.test(configId) && !reservedFolders.has(configId.split("/")[0] ?? "")
+
+/** A file's text with what is needed to say where a fault is. */
+interface Source {
+  readonly file: string
+  readonly document: Yaml.Document.Parsed
+  readonly lines: Yaml.LineCounter
+}
+
+const make = Effect.gen(function* () {
+  const files = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { configsPath } = yield* Settings
+  const processors = yield* Processors
+  const cache = new Map<string, { readonly version: string; readonly pipeline: Pipeline }>()
+
+  const versionOf = (file: string) =>
+    files.stat(file).pipe(
+      Effect.map((info) => `${info.size}:${Option.getOrUndefined(info.mtime)?.getTime() ?? 0}`),
+      Effect.option
+    )
+
+  const readPipeline = Effect.fnUntraced(function* (file: string, configId: string, org: OrgSlug, version: string) {
+    const key = `${org} ${file}`
+    const cached = cache.get(key)
+    if (cached?.version === version) return cached.pipeline
+    const text = yield* Effect.mapError(
+      files.readFileString(path.join(configsPath, file)),
+      () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
+    )
+    const pipeline = yield* parsePipeline(text, file, configId, org, processors)
+    cache.set(key, { version, pipeline })
+    return pipeline
+  })
+
+  const load = Effect.fn("Catalogue.load")(function* (org: OrgSlug, configId: string) {
+    const candidates = isConfigId(configId) ? [`${org}/${configId}.yml`, `${configId}.yml`] : []
+    for (const file of candidates) {
+      const version = yield* versionOf(path.join(configsPath, file))
+      if (Option.isSome(version)) return yield* readPipeline(file, configId, org, version.value)
+    }
+    return yield* new TemplateNotFound({ configId })
+  })
+
+  const anyOrg = Schema.decodeSync(OrgSlug)("check_only")
+
+  return {
+    load,
+    checkAll: Effect.gen(function* () {
+      const entries = yield* Effect.mapError(
+        files.readDirectory(configsPath, { recursive: true }),
+        () => new PipelineInvalid({ file: configsPath, line: 1, reason: "the folder of pipelines cannot be read" })
+      )
+      const pipelines = entries
+        .map((entry) => entry.replaceAll("\\", "/"))
+        .filter((entry) => entry.endsWith(".yml") && !reservedFolders.has(entry.split("/")[0] ?? ""))
+        .sort()
+      yield* Effect.forEach(pipelines, (file) => readPipeline(file, file.slice(0, -".yml".length), anyOrg, ""))
+      cache.clear()
+      return pipelines.map((file) => file.slice(0, -".yml".length))
+    })
+  }
+})
+
+/** The catalogue of `Settings.configsPath`; a changed file counts from the next run. */
+export const layer = Layer.effect(Catalogue, make)
+
+const parsePipeline = Effect.fnUntraced(function* (
+  text: string,
+  file: string,
+  configId: string,
+  org: OrgSlug,
+  processors: Processors["Type"]
+) {
+  const lines = new Yaml.LineCounter()
+  if (text.length > maximumFileBytes) {
+    return yield* new PipelineInvalid({ file, line: 1, reason: `the file is larger than ${maximumFileBytes} bytes` })
+  }
+  const document = Yaml.parseDocument(text, { lineCounter: lines, merge: true })
+  const [syntax] = document.errors
+  if (syntax !== undefined) {
+    const reason = syntax.message.split("\n", 1)[0] ?? "not YAML"
+    return yield* new PipelineInvalid({ file, line: lines.linePos(syntax.pos[0]).line, reason })
+  }
+  const source: Source = { file, document, lines }
+  const definition = yield* decode(source, [], Definition, document.toJS({ maxAliasCount: 100 }), "ignore")
+  const steps = yield* Effect.forEach(definition.steps, (step, index) =>
+    decode(source, ["steps", index], StepDefinition, step, "error")
+  )
+  const dag = dependencies(steps.map((step) => ({ stepId: step.step_id, dependsOn: step.depends_on })))
+  if ("reason" in dag) return yield* fault(source, ["steps", dag.index], dag.reason)
+  const [category = ""] = configId.split("/")
+  const own = {
+    configId,
+    templateId: configId.replaceAll("/", "_"),
+    name: definition.name,
+    category: definition.category ?? category,
+    provider: definition.provider,
+    domain: definition.domain,
+    timeoutSeconds: definition.timeout_seconds ?? minutes(definition.timeout_minutes) ?? defaultTimeoutSeconds,
+    variables: definition.variables,
+    parameters: definition.parameters,
+    notifications: {
+      onFailure: definition.notifications.on_failure,
+      onSuccess: definition.notifications.on_success
+    }
+  }
+  const variables: JsonObject = { ...own.variables, ...own.parameters, org_slug: org }
+  const resolved = yield* Effect.forEach(steps, (step, index) =>
+    resolveStep(source, index, step, dag.dependsOn[index] ?? [], variables, processors)
+  )
+  const [first, ...others] = resolved
+  if (first === undefined) return yield* fault(source, ["steps"], "a pipeline has at least one step")
+  const pipeline = { ...own, steps: [first, ...others] as const }
+  const definitionHash = createHash("sha256").update(canonical(pipeline)).digest("hex")
+  return { ...pipeline, definitionHash } satisfies Pipeline
+})
+
+const resolveStep = (
+  source: Source,
+  index: number,
+  step: StepDefinition,
+  dependsOn: ReadonlyArray<string>,
+  variables: JsonObject,
+  processors: Processors["Type"]
+): Effect.Effect<Step, PipelineInvalid> =>
+  Effect.gen(function* () {
+    const processor = processors.get(step.ps_type)
+    if (processor === undefined) {
+      return yield* fault(
+        source,
+        ["steps", index, "ps_type"],
+        `no processor ${step.ps_type}; known: ${[...processors.keys()].sort().join(", ")}`
+      )
+    }
+    const config: JsonObject = {
+      ...step.config,
+      ...(step.source === undefined ? {} : { source: step.source }),
+      ...(step.destination === undefined ? {} : { destination: step.destination })
+    }
+    const problem = processor.check(resolveObject(config, variables))
+    if (problem !== undefined) return yield* fault(source, ["steps", index, "config"], problem)
+    const enabled = typeof step.enabled === "string" ? resolve(step.enabled, variables) : step.enabled
+    if (!["true", "false"].includes(String(enabled))) {
+      return yield* fault(source, ["steps", index, "enabled"], "enabled is neither true nor false")
+    }
+    return {
+      stepId: step.step_id,
+      name: step.name ?? step.step_id,
+      psType: step.ps_type,
+      config,
+      variables: step.variables,
+      timeoutSeconds: step.timeout_seconds ?? minutes(step.timeout_minutes) ?? defaultStepTimeoutSeconds,
+      retry: {
+        maxAttempts: step.retry.max_attempts,
+        backoffSeconds: step.retry.backoff_seconds,
+        exponential: step.retry.exponential_backoff
+      },
+      onFailure: step.on_failure,
+      dependsOn,
+      enabled: String(enabled) === "true"
+    }
+  })
+
+const minutes = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 60)
+
+const decode = <A, I>(
+  source: Source,
+  at: ReadonlyArray<string | number>,
+  schema: Schema.Schema<A, I>,
+  value: unknown,
+  onExcessProperty: "ignore" | "error"
+): Effect.Effect<A, PipelineInvalid> =>
+  Schema.decodeUnknown(schema)(value, { onExcessProperty }).pipe(
+    Effect.catchAll((error) => {
+      const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
+      const place = [...at, ...(issue?.path ?? []).filter((part) => typeof part !== "symbol")]
+      return fault(source, place, `${place.join(".")}: ${issue?.message ?? "not valid"}`)
+    })
+  )
+
+/** A fault at the innermost node of the path that the document has. */
+const fault = (source: Source, place: ReadonlyArray<string | number>, reason: string) => {
+  for (let length = place.length; length > 0; length--) {
+    const node = source.document.getIn(place.slice(0, length), true)
+    if (Yaml.isNode(node) && node.range) {
+      return Effect.fail(
+        new PipelineInvalid({ file: source.file, line: source.lines.linePos(node.range[0]).line, reason })
+      )
+    }
+  }
+  return Effect.fail(new PipelineInvalid({ file: source.file, line: 1, reason }))
+}
