@@ -47,11 +47,15 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   readonly run: (
     tasks: Arr.NonEmptyReadonlyArray<Task>
   ) => Effect.Effect<ReadonlyArray<Exit.Exit<Answer, Refusal>>, SqlError, R>
+  /** Runs after each commit, before the callers hear of it. */
+  readonly committed?: Effect.Effect<void>
 }): Effect.fn.Return<GroupCommit<Task, Answer, Refusal>, never, SqlClient.SqlClient | Scope.Scope | R> {
   type Waiting = Entry<Task, Answer, Refusal>
   const sql = yield* SqlClient.SqlClient
   const queue = yield* Queue.bounded<Waiting>(MAX_QUEUED_TASKS)
   const waiting = new Set<Waiting>()
+
+  const committed = options.committed ?? Effect.void
 
   const commit = (batch: Arr.NonEmptyReadonlyArray<Waiting>) =>
     options.run(Arr.map(batch, (entry) => entry.task)).pipe(
@@ -63,18 +67,18 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   const settle = (batch: Arr.NonEmptyReadonlyArray<Waiting>): Effect.Effect<void, never, R> =>
     Effect.matchCauseEffect(commit(batch), {
       onSuccess: (exits) =>
-        Effect.sync(() => {
-          batch.forEach((entry, index) => answer(entry, exits[index] ?? unanswered(options.name)))
-        }),
+        Effect.zipRight(
+          committed,
+          Effect.sync(() => batch.forEach((entry, index) => answer(entry, exits[index] ?? unanswered(options.name))))
+        ),
       onFailure: (cause) =>
         batch.length === 1 || isBusy(cause)
           ? Effect.sync(() => batch.forEach((entry) => answer(entry, Exit.failCause(cause))))
           : Effect.forEach(batch, (entry) => settle([entry]), { discard: true })
     })
 
-  const answer = (entry: Waiting, exit: Exit.Exit<Answer, Refusal | SqlError>) => {
+  const answer = (entry: Waiting, exit: Exit.Exit<Answer, Refusal | SqlError>) =>
     Deferred.unsafeDone(entry.answer, exit)
-  }
 
   const takeBatch = Effect.gen(function* () {
     const first = yield* Queue.take(queue)

@@ -1,0 +1,76 @@
+/**
+ * A batch of appends as one set: one read of what they build on, the decisions in memory, then one write for each table.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { type Append, type KeyHeld, type NewEvent, type RecordedEvent, VersionConflict } from "./EventLog.ts"
+import * as EventTables from "./EventTables.ts"
+import * as Fold from "./Fold.ts"
+import * as Keys from "./Keys.ts"
+import type { EventModel } from "./Projection.ts"
+
+/** An append whose events carry the `text` that is stored and hashed; their `data` is what the text says, as a later reader will see it. */
+export interface EncodedAppend {
+  readonly stream: string
+  readonly expectedVersion: number
+  readonly events: ReadonlyArray<EncodedEvent>
+}
+
+interface EncodedEvent extends NewEvent {
+  readonly text: string
+}
+
+/** Encodes in the fiber of the caller: data without a text harms nobody else. */
+export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppend => ({
+  stream,
+  expectedVersion,
+  events: events.map(({ type, data }) => {
+    const text = EventTables.encodeData(data)
+    return { type, text, data: Option.getOrElse(EventTables.decodeData(text), () => data) }
+  })
+})
+
+/** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */
+export const record = Effect.fnUntraced(function* (
+  model: typeof EventModel.Service,
+  appends: ReadonlyArray<EncodedAppend>
+) {
+  const recordedAt = yield* Clock.currentTimeMillis
+  const heads = new Map<string, EventTables.StreamHead>()
+  for (const head of yield* EventTables.readHeads(appends.map((append) => append.stream))) heads.set(head.stream, head)
+  const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
+  const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
+  let position = yield* EventTables.lastPosition
+
+  const rows: Array<EventTables.EventRow> = []
+  const recorded: Array<RecordedEvent> = []
+  const moved = new Map<string, EventTables.StreamHead>()
+  const exits = appends.map((append, index): Exit.Exit<ReadonlyArray<RecordedEvent>, VersionConflict | KeyHeld> => {
+    const { stream, expectedVersion } = append
+    let head = heads.get(stream) ?? { stream, version: 0, hash: EventTables.NO_HASH }
+    if (head.version !== expectedVersion) {
+      return Exit.fail(new VersionConflict({ stream, expectedVersion, actualVersion: head.version }))
+    }
+    const held = Keys.claim(holders, changes[index] ?? [])
+    if (held !== undefined) return Exit.fail(held)
+    const events = append.events.map(({ type, data, text }): RecordedEvent => {
+      const unsealed = { stream, version: head.version + 1, type, data: text, recordedAt, previousHash: head.hash }
+      const row = { position: ++position, ...unsealed, hash: EventTables.hashOf(unsealed) }
+      rows.push(row)
+      head = row
+      return { ...row, data }
+    })
+    recorded.push(...events)
+    heads.set(stream, head)
+    moved.set(stream, head)
+    return Exit.succeed(events)
+  })
+
+  if (rows.length > 0) {
+    yield* EventTables.insert(rows, moved.values())
+    yield* Fold.fold(model, recorded)
+  }
+  return exits
+})

@@ -1,0 +1,85 @@
+/**
+ * The fold of the log into everything that is derived from it: the held keys and the projections.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { EventLogUnavailable, type RecordedEvent } from "./EventLog.ts"
+import { decode, EVENT_COLUMNS, type EventRow, PAGE_EVENTS } from "./EventTables.ts"
+import * as Keys from "./Keys.ts"
+import type { EventModel } from "./Projection.ts"
+
+/** Creates the derived tables if they are absent. */
+export const migrate = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
+  yield* Keys.migrate
+  yield* Effect.forEach(model.projections, (projection) => projection.migrate, { discard: true })
+})
+
+/** Folds the next events into the derived tables. */
+export const fold = Effect.fnUntraced(function* (
+  model: typeof EventModel.Service,
+  events: ReadonlyArray<RecordedEvent>
+) {
+  yield* Keys.write(
+    events.flatMap((event) =>
+      Keys.changesOf(model, event.stream, [event]).map((change) => ({ ...change, recordedAt: event.recordedAt }))
+    )
+  )
+  yield* Effect.forEach(model.projections, (projection) => projection.apply(events), { discard: true })
+})
+
+/** Throws the derived tables away and folds the whole log into new ones, in one transaction: appends wait meanwhile. */
+export const rebuild = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql.withTransaction(
+    Effect.gen(function* () {
+      const tables = ["event_log_keys", ...model.projections.flatMap((projection) => projection.tables)]
+      yield* Effect.forEach(tables.toReversed(), (table) => sql`drop table if exists ${sql(table)}`, { discard: true })
+      yield* migrate(model)
+      let events = 0
+      let position = 0
+      for (;;) {
+        const page = yield* readPage(position, PAGE_EVENTS)
+        const last = page.at(-1)
+        if (last === undefined) return { events }
+        yield* fold(model, page)
+        events += page.length
+        position = last.position
+      }
+    })
+  )
+})
+
+/** The next events after a position, at most `limit`. */
+export const readPage = Effect.fnUntraced(function* (position: number, limit: number) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* decodeAll(
+    yield* sql<EventRow>`
+      select ${sql.literal(EVENT_COLUMNS)} from event_log where position > ${position} order by position limit ${limit}`
+  )
+})
+
+/** The events of one stream, beginning with version `from`. */
+export const readStream = Effect.fnUntraced(function* (stream: string, from: number) {
+  const sql = yield* SqlClient.SqlClient
+  return yield* decodeAll(
+    yield* sql<EventRow>`
+      select ${sql.literal(EVENT_COLUMNS)} from event_log where stream = ${stream} and version >= ${from} order by version`
+  )
+})
+
+const decodeAll = (rows: ReadonlyArray<EventRow>): Effect.Effect<ReadonlyArray<RecordedEvent>, EventLogUnavailable> => {
+  const events: Array<RecordedEvent> = []
+  for (const row of rows) {
+    const event = decode(row)
+    if (Option.isNone(event)) return Effect.fail(damaged(row))
+    events.push(event.value)
+  }
+  return Effect.succeed(events)
+}
+
+const damaged = (row: EventRow) =>
+  new EventLogUnavailable({
+    operation: `read version ${row.version} of stream ${row.stream}`,
+    cause: new Error("the event's data is not a JSON object: verify the log")
+  })

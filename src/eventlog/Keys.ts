@@ -1,0 +1,108 @@
+/**
+ * The keys that events claim and release: who may claim one, and the table of those that are held.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import { KeyHeld, type NewEvent } from "./EventLog.ts"
+import type { EventModel, KeyChange } from "./Projection.ts"
+
+/** What an event of a stream does to the keys. Of one event's change the release comes first. */
+export interface StreamKeyChange extends KeyChange {
+  readonly stream: string
+}
+
+/** Key to the stream that holds it. */
+export type Holders = Map<string, string>
+
+/** Creates the table of held keys if it is absent. */
+export const migrate = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    create table if not exists event_log_keys (
+      key text not null primary key,
+      stream text not null,
+      expires_at bigint
+    )`
+  yield* sql`create index if not exists event_log_keys_stream on event_log_keys (stream)`
+  yield* sql`create index if not exists event_log_keys_expiry on event_log_keys (expires_at)`
+})
+
+/** The changes that the events of a stream make, in order. */
+export const changesOf = (
+  model: typeof EventModel.Service,
+  stream: string,
+  events: ReadonlyArray<NewEvent>
+): ReadonlyArray<StreamKeyChange> =>
+  events.flatMap((event) => {
+    const change = model.keys(stream, event)
+    return change === undefined ? [] : [{ ...change, stream }]
+  })
+
+/** Forgets the keys whose time is over, then reads who holds the keys that the changes claim. */
+export const readHolders = Effect.fnUntraced(function* (changes: ReadonlyArray<StreamKeyChange>, now: number) {
+  const claimed = changes.flatMap((change) => (change.acquire ?? []).map(({ key }) => key))
+  if (claimed.length === 0) return new Map<string, string>()
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`delete from event_log_keys where expires_at <= ${now}`
+  const rows = yield* sql<{ readonly key: string; readonly stream: string }>`
+    select key, stream from event_log_keys where key in (select value from json_each(${JSON.stringify(claimed)}))`
+  return new Map(rows.map((row) => [row.key, row.stream]))
+})
+
+/** Makes the changes of one append in `holders`, all or none: the answer is the first key that another stream holds. */
+export const claim = (holders: Holders, changes: ReadonlyArray<StreamKeyChange>): KeyHeld | undefined => {
+  const changed = new Map<string, string | undefined>()
+  for (const { stream, release, acquire } of changes) {
+    if (release !== undefined) {
+      for (const [key, holder] of [...holders, ...changed]) {
+        if (holder === stream && key.startsWith(release)) changed.set(key, undefined)
+      }
+    }
+    for (const { key } of acquire ?? []) {
+      const holder = changed.has(key) ? changed.get(key) : holders.get(key)
+      if (holder !== undefined && holder !== stream) return new KeyHeld({ key, holder })
+      changed.set(key, stream)
+    }
+  }
+  for (const [key, holder] of changed) {
+    if (holder === undefined) holders.delete(key)
+    else holders.set(key, holder)
+  }
+  return undefined
+}
+
+/** Writes changes that were granted to the table; `recordedAt` starts the time of keys that have one. */
+export const write = Effect.fnUntraced(function* (
+  changes: ReadonlyArray<StreamKeyChange & { readonly recordedAt: number }>
+) {
+  const released: Array<readonly [stream: string, prefix: string]> = []
+  const held = new Map<string, { readonly stream: string; readonly expiresAt: number | null }>()
+  for (const { stream, release, acquire, recordedAt } of changes) {
+    if (release !== undefined) {
+      released.push([stream, release])
+      for (const [key, holder] of held) {
+        if (holder.stream === stream && key.startsWith(release)) held.delete(key)
+      }
+    }
+    for (const { key, ttlSeconds } of acquire ?? []) {
+      held.set(key, { stream, expiresAt: ttlSeconds === undefined ? null : recordedAt + ttlSeconds * 1_000 })
+    }
+  }
+  const sql = yield* SqlClient.SqlClient
+  if (released.length > 0) {
+    yield* sql`
+      delete from event_log_keys where key in (
+        select held.key from json_each(${JSON.stringify(released)}) as released
+        cross join event_log_keys as held
+        where held.stream = released.value ->> 0
+          and substr(held.key, 1, length(released.value ->> 1)) = released.value ->> 1
+      )`
+  }
+  if (held.size > 0) {
+    const rows = Array.from(held, ([key, { stream, expiresAt }]) => [key, stream, expiresAt])
+    yield* sql`
+      insert into event_log_keys (key, stream, expires_at)
+      select value ->> 0, value ->> 1, value ->> 2 from json_each(${JSON.stringify(rows)}) where true
+      on conflict (key) do update set stream = excluded.stream, expires_at = excluded.expires_at`
+  }
+})

@@ -1,0 +1,55 @@
+/**
+ * A small event model for tests of the event log: accounts with deposits. `claim` and `release` in an event's data act on keys.
+ */
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { NewEvent } from "../../src/eventlog/EventLog.ts"
+import { EventModel, type Projection } from "../../src/eventlog/Projection.ts"
+
+/** Total and number of deposits by account. A deposit of 0 is refused by the table. */
+const balances: Projection = {
+  name: "balances",
+  tables: ["balances"],
+  migrate: Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql`
+      create table if not exists balances (
+        account text not null primary key, total bigint not null, deposits bigint not null, note text, check (total <> 0)
+      )`
+  ),
+  apply: (events) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql) => {
+      const rows = events.map((event) => [event.stream, event.data["amount"] ?? 1])
+      return sql`
+        insert into balances (account, total, deposits)
+        select value ->> 0, sum(value ->> 1), count(*) from json_each(${JSON.stringify(rows)}) where true group by 1
+        on conflict (account) do update set
+          total = balances.total + excluded.total, deposits = balances.deposits + excluded.deposits`
+    })
+}
+
+export const layer = Layer.succeed(EventModel, {
+  projections: [balances],
+  keys: (_stream, event) => {
+    const { claim, ttl, release } = event.data
+    return {
+      ...(typeof claim === "string" && {
+        acquire: [{ key: claim, ...(typeof ttl === "number" && { ttlSeconds: ttl }) }]
+      }),
+      ...(typeof release === "string" && { release })
+    }
+  }
+})
+
+/** A deposit of `amount`. */
+export const deposit = (amount: number): NewEvent => ({ type: "Deposited", data: { amount } })
+
+/** Claims a key, for a time if `ttl` (seconds) is given. */
+export const claim = (key: string, ttl?: number): NewEvent => ({
+  type: "Claimed",
+  data: ttl === undefined ? { claim: key } : { claim: key, ttl }
+})
+
+/** Releases the account's keys that start with the prefix. */
+export const release = (prefix: string): NewEvent => ({ type: "Released", data: { release: prefix } })
