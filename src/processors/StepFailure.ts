@@ -1,0 +1,45 @@
+/**
+ * How the errors of the rooms below become the failure of a step: which are worth another attempt, and what to do about the others.
+ */
+import { StepError } from "../pipelines/Processor.ts"
+import type { SourceError } from "../sources/SourceError.ts"
+import type { WarehouseError } from "../warehouse/Warehouse.ts"
+
+/** A provider could not be read. A source that changed while it was read is worth another attempt. */
+export const ofSource = (error: SourceError): StepError =>
+  new StepError({
+    errorType: error.kind === "retryable" || error.kind === "stale" ? "TRANSIENT" : "PERMANENT",
+    code: error.code,
+    message: error.message,
+    ...(error.suggestedAction === undefined ? {} : { suggestedAction: error.suggestedAction }),
+    ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds })
+  })
+
+/** The warehouse refused a source or a statement, or did not answer; only the last is worth another attempt. */
+export const ofWarehouse = (error: WarehouseError): StepError => {
+  switch (error._tag) {
+    case "WarehouseUnavailable":
+      return new StepError({
+        errorType: "TRANSIENT",
+        code: "WAREHOUSE_UNAVAILABLE",
+        message: error.message,
+        suggestedAction: "wait, or look at the warehouse"
+      })
+    case "SourceRejected":
+      return new StepError({
+        errorType: "PERMANENT",
+        code: "SOURCE_REJECTED",
+        message: error.message,
+        suggestedAction: "correct the file at its source; what was loaded before is unchanged"
+      })
+    case "StatementFailed":
+    case "OtherTenant":
+    case "UnsupportedSql":
+      return new StepError({
+        errorType: "PERMANENT",
+        code: "WAREHOUSE_STATEMENT_FAILED",
+        message: error.message,
+        suggestedAction: "look at the statement that the message names"
+      })
+  }
+}
