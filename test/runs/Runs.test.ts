@@ -1,0 +1,478 @@
+import { describe, expect, it } from "@effect/vitest"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Ref from "effect/Ref"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
+import { EventLog } from "../../src/eventlog/EventLog.ts"
+import { StepError } from "../../src/pipelines/Processor.ts"
+import { type RunRequest, Runs } from "../../src/runs/Runs.ts"
+import { RunNotAllowed } from "../../src/validator/Validator.ts"
+import { temporaryFile } from "../support/TemporaryDatabase.ts"
+import { day, org, pipeline, runId, step } from "../support/pipelines.ts"
+import { done, layer, makeLedger, type Script } from "../support/RunsWorld.ts"
+
+const definition = pipeline([step("a", []), step("b", ["a"]), step("c", ["a"]), step("d", ["b", "c"])])
+const ask = (more: Partial<RunRequest> = {}): RunRequest => ({
+  org,
+  configId: definition.configId,
+  trigger: "api",
+  triggerBy: "test",
+  startDate: day("1970-01-01"),
+  ...more
+})
+
+const transient = (code: string, retryAfterSeconds?: number) =>
+  new StepError({
+    errorType: "TRANSIENT",
+    code,
+    message: code,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds })
+  })
+
+/** One process: the layer is closed at the end, as by a shutdown. */
+const inWorld = <A, E>(
+  options: {
+    readonly script?: Script
+    readonly pipelines?: ReadonlyArray<typeof definition>
+    readonly database?: string
+    readonly ledger?: ReturnType<typeof makeLedger>
+    readonly settings?: Readonly<Record<string, string>>
+  },
+  use: Effect.Effect<A, E, Runs | EventLog>
+) =>
+  Effect.gen(function* () {
+    const database = options.database ?? (yield* temporaryFile)
+    return yield* Effect.provide(
+      use,
+      layer({
+        pipelines: options.pipelines ?? [definition],
+        script: options.script ?? {},
+        ledger: options.ledger ?? makeLedger(),
+        database,
+        ...(options.settings === undefined ? {} : { settings: options.settings })
+      })
+    )
+  })
+
+const history = (id: string) =>
+  Effect.flatMap(Runs, (runs) => runs.events(runId(id))).pipe(
+    Effect.map((events) =>
+      events.map((event) =>
+        typeof event.data["stepId"] === "string" ? `${event.type} ${event.data["stepId"]}` : event.type
+      )
+    )
+  )
+
+/** Lets the clock run until the run has ended. */
+const finish = (id: string) =>
+  Effect.gen(function* () {
+    const runs = yield* Runs
+    const ended = yield* Effect.fork(runs.awaitEnd(runId(id)))
+    for (let second = 0; second < 10_000; second++) {
+      if ((yield* Fiber.poll(ended))._tag === "Some") break
+      yield* TestClock.adjust("1 second")
+    }
+    return yield* Fiber.join(ended)
+  })
+
+describe("Runs", () => {
+  it.scoped("runs a pipeline to its end and keeps its whole history", () =>
+    inWorld(
+      {},
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const { runId: id, existing, trackingId } = yield* runs.request(ask())
+        expect([existing, trackingId]).toEqual([false, "acme_corp-cloud-test-cost-demo"])
+        expect((yield* finish(id)).status).toBe("COMPLETED")
+        const events = yield* history(id)
+        expect(events.slice(0, 5)).toEqual([
+          "RunRequested",
+          "RunAdmitted",
+          "StepStarted a",
+          "StepSucceeded a",
+          "StepStarted b"
+        ])
+        expect(events.filter((each) => each.startsWith("StepSucceeded"))).toHaveLength(4)
+        const { run, steps } = yield* runs.get(id)
+        expect(run.endTime).not.toBeNull()
+        expect(steps.map((each) => [each.stepId, each.status, each.rowsProcessed])).toEqual([
+          ["a", "COMPLETED", 1],
+          ["b", "COMPLETED", 1],
+          ["c", "COMPLETED", 1],
+          ["d", "COMPLETED", 1]
+        ])
+        expect((yield* (yield* EventLog).verify).findings).toEqual([])
+      })
+    )
+  )
+
+  it.scoped("repeats a retryable failure by the schedule and obeys Retry-After", () =>
+    Effect.gen(function* () {
+      const times = yield* Ref.make<ReadonlyArray<number>>([])
+      const script: Script = {
+        a: ({ attempt }) =>
+          Effect.gen(function* () {
+            const now = yield* TestClock.currentTimeMillis
+            yield* Ref.update(times, (all) => [...all, now])
+            if (attempt === 1) return yield* transient("FIRST")
+            return attempt === 2 ? yield* transient("SECOND", 90) : done
+          })
+      }
+      yield* inWorld(
+        { script },
+        Effect.gen(function* () {
+          const { runId: id } = yield* (yield* Runs).request(ask())
+          expect((yield* finish(id)).status).toBe("COMPLETED")
+          expect((yield* (yield* Runs).get(id)).steps[0]?.metadata["attempts"]).toBe(3)
+        })
+      )
+      const [first = 0, second = 0, third = 0] = yield* Ref.get(times)
+      expect(second - first).toBeGreaterThanOrEqual(900)
+      expect(second - first).toBeLessThanOrEqual(1100)
+      expect(third - second).toBe(90_000)
+    })
+  )
+
+  it.scoped("does not repeat a permanent failure, and gives up after max_attempts", () =>
+    inWorld(
+      {
+        pipelines: [
+          definition,
+          { ...definition, configId: "cloud/test/cost/other" },
+          { ...definition, configId: "cloud/test/cost/defect" }
+        ],
+        script: {
+          a: ({ runId: id, attempt, startDate }) =>
+            startDate === "1970-01-01"
+              ? new StepError({ errorType: "PERMANENT", code: "AUTH", message: `no ${id === "" ? "" : "access"}` })
+              : startDate === "1969-12-31"
+                ? transient(`T${attempt}`)
+                : Effect.die("a secret detail")
+        }
+      },
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const permanent = yield* finish((yield* runs.request(ask())).runId)
+        expect([permanent.status, permanent.errorContext?.error_code, permanent.errorContext?.is_retryable]).toEqual([
+          "FAILED",
+          "AUTH",
+          false
+        ])
+        const spent = yield* runs.request(ask({ configId: "cloud/test/cost/other", startDate: day("1969-12-31") }))
+        expect((yield* finish(spent.runId)).errorContext?.error_code).toBe("T3")
+        const defect = yield* runs.request(ask({ configId: "cloud/test/cost/defect", startDate: day("1969-12-30") }))
+        const died = yield* finish(defect.runId)
+        expect([died.status, died.errorContext?.error_type]).toEqual(["FAILED", "UNKNOWN"])
+        expect(JSON.stringify(yield* runs.events(defect.runId))).not.toContain("secret detail")
+      })
+    )
+  )
+
+  it.scoped("times a step out, interrupts it, and counts that as an attempt", () =>
+    Effect.gen(function* () {
+      const interruptions = yield* Ref.make(0)
+      const script: Script = {
+        a: () => Effect.onInterrupt(Effect.never, () => Ref.update(interruptions, (n) => n + 1))
+      }
+      yield* inWorld(
+        { script },
+        Effect.gen(function* () {
+          const { runId: id } = yield* (yield* Runs).request(ask())
+          const run = yield* finish(id)
+          expect([run.status, run.errorContext?.error_code]).toEqual(["FAILED", "STEP_TIMEOUT"])
+          expect((yield* (yield* Runs).get(id)).steps.map((each) => each.status)).toEqual([
+            "TIMEOUT",
+            "SKIPPED",
+            "SKIPPED",
+            "SKIPPED"
+          ])
+        })
+      )
+      expect(yield* Ref.get(interruptions)).toBe(3)
+    })
+  )
+
+  it.scoped("times the whole run out", () =>
+    inWorld(
+      { script: { a: () => Effect.never }, pipelines: [{ ...definition, timeoutSeconds: 20 }] },
+      Effect.gen(function* () {
+        const { runId: id } = yield* (yield* Runs).request(ask())
+        const run = yield* finish(id)
+        expect([run.status, run.durationMs]).toEqual(["TIMEOUT", 20_000])
+      })
+    )
+  )
+
+  it.scoped("cancels: the running step is interrupted, the rest skipped, the quota given back", () =>
+    Effect.gen(function* () {
+      const ledger = makeLedger()
+      const started = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const script: Script = {
+        b: () =>
+          Deferred.succeed(started, undefined).pipe(
+            Effect.zipRight(Effect.never),
+            Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+          )
+      }
+      yield* inWorld(
+        { script, ledger },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          const { runId: id } = yield* runs.request(ask())
+          yield* Deferred.await(started)
+          const answer = yield* runs.cancel(id, { org, reason: "test" })
+          expect(["CANCELLING", "CANCELLED"]).toContain(answer.status)
+          expect((yield* finish(id)).status).toBe("CANCELLED")
+          yield* Deferred.await(interrupted)
+          expect((yield* runs.cancel(id, { org, reason: "again" })).status).toBe("CANCELLED")
+          yield* Stream.runDrain(
+            (yield* EventLog).follow(0).pipe(Stream.takeUntil((event) => event.type === "CompletionReported"))
+          )
+          expect(ledger.completed.get(id)).toBe("FAILED")
+        })
+      )
+    })
+  )
+
+  it.scoped("answers a second request with the live run, whoever of many is first", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const ledger = makeLedger()
+      yield* inWorld(
+        { script: { a: () => Effect.as(Deferred.await(gate), done) }, ledger },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          const answers = yield* Effect.all(
+            Array.from({ length: 200 }, () => runs.request(ask())),
+            { concurrency: "unbounded" }
+          )
+          expect(new Set(answers.map((each) => each.runId)).size).toBe(1)
+          expect(answers.filter((each) => !each.existing)).toHaveLength(1)
+          expect(ledger.reserved.size).toBe(1)
+          yield* Deferred.succeed(gate, undefined)
+          const [first] = answers
+          yield* finish(first?.runId ?? "")
+          expect((yield* runs.request(ask())).existing).toBe(false)
+        })
+      )
+    })
+  )
+
+  it.scoped("honours an Idempotency-Key for a day, per pipeline", () =>
+    inWorld(
+      {},
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const first = yield* runs.request(ask({ idempotencyKey: "k" }))
+        yield* finish(first.runId)
+        const again = yield* runs.request(ask({ idempotencyKey: "k" }))
+        expect([again.runId, again.existing]).toEqual([first.runId, true])
+        yield* TestClock.adjust("25 hours")
+        expect((yield* runs.request(ask({ idempotencyKey: "k" }))).existing).toBe(false)
+      })
+    )
+  )
+
+  it.scoped("leaves an event but no run when the validator refuses, and lets go of the claim", () =>
+    Effect.gen(function* () {
+      const ledger = makeLedger()
+      ledger.refuse = new RunNotAllowed({
+        code: "QUOTA_EXCEEDED",
+        status: 429,
+        message: "enough for today",
+        retryAfterSeconds: 86_400
+      })
+      yield* inWorld(
+        { ledger },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          const error = yield* Effect.flip(runs.request(ask({ idempotencyKey: "k" })))
+          expect(error).toMatchObject({ _tag: "RunNotAllowed", code: "QUOTA_EXCEEDED" })
+          expect((yield* runs.list({ org, limit: 10, offset: 0 })).total).toBe(0)
+          const log = yield* (yield* EventLog).readAll(0, 10)
+          expect(log.map((event) => event.type)).toEqual(["RunRequested", "RunRefused"])
+          ledger.refuse = undefined
+          expect((yield* runs.request(ask({ idempotencyKey: "k" }))).existing).toBe(false)
+        })
+      )
+    })
+  )
+
+  it.scoped("goes on after a restart: finished steps are not repeated, waits survive, the quota is given back", () =>
+    Effect.gen(function* () {
+      const database = yield* temporaryFile
+      const ledger = makeLedger()
+      const executed = yield* Ref.make<ReadonlyArray<string>>([])
+      const note = (name: string) => Ref.update(executed, (all) => [...all, name])
+      const inB = yield* Deferred.make<void>()
+      const patient = [{ ...definition, timeoutSeconds: 7200 }]
+      const failing: Script = {
+        a: () => Effect.as(note("a"), done),
+        b: () => note("b").pipe(Effect.zipRight(Deferred.succeed(inB, undefined)), Effect.zipRight(Effect.never)),
+        c: () => Effect.zipRight(note("c"), transient("C", 3600))
+      }
+      const id = yield* inWorld(
+        { database, ledger, script: failing, pipelines: patient },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          const { runId } = yield* runs.request(ask())
+          yield* Stream.runDrain(Stream.takeUntil(runs.watch(runId), (event) => event.type === "StepAttemptFailed"))
+          yield* Deferred.await(inB)
+          return runId
+        })
+      )
+      const healthy: Script = {
+        a: () => Effect.as(note("a again"), done),
+        b: () => Effect.as(note("b again"), done),
+        c: ({ attempt }) => Effect.as(note(`c attempt ${attempt}`), done)
+      }
+      yield* inWorld(
+        { database, ledger, script: healthy, pipelines: patient },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          expect(yield* runs.recover).toBe(1)
+          yield* TestClock.adjust("59 minutes")
+          expect(yield* Ref.get(executed)).not.toContain("c attempt 2")
+          expect((yield* finish(id)).status).toBe("COMPLETED")
+          yield* Stream.runDrain(
+            (yield* EventLog).follow(0).pipe(Stream.takeUntil((event) => event.type === "CompletionReported"))
+          )
+        })
+      )
+      const all = yield* Ref.get(executed)
+      expect(all).not.toContain("a again")
+      expect(all.slice().sort()).toEqual(["a", "b", "b again", "c", "c attempt 2"])
+      expect([...ledger.completed.values()]).toEqual(["SUCCESS"])
+    })
+  )
+
+  it.scoped("reports the completion until it is heard", () =>
+    Effect.gen(function* () {
+      const ledger = makeLedger()
+      ledger.failCompletions = 3
+      yield* inWorld(
+        { ledger },
+        Effect.gen(function* () {
+          const { runId: id } = yield* (yield* Runs).request(ask())
+          yield* finish(id)
+          const reported = yield* Effect.fork(
+            Stream.runDrain(
+              (yield* EventLog).follow(0).pipe(Stream.takeUntil((event) => event.type === "CompletionReported"))
+            )
+          )
+          yield* TestClock.adjust("10 seconds")
+          yield* Fiber.join(reported)
+          expect(ledger.completions).toHaveLength(4)
+          expect(ledger.completed.get(id)).toBe("SUCCESS")
+        })
+      )
+    })
+  )
+
+  it.scoped("runs at most so many runs at a time; the others wait as PENDING", () =>
+    Effect.gen(function* () {
+      const gate = yield* Deferred.make<void>()
+      const names = ["x", "y", "z"].map((name) => ({ ...definition, configId: `cloud/test/cost/${name}` }))
+      yield* inWorld(
+        {
+          pipelines: names,
+          script: { a: () => Effect.as(Deferred.await(gate), done) },
+          settings: { PIPELINE_GLOBAL_CONCURRENT_LIMIT: "2" }
+        },
+        Effect.gen(function* () {
+          const runs = yield* Runs
+          const ids = yield* Effect.forEach(names, ({ configId }) =>
+            Effect.map(runs.request(ask({ configId })), (each) => each.runId)
+          )
+          const log = yield* EventLog
+          yield* Stream.runDrain(
+            log.follow(0).pipe(
+              Stream.filter((event) => event.type === "StepStarted"),
+              Stream.take(2)
+            )
+          )
+          const statuses = yield* Effect.forEach(ids, (id) => Effect.map(runs.get(id), ({ run }) => run.status))
+          expect(statuses.slice().sort()).toEqual(["PENDING", "RUNNING", "RUNNING"])
+          yield* Deferred.succeed(gate, undefined)
+          for (const id of ids) expect((yield* finish(id)).status).toBe("COMPLETED")
+        })
+      )
+    })
+  )
+
+  it.scoped("lists by filter, newest first, with the total; text filters are literal", () =>
+    inWorld(
+      { pipelines: [definition, { ...definition, configId: "cloud/test/cost/x_y" }] },
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const first = yield* runs.request(ask())
+        yield* finish(first.runId)
+        yield* TestClock.adjust("1 minute")
+        const second = yield* runs.request(ask({ configId: "cloud/test/cost/x_y", triggerBy: "bob" }))
+        yield* finish(second.runId)
+        const ids = (filter: object) =>
+          Effect.map(runs.list({ org, limit: 10, offset: 0, ...filter }), ({ runs: all, total }) => [
+            all.map((each) => each.runId),
+            total
+          ])
+        expect(yield* ids({})).toEqual([[second.runId, first.runId], 2])
+        expect(yield* ids({ limit: 1, offset: 1 })).toEqual([[first.runId], 2])
+        expect(yield* ids({ pipeline: "x_y" })).toEqual([[second.runId], 1])
+        expect(yield* ids({ pipeline: "%" })).toEqual([[], 0])
+        expect(yield* ids({ triggerBy: "bob", status: "COMPLETED" })).toEqual([[second.runId], 1])
+        expect(yield* ids({ status: "FAILED" })).toEqual([[], 0])
+        expect(yield* ids({ startDate: day("1970-01-02") })).toEqual([[], 0])
+      })
+    )
+  )
+
+  it.scoped("watches a run from any version to its end, and records progress", () =>
+    inWorld(
+      {
+        script: {
+          a: ({ progress }) => progress({ rows: 5 }).pipe(Effect.zipRight(progress({ rows: 6 })), Effect.as(done))
+        }
+      },
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        yield* TestClock.adjust("1 hour")
+        const { runId: id } = yield* runs.request(ask())
+        const live = yield* Stream.runCollect(runs.watch(id))
+        expect(Chunk.toReadonlyArray(live).at(-1)?.type).toBe("RunCompleted")
+        expect(
+          Chunk.toReadonlyArray(live)
+            .filter((event) => event.type === "StepProgressed")
+            .map((event) => event.data["rows"])
+        ).toEqual([5])
+        const late = yield* Stream.runCollect(runs.watch(id, 4))
+        expect(Chunk.toReadonlyArray(late)[0]?.version).toBe(4)
+        expect(
+          yield* Effect.flip(Stream.runCollect(runs.watch(runId("00000000-0000-4000-8000-000000000000"))))
+        ).toMatchObject({ _tag: "RunNotFound" })
+      })
+    )
+  )
+
+  it.scoped("refuses what cannot be run and leaves nothing behind", () =>
+    inWorld(
+      {},
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const tags = yield* Effect.forEach(
+          [
+            ask({ configId: "cloud/test/cost/none" }),
+            ask({ startDate: day("2999-01-01") }),
+            ask({ startDate: day("1970-01-01"), endDate: day("1969-01-01") })
+          ],
+          (each) => Effect.map(Effect.flip(runs.request(each)), (error) => error._tag)
+        )
+        expect(tags).toEqual(["TemplateNotFound", "InvalidDateRange", "InvalidDateRange"])
+        expect(yield* (yield* EventLog).head).toBe(0)
+      })
+    )
+  )
+})
