@@ -1,0 +1,266 @@
+/**
+ * Judges a table row by row against the rules of a FOCUS version: how many rows violate which rule, with an example of each, and how many
+ * are excused by a known gap of their source.
+ */
+import * as Effect from "effect/Effect"
+import type { Json } from "../platform/Json.ts"
+import type { Day } from "../platform/Identifiers.ts"
+import type { OrgWarehouse, WarehouseError } from "../warehouse/Warehouse.ts"
+import type { Table } from "../warehouse/Table.ts"
+import { columnsOf, type Leaf, leavesOf } from "./Expression.ts"
+import * as Groups from "./Groups.ts"
+import type { Dataset, Gap, Rule, RuleSet, Severity } from "./RuleSet.ts"
+import { holds, inPlace, type Placement, type Subject, violation } from "./RuleSql.ts"
+import * as Shapes from "./Shapes.ts"
+import { and, not, text } from "./SqlText.ts"
+
+/** Example texts are cut here. */
+const MAX_EXAMPLE_CHARACTERS = 400
+/** Tells the rows of the project's own tables apart; files of others may not have it. */
+const RECORD_ID_COLUMN = "x_source_record_id"
+const SOURCE_COLUMN = "x_source_system"
+
+/** What to judge. */
+export interface ConformanceRequest {
+  readonly dataset: Dataset
+  readonly table: Pick<Table, "name" | "columns">
+  /** Only rows of these billing periods, by their first day. */
+  readonly billingPeriods?: ReadonlyArray<Day>
+  /** Only rows whose x_source_system starts so. */
+  readonly sourcePrefix?: string
+}
+
+/** A rule that rows violate. */
+export interface Violation {
+  readonly rule: string
+  readonly severity: Severity
+  readonly column: string
+  readonly rows: number
+  /** The row's record id and the values that the rule looks at. */
+  readonly example: string
+}
+
+/** A rule that rows cannot meet because their source has no such data. */
+export interface ExcusedViolation {
+  readonly rule: string
+  readonly rows: number
+  readonly reason: string
+}
+
+/** The judgement. Only `violated` makes a dataset non-conformant. */
+export interface ConformanceReport {
+  readonly version: string
+  /** Rules that were evaluated. */
+  readonly evaluated: number
+  readonly violated: ReadonlyArray<Violation>
+  /** Recommendations that are not followed. */
+  readonly warnings: ReadonlyArray<Violation>
+  readonly gaps: ReadonlyArray<ExcusedViolation>
+  /** Published rules that the project evaluates in a corrected form. */
+  readonly overridden: number
+}
+
+/** A rule, and for each of its known gaps the condition, ready to be counted. */
+interface Judged {
+  readonly rule: Rule
+  readonly gaps: ReadonlyArray<Gap>
+}
+
+interface Counted extends Judged {
+  readonly rows: number
+  readonly excused: ReadonlyArray<number>
+  readonly example: Effect.Effect<string, WarehouseError>
+}
+
+/** Judges the rows of one table. */
+export const evaluate = Effect.fn("Conformance.evaluate")(function* (
+  warehouse: OrgWarehouse,
+  ruleSet: RuleSet,
+  request: ConformanceRequest
+) {
+  const subject: Subject = {
+    columns: new Map(request.table.columns.map((column) => [column.name, column.type])),
+    specification: ruleSet.columns[request.dataset],
+    lists: ruleSet.lists
+  }
+  const source: Shapes.Source = { table: request.table.name, rows: rowConditions(request) }
+  const rules = ruleSet.rules[request.dataset].filter((rule) => isDecidable(rule, subject))
+  const judged = rules.map((rule) => ({ rule, gaps: ruleSet.gaps.filter((gap) => gap.rules.includes(rule.id)) }))
+  const count = (rules: ReadonlyArray<Judged>, keys: ReadonlyArray<Shapes.Key>, within: Shapes.Source) =>
+    countRows(warehouse, subject, rules, keys, within)
+
+  const grouped = judged.filter(({ rule }) => Groups.isGrouped(rule))
+  const [documents, plain] = partition(
+    judged.filter(({ rule }) => !Groups.isGrouped(rule)),
+    ({ rule }) => documentOf(rule) === undefined
+  )
+  const counted = [...(yield* count(plain, lowCardinality(plain, subject), source))]
+  for (const column of new Set(documents.flatMap(({ rule }) => documentOf(rule) ?? []))) {
+    const rows = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
+    const ofColumn = documents.filter(({ rule }) => documentOf(rule) === column)
+    counted.push(...(yield* count(ofColumn, documentKeys(column, ofColumn, subject), rows)))
+  }
+  for (const { gaps, rule } of grouped) {
+    const { example, rows } = Groups.statements(rule, subject, source)
+    const [found] = yield* warehouse.query(rows)
+    counted.push({
+      rule,
+      gaps,
+      rows: numberOf(found?.["n"]),
+      excused: [],
+      example: warehouse.query(example).pipe(Effect.map(([row]) => describe(row ?? {})))
+    })
+  }
+  const found = yield* Effect.forEach(
+    counted.filter(({ rows }) => rows > 0),
+    ({ example, rows, rule }) =>
+      Effect.map(example, (example): Violation => ({
+        rule: rule.id,
+        severity: rule.severity,
+        column: rule.column,
+        rows,
+        example
+      }))
+  )
+  const report: ConformanceReport = {
+    version: ruleSet.version,
+    evaluated: new Set(rules.map((rule) => rule.id)).size,
+    violated: found.filter(({ severity }) => severity === "error"),
+    warnings: found.filter(({ severity }) => severity === "warning"),
+    gaps: counted.flatMap(({ excused, gaps, rule }) =>
+      gaps.flatMap(({ reason }, index) => {
+        const rows = excused[index] ?? 0
+        return rows === 0 ? [] : [{ rule: rule.id, rows, reason }]
+      })
+    ),
+    overridden: ruleSet.overridden.length
+  }
+  return report
+})
+
+/** If a column is absent only its presence rule reports. Custom columns that are absent count as null. */
+const isDecidable = (rule: Rule, subject: Subject): boolean => {
+  const leaves = [...leavesOf(rule.check), ...(rule.when === undefined ? [] : leavesOf(rule.when))]
+  return leaves.every(
+    (leaf) =>
+      leaf[0] === "present" || columnsOf(leaf).every((column) => column.startsWith("x_") || subject.columns.has(column))
+  )
+}
+
+const rowConditions = (request: ConformanceRequest): ReadonlyArray<string> => [
+  ...(request.billingPeriods === undefined
+    ? []
+    : [`DATE(BillingPeriodStart) IN (${request.billingPeriods.map((day) => `DATE ${text(day)}`).join(", ")})`]),
+  ...(request.sourcePrefix === undefined ? [] : [`STARTS_WITH(${SOURCE_COLUMN}, ${text(request.sourcePrefix)})`])
+]
+
+/** Counts the violations of many rules in one statement. */
+const countRows = Effect.fn("Conformance.count")(function* (
+  warehouse: OrgWarehouse,
+  subject: Subject,
+  rules: ReadonlyArray<Judged>,
+  keys: ReadonlyArray<Shapes.Key>,
+  source: Shapes.Source
+) {
+  const shapes = Shapes.make(keys)
+  const planned = rules.map(({ gaps, rule }) => {
+    const [open, ...excused] = outcomes({ rule, gaps }, subject, shapes.place)
+    return { rule, gaps, open: shapes.count(open), excused: excused.map(shapes.count) }
+  })
+  if (planned.length === 0) return []
+  const [counts = {}] = yield* warehouse.query(shapes.statement(source))
+  return planned.map(({ excused, gaps, open, rule }): Counted => ({
+    rule,
+    gaps,
+    rows: numberOf(counts[open]),
+    excused: excused.map((alias) => numberOf(counts[alias])),
+    example: exampleRow(warehouse, { rule, gaps }, subject, source)
+  }))
+})
+
+/** First the rows that nothing excuses, then those that each gap excuses. */
+const outcomes = (
+  { gaps, rule }: Judged,
+  subject: Subject,
+  place: Placement
+): readonly [string, ...ReadonlyArray<string>] => {
+  const violated = violation(rule, subject, place)
+  const conditions = gaps.map((gap) => holds(gap.when, subject, place))
+  return [
+    and([violated, ...conditions.map(not)]),
+    ...conditions.map((condition, index) => and([violated, condition, ...conditions.slice(0, index).map(not)]))
+  ]
+}
+
+const exampleRow = (warehouse: OrgWarehouse, judged: Judged, subject: Subject, source: Shapes.Source) => {
+  const { rule } = judged
+  const [violated] = outcomes(judged, subject, inPlace)
+  const leaves = [...leavesOf(rule.check), ...(rule.when === undefined ? [] : leavesOf(rule.when))]
+  const named = leaves.some((leaf) => leaf[0] === "no_words")
+    ? subject.specification.filter(({ type }) => type === "String").map(({ name }) => name)
+    : leaves.flatMap(columnsOf)
+  const columns = [...new Set([RECORD_ID_COLUMN, ...named])].filter((name) => subject.columns.has(name))
+  if (columns.length === 0 || leaves.some((leaf) => leaf[0] === "present")) {
+    return Effect.succeed(`${rule.column} is not a column of ${source.table}`)
+  }
+  const select = columns.map((name) =>
+    subject.columns.get(name) === "JSON" ? `TO_JSON_STRING(${name}) AS ${name}` : name
+  )
+  return warehouse
+    .query(`SELECT ${select.join(", ")} FROM ${source.table} WHERE ${and([...source.rows, violated])} LIMIT 1`)
+    .pipe(Effect.map(([row]) => describe(row ?? {})))
+}
+
+const describe = (row: Readonly<Record<string, Json>>): string => {
+  const cells = Object.entries(row).map(([name, value]) => `${name}=${value === null ? "null" : String(value)}`)
+  return cells.join(", ").slice(0, MAX_EXAMPLE_CHARACTERS)
+}
+
+/** JSON column whose content a rule reads. */
+const documentOf = (rule: Rule): string | undefined => {
+  const isDocument = (leaf: Leaf) =>
+    leaf[0] === "json" || (leaf[0] === "format" && (leaf[2] === "key_value" || leaf[2] === "json_object"))
+  return leavesOf(rule.check)
+    .filter(isDocument)
+    .map((leaf) => columnsOf(leaf)[0])
+    .at(0)
+}
+
+/** Equal documents are judged once. */
+const documentKeys = (column: string, rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> => [
+  subject.columns.get(column) === "JSON" ? { column, groupBy: `TO_JSON_STRING(${column})` } : { column },
+  ...[...new Set(rules.flatMap(({ rule }) => leavesOf(rule.check).flatMap(columnsOf)))]
+    .filter((other) => other !== column)
+    .map((column) => ({ column }))
+]
+
+/** Columns that rules compare with given words: they hold few different values, so rows are grouped by them. */
+const lowCardinality = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> => {
+  const leaves = rules.flatMap(({ gaps, rule }) =>
+    [rule.check, ...(rule.when === undefined ? [] : [rule.when]), ...gaps.map((gap) => gap.when)].flatMap(leavesOf)
+  )
+  const columns = leaves.flatMap((leaf) => (comparesWords(leaf) ? columnsOf(leaf) : []))
+  return [...new Set(columns)].filter((name) => subject.columns.has(name)).map((column) => ({ column }))
+}
+
+const comparesWords = (leaf: Leaf): boolean => {
+  switch (leaf[0]) {
+    case "is":
+    case "is_not":
+      return typeof leaf[2] === "string"
+    case "format":
+      return leaf[2] === "unit"
+    case "one_of":
+    case "in_list":
+    case "pair_in_list":
+    case "month":
+      return true
+    default:
+      return false
+  }
+}
+
+const partition = <A>(values: ReadonlyArray<A>, isSecond: (value: A) => boolean) =>
+  [values.filter((value) => !isSecond(value)), values.filter(isSecond)] as const
+
+const numberOf = (value: Json | undefined): number => (typeof value === "number" ? value : Number(value ?? 0))
