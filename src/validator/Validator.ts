@@ -22,6 +22,11 @@ export class CompletionUndelivered extends Schema.TaggedError<CompletionUndelive
   retryable: Schema.Boolean
 }) {}
 
+/** The validator cannot start: a setting is wrong, or its tables cannot be made. */
+export class ValidatorUnavailable extends Schema.TaggedError<ValidatorUnavailable>()("ValidatorUnavailable", {
+  message: Schema.String
+}) {}
+
 /** A reservation; `reservationDate` is the UTC day it counts for, also when the run ends after midnight. */
 export interface Reservation {
   readonly reservationDate: Day
@@ -37,7 +42,7 @@ export interface ValidatorService {
     /** The caller's org key; absent for in-process and CLI runs of a local installation. */
     readonly apiKey?: Redacted.Redacted
   }) => Effect.Effect<Reservation, RunNotAllowed>
-  /** Releases the slot; SUCCESS counts against the day and the month. Idempotent by run id; repeat it until it succeeds. */
+  /** One attempt to release the slot; SUCCESS counts against the day and the month. Idempotent by run id; repeat it until it succeeds. */
   readonly complete: (completion: {
     readonly org: OrgSlug
     readonly runId: RunId
