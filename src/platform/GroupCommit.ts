@@ -10,28 +10,25 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import { SqlError } from "@effect/sql/SqlError"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
-/** Callers wait in `submit` while so many tasks are queued. */
-const MAX_QUEUED_TASKS = 4_096
+/** So many tasks wait for the worker at most; further callers wait for room. */
+const MAX_WAITING_TASKS = 4_096
 
 export interface GroupCommit<Task, Answer, Refusal> {
   /**
    * Durable when it succeeds. Fails with the task's refusal, or with the database's error when the task could not be written.
-   * An interrupted caller does not hear whether its task was committed; the other callers notice nothing.
+   * A caller that is interrupted takes its task back, or, when the task's batch has begun, does not hear whether it was committed.
    */
   readonly submit: (task: Task) => Effect.Effect<Answer, Refusal | SqlError>
 }
 
 interface Entry<Task, Answer, Refusal> {
   readonly task: Task
-  readonly answer: Deferred.Deferred<Answer, Refusal | SqlError>
+  readonly answer: (answer: Effect.Effect<Answer, Refusal | SqlError>) => void
 }
 
 /**
@@ -52,10 +49,34 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
 }): Effect.fn.Return<GroupCommit<Task, Answer, Refusal>, never, SqlClient.SqlClient | Scope.Scope | R> {
   type Waiting = Entry<Task, Answer, Refusal>
   const sql = yield* SqlClient.SqlClient
-  const queue = yield* Queue.bounded<Waiting>(MAX_QUEUED_TASKS)
-  const waiting = new Set<Waiting>()
-
   const committed = options.committed ?? Effect.void
+  const waiting: Array<Waiting> = []
+  const arrived = Effect.unsafeMakeLatch(false)
+  const room = Effect.unsafeMakeLatch(true)
+  let closed = false
+
+  const submit = (task: Task): Effect.Effect<Answer, Refusal | SqlError> =>
+    Effect.async((resume) => {
+      if (closed) return resume(Effect.interrupt)
+      if (waiting.length >= MAX_WAITING_TASKS) {
+        room.unsafeClose()
+        return resume(Effect.zipRight(room.await, submit(task)))
+      }
+      const entry = { task, answer: resume }
+      waiting.push(entry)
+      arrived.unsafeOpen()
+      return Effect.sync(() => {
+        const index = waiting.indexOf(entry)
+        if (index >= 0) waiting.splice(index, 1)
+      })
+    })
+
+  const takeBatch = Effect.sync(() => {
+    const batch = waiting.splice(0, options.maxBatch)
+    if (waiting.length === 0) arrived.unsafeClose()
+    room.unsafeOpen()
+    return batch
+  })
 
   const commit = (batch: Arr.NonEmptyReadonlyArray<Waiting>) =>
     options.run(Arr.map(batch, (entry) => entry.task)).pipe(
@@ -64,51 +85,35 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
       Effect.withSpan(`${options.name}.commit`, { attributes: { tasks: batch.length }, captureStackTrace: false })
     )
 
-  const settle = (batch: Arr.NonEmptyReadonlyArray<Waiting>): Effect.Effect<void, never, R> =>
-    Effect.matchCauseEffect(commit(batch), {
+  const settle = (batch: ReadonlyArray<Waiting>): Effect.Effect<void, never, R> => {
+    if (!Arr.isNonEmptyReadonlyArray(batch)) return Effect.void
+    return Effect.matchCauseEffect(commit(batch), {
       onSuccess: (exits) =>
         Effect.zipRight(
           committed,
-          Effect.sync(() => batch.forEach((entry, index) => answer(entry, exits[index] ?? unanswered(options.name))))
+          Effect.sync(() => batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name))))
         ),
       onFailure: (cause) =>
         batch.length === 1 || isBusy(cause)
-          ? Effect.sync(() => batch.forEach((entry) => answer(entry, Exit.failCause(cause))))
+          ? Effect.sync(() => batch.forEach((entry) => entry.answer(Exit.failCause(cause))))
           : Effect.forEach(batch, (entry) => settle([entry]), { discard: true })
     })
-
-  const answer = (entry: Waiting, exit: Exit.Exit<Answer, Refusal | SqlError>) =>
-    Deferred.unsafeDone(entry.answer, exit)
-
-  const takeBatch = Effect.gen(function* () {
-    const first = yield* Queue.take(queue)
-    // Fibers that are ready to run submit before the batch is closed.
-    yield* Effect.yieldNow()
-    return Arr.prepend(yield* Queue.takeUpTo(queue, options.maxBatch - 1), first)
-  })
+  }
 
   yield* Effect.addFinalizer(() =>
-    Effect.zipRight(
-      Queue.shutdown(queue),
-      Effect.sync(() => waiting.forEach((entry) => answer(entry, Exit.interrupt(FiberId.none))))
-    )
+    Effect.sync(() => {
+      closed = true
+      for (const entry of waiting.splice(0)) entry.answer(Effect.interrupt)
+      room.unsafeOpen()
+    })
   )
-  yield* Effect.uninterruptibleMask((restore) => Effect.flatMap(restore(takeBatch), settle)).pipe(
-    Effect.forever,
-    Effect.forkScoped
-  )
+  // Fibers that are ready to run submit while the worker yields: a batch begins with them, not with the first of them alone.
+  const untilWork = Effect.zipRight(arrived.await, Effect.yieldNow())
+  yield* Effect.uninterruptibleMask((restore) =>
+    Effect.zipRight(restore(untilWork), Effect.flatMap(takeBatch, settle))
+  ).pipe(Effect.forever, Effect.forkScoped)
 
-  return {
-    submit: (task) =>
-      Effect.suspend(() => {
-        const entry = { task, answer: Deferred.unsafeMake<Answer, Refusal | SqlError>(FiberId.none) }
-        waiting.add(entry)
-        return Effect.ensuring(
-          Effect.zipRight(Queue.offer(queue, entry), Deferred.await(entry.answer)),
-          Effect.sync(() => waiting.delete(entry))
-        )
-      })
-  }
+  return { submit }
 })
 
 const unanswered = (name: string) => Exit.die(new Error(`${name} answered fewer tasks than it was given`))
