@@ -1,0 +1,135 @@
+-- Converts AWS billing data to FOCUS 1.3: Cost and Usage Reports (cloud_aws_billing_raw_daily) and native FOCUS exports
+-- (cloud_aws_focus_raw_daily). Every billing period that the days touch is replaced whole, in one transaction, whatever usage dates its
+-- lines have, so a restatement replaces exactly what it restates. The result row accounts for every native line.
+CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_aws_convert_to_focus`(
+  p_project_id STRING,
+  p_dataset_id STRING,
+  p_start_date DATE,
+  p_end_date DATE,
+  p_pipeline_id STRING,
+  p_credential_id STRING,
+  p_run_id STRING
+)
+BEGIN
+  DECLARE v_end_date DATE DEFAULT COALESCE(p_end_date, p_start_date);
+  DECLARE v_first_period DATE DEFAULT DATE_TRUNC(p_start_date, MONTH);
+  DECLARE v_last_period DATE DEFAULT DATE_TRUNC(COALESCE(p_end_date, p_start_date), MONTH);
+  DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
+  DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
+  DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
+  DECLARE v_native, v_negations, v_folded, v_without_cost, v_inserted, v_split, v_residue INT64;
+  DECLARE v_unknown_product_codes, v_unknown_line_item_types STRING;
+
+  IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
+    RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_project_id is not a project id';
+  END IF;
+  IF p_dataset_id IS NULL OR NOT REGEXP_CONTAINS(p_dataset_id, r'^[a-z0-9_]{3,50}_(prod|stage|test|local|dev)$') THEN
+    RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_dataset_id is not the dataset of an organisation';
+  END IF;
+  IF p_start_date IS NULL OR v_end_date < p_start_date THEN
+    RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_start_date must be given and not lie after p_end_date';
+  END IF;
+  IF p_run_id IS NULL THEN
+    RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_run_id must be given, it becomes the lineage of the rows';
+  END IF;
+
+  -- What becomes of the native lines, counted on their side.
+  EXECUTE IMMEDIATE REPLACE(r"""
+WITH cost_basis AS (
+  SELECT x_source_file, LOGICAL_OR(net_unblended_cost IS NOT NULL) AS is_net
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  GROUP BY x_source_file
+)
+SELECT
+  COUNT(*),
+  COUNTIF(types.row_kind = 'negation'),
+  COUNTIF(types.row_kind = 'discount' AND basis.is_net AND line.net_unblended_cost = 0),
+  COUNTIF(
+    (basis.is_net AND line.net_unblended_cost IS NULL)
+    OR (types.row_kind = 'savings_plan_usage' AND COALESCE(line.savings_plan_net_effective_cost, line.savings_plan_effective_cost) IS NULL)
+    OR (types.row_kind = 'reservation_usage' AND COALESCE(line.reservation_net_effective_cost, line.reservation_effective_cost) IS NULL)
+  ),
+  STRING_AGG(DISTINCT IF(types.row_kind IS NULL, line.line_item_type, NULL), ', ')
+FROM `$dataset.cloud_aws_billing_raw_daily` AS line
+LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
+LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
+  ON types.line_item_type = line.line_item_type AND types.split_part = '1'
+WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
+  AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+  INTO v_native, v_negations, v_folded, v_without_cost, v_unknown_line_item_types
+  USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
+
+  IF v_without_cost > 0 THEN
+    RAISE USING MESSAGE = FORMAT(
+      'sp_cloud_aws_convert_to_focus: %d lines of %s from %t to %t have no net cost where the file has that column, or no effective cost of covered usage; nothing was converted',
+      v_without_cost, p_dataset_id, v_first_period, v_last_period);
+  END IF;
+
+  EXECUTE IMMEDIATE REPLACE(r"""
+SELECT STRING_AGG(codes.product_code, ', ')
+FROM (
+  SELECT DISTINCT product_code
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+) AS codes
+LEFT JOIN `{project_id}.organizations.aws_services` AS services ON services.product_code = codes.product_code
+WHERE services.product_code IS NULL
+""", '$dataset', v_dataset)
+  INTO v_unknown_product_codes
+  USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
+
+  BEGIN
+    BEGIN TRANSACTION;
+    EXECUTE IMMEDIATE REPLACE(r"""
+DELETE FROM `$dataset.cost_data_standard_1_3`
+WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_daily', 'cloud_aws_focus_raw_daily')
+  AND BillingPeriodStart BETWEEN TIMESTAMP(@first_period) AND TIMESTAMP(@last_period)
+  AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+    USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
+    CALL `{project_id}.organizations.sp_cloud_aws_insert_cur`(
+      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_aws_insert_residue`(
+      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+
+    EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COUNT(*), COUNTIF(x_SplitPart > 1), COUNTIF(COALESCE(x_ChargeSubtype, '') = 'Savings Plan Residue')
+FROM `$dataset.cost_data_standard_1_3`
+WHERE x_org_slug = @org_slug AND x_source_system = 'cloud_aws_billing_raw_daily'
+  AND BillingPeriodStart BETWEEN TIMESTAMP(@first_period) AND TIMESTAMP(@last_period)
+  AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+    INTO v_inserted, v_split, v_residue
+    USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
+    IF v_inserted <> v_native - v_negations - v_folded + v_split + v_residue THEN
+      RAISE USING MESSAGE = FORMAT(
+        '%d rows from %d lines, %d negations, %d folded discounts, %d split parts, %d residues: a line was lost or doubled',
+        v_inserted, v_native, v_negations, v_folded, v_split, v_residue);
+    END IF;
+    COMMIT TRANSACTION;
+  EXCEPTION WHEN ERROR THEN
+    ROLLBACK TRANSACTION;
+    RAISE USING MESSAGE = FORMAT('sp_cloud_aws_convert_to_focus on %s from %t to %t: %s',
+      p_dataset_id, v_first_period, v_last_period, @@error.message);
+  END;
+
+  SELECT
+    p_start_date AS start_date,
+    v_end_date AS end_date,
+    'aws' AS provider,
+    v_inserted AS rows_inserted,
+    v_native AS rows_native,
+    v_negations AS rows_dropped_negation,
+    v_folded AS rows_dropped_folded,
+    v_split AS rows_split_extra,
+    v_residue AS rows_residue,
+    0 AS orphan_hierarchy_count,
+    v_unknown_product_codes AS unknown_product_codes,
+    v_unknown_line_item_types AS unknown_line_item_types,
+    CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,
+    CURRENT_TIMESTAMP() AS executed_at;
+END;

@@ -1,0 +1,411 @@
+-- Inserts the FOCUS 1.3 rows of AWS Cost and Usage Report lines. Called by sp_cloud_aws_convert_to_focus inside its transaction, after the
+-- rows of these periods were deleted.
+--
+-- A native line becomes one row, or two where a commitment's fee also carries what was not used of it; aws_line_item_types says which.
+-- Savings plan negations and discounts that net costs already contain become no row. Amounts keep up to 24 decimals: prices are never
+-- rounded, a quantity only as far as price x quantity needs to fit.
+CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_aws_insert_cur`(
+  p_project_id STRING,
+  p_dataset_id STRING,
+  p_org_slug STRING,
+  p_first_period DATE,
+  p_last_period DATE,
+  p_credential_id STRING,
+  p_run_id STRING
+)
+BEGIN
+  EXECUTE IMMEDIATE REPLACE(r"""
+INSERT INTO `$dataset.cost_data_standard_1_3` (
+  AvailabilityZone, BilledCost, BillingAccountId, BillingAccountName, BillingAccountType, BillingCurrency, BillingPeriodEnd,
+  BillingPeriodStart, CapacityReservationId, CapacityReservationStatus, ChargeCategory, ChargeClass, ChargeDescription,
+  ChargeFrequency, ChargePeriodEnd, ChargePeriodStart, CommitmentDiscountCategory, CommitmentDiscountId,
+  CommitmentDiscountQuantity, CommitmentDiscountStatus, CommitmentDiscountType, CommitmentDiscountUnit, ConsumedQuantity,
+  ConsumedUnit, ContractedCost, ContractedUnitPrice, EffectiveCost, HostProviderName, InvoiceId, InvoiceIssuerName, ListCost,
+  ListUnitPrice, PricingCategory, PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost,
+  PricingCurrencyListUnitPrice, PricingQuantity, PricingUnit, ProviderName, PublisherName, RegionId, RegionName, ResourceId,
+  ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter,
+  SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_LineItemType, x_ChargeSubtype,
+  x_DiscountType, x_TaxType, x_BillType, x_ProductCode, x_UsageType, x_Operation, x_Discounts, x_CostCategories, x_NativeQuantity,
+  x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row,
+  x_cloud_provider, x_cloud_account_id, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at,
+  x_ingestion_date
+)
+WITH
+-- The net columns exist in a file only when the account has private discounts; then they are the basis of the whole file.
+cost_basis AS (
+  SELECT x_source_file, LOGICAL_OR(net_unblended_cost IS NOT NULL) AS is_net
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  GROUP BY x_source_file
+),
+-- A reservation is counted in normalized hours when all its lines have them, because its unit must be the same on every row.
+reservations AS (
+  SELECT reservation_arn, LOGICAL_AND(COALESCE(
+    CASE line_item_type
+      WHEN 'RIFee' THEN reservation_total_reserved_normalized_units
+      WHEN 'Fee' THEN normalization_factor
+      ELSE normalized_usage_amount
+    END, 0) > 0) AS is_size_flexible
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+    AND reservation_arn IS NOT NULL AND line_item_type IN ('DiscountedUsage', 'RIFee', 'Fee')
+  GROUP BY reservation_arn
+),
+native AS (
+  SELECT
+    line.*,
+    COALESCE(basis.is_net, FALSE) AS is_net,
+    types.row_kind,
+    COALESCE(SAFE_CAST(types.split_part AS INT64), 1) AS split_part,
+    IF(basis.is_net, line.net_unblended_cost, line.unblended_cost) AS native_cost,
+    COALESCE(line.bill_billing_entity = 'AWS Marketplace', FALSE) AS is_marketplace,
+    COALESCE(STRPOS(line.reservation_arn, ':capacity-reservation/') > 0, FALSE) AS is_capacity_reservation,
+    COALESCE(line.usage_end_time, line.usage_start_time) AS native_end_time,
+    COALESCE(line.product_instance_type_family,
+      REGEXP_EXTRACT(line.product_instance_type, r'^(?:[a-z]+\.)?([a-z][a-z0-9-]*)\.[a-z0-9-]+$')) AS instance_series,
+    units.focus_unit
+  FROM `$dataset.cloud_aws_billing_raw_daily` AS line
+  LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
+  LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types ON types.line_item_type = line.line_item_type
+  LEFT JOIN `{project_id}.organizations.aws_units` AS units ON units.native_unit = line.pricing_unit
+  WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
+),
+-- Drops what has no row of its own; sp_cloud_aws_convert_to_focus counts the same drops from the native side.
+converted AS (
+  SELECT
+    *,
+    IF(row_kind IN ('usage', 'tax', 'credit', 'discount') OR row_kind IS NULL, NULL,
+      COALESCE(savings_plan_arn, IF(is_capacity_reservation, NULL, reservation_arn))) AS commitment_id,
+    savings_plan_total_commitment_to_date - savings_plan_used_commitment AS unused_commitment,
+    COALESCE(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee)
+      + COALESCE(reservation_net_unused_amortized_upfront_fee_for_billing_period,
+        reservation_unused_amortized_upfront_fee_for_billing_period)
+      AS unused_reservation_cost,
+    -- Price of a line without a rate, where the division ends.
+    CASE
+      WHEN COALESCE(unblended_rate, 0) <> 0 OR COALESCE(usage_amount, 0) = 0 OR usage_amount <> ROUND(usage_amount, 12) THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12) * usage_amount = native_cost
+        THEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12)
+    END AS unit_cost
+  FROM native
+  WHERE COALESCE(row_kind, '') <> 'negation'
+    AND NOT (COALESCE(row_kind, '') = 'discount' AND is_net AND native_cost = 0)
+),
+classified AS (
+  SELECT
+    *,
+    CASE
+      WHEN row_kind = 'fee' AND commitment_id IS NOT NULL THEN 'commitment_upfront'
+      WHEN row_kind = 'refund' AND tax_type IS NOT NULL THEN 'tax'
+      WHEN row_kind = 'refund' AND usage_start_time < TIMESTAMP(billing_period_start) THEN 'earlier_refund'
+      WHEN row_kind = 'refund' AND commitment_id IS NOT NULL THEN 'commitment_refund'
+      WHEN row_kind = 'refund' AND COALESCE(pricing_rate_code, product_sku) IS NOT NULL AND COALESCE(usage_amount, 0) <> 0
+        AND COALESCE(NULLIF(unblended_rate, 0), unit_cost) IS NOT NULL THEN 'usage_refund'
+      ELSE COALESCE(row_kind, 'other')
+    END AS kind
+  FROM converted
+  WHERE NOT (COALESCE(row_kind, '') = 'savings_plan_unused' AND COALESCE(unused_commitment, 0) = 0)
+    AND NOT (COALESCE(row_kind, '') = 'reservation_unused' AND COALESCE(reservation_unused_quantity, 0) = 0
+      AND COALESCE(unused_reservation_cost, 0) = 0)
+),
+categorized AS (
+  SELECT
+    *,
+    CASE
+      WHEN kind IN ('usage', 'reservation_usage', 'savings_plan_usage', 'savings_plan_unused', 'reservation_unused', 'usage_refund')
+        THEN 'Usage'
+      WHEN kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund') THEN 'Purchase'
+      WHEN kind = 'earlier_refund' THEN IF(commitment_id IS NULL, 'Usage', 'Purchase')
+      WHEN kind = 'tax' THEN 'Tax'
+      WHEN kind = 'credit' THEN 'Credit'
+      ELSE 'Adjustment'
+    END AS charge_category,
+    kind IN ('savings_plan_unused', 'reservation_unused') AS is_unused,
+    kind IN ('reservation_usage', 'savings_plan_usage') AS is_covered,
+    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'commitment_refund')
+      OR (kind = 'earlier_refund' AND commitment_id IS NOT NULL) AS is_commitment_purchase,
+    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund') AS is_purchase,
+    -- A fee without a rate, or without a quantity that divides its cost, is priced as one piece.
+    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund')
+      AND ((COALESCE(unblended_rate, 0) = 0 AND native_cost <> 0 AND unit_cost IS NULL) OR COALESCE(usage_amount, 0) = 0)
+      AS is_one_piece,
+    -- A list cost of 0 beside a real charge means that AWS lists no price: Marketplace products.
+    CASE
+      WHEN kind NOT IN ('usage', 'reservation_usage', 'savings_plan_usage', 'usage_refund') THEN NULL
+      WHEN public_on_demand_rate IS NOT NULL THEN public_on_demand_rate
+      WHEN COALESCE(usage_amount, 0) = 0 OR usage_amount <> ROUND(usage_amount, 12) THEN NULL
+      WHEN public_on_demand_cost = 0 AND unblended_cost <> 0 THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(public_on_demand_cost, usage_amount), 12) * usage_amount = public_on_demand_cost
+        THEN ROUND(SAFE_DIVIDE(public_on_demand_cost, usage_amount), 12)
+    END AS published_price
+  FROM classified
+),
+-- Contracted price and quantity as they come; a price may still be negative.
+priced AS (
+  SELECT
+    *,
+    CASE
+      WHEN charge_category IN ('Tax', 'Credit', 'Adjustment') OR kind = 'earlier_refund' THEN NULL
+      WHEN kind = 'savings_plan_unused' THEN BIGNUMERIC '1'
+      WHEN kind = 'reservation_unused' THEN unblended_rate
+      WHEN kind = 'reservation_usage' THEN published_price
+      WHEN is_one_piece THEN native_cost
+      WHEN is_purchase THEN COALESCE(NULLIF(unblended_rate, 0), unit_cost, unblended_rate)
+      WHEN kind = 'usage_refund' THEN ABS(COALESCE(NULLIF(unblended_rate, 0), unit_cost))
+      ELSE COALESCE(net_unblended_rate, unblended_rate, unit_cost)
+    END AS native_price,
+    CASE
+      WHEN charge_category IN ('Tax', 'Credit', 'Adjustment') OR kind = 'earlier_refund' THEN NULL
+      WHEN kind = 'savings_plan_unused' THEN unused_commitment
+      WHEN kind = 'reservation_unused' THEN reservation_unused_quantity
+      WHEN is_one_piece THEN BIGNUMERIC '1'
+      WHEN kind = 'usage_refund' THEN IF(native_cost < 0, -ABS(usage_amount), ABS(usage_amount))
+      ELSE usage_amount
+    END AS native_quantity
+  FROM categorized
+),
+unsigned AS (
+  SELECT
+    *,
+    ABS(native_price) AS contracted_price,
+    IF(native_price < 0, -native_quantity, native_quantity) AS quantity,
+    CASE
+      WHEN published_price IS NOT NULL THEN ABS(published_price)
+      WHEN is_marketplace OR kind NOT IN ('usage', 'reservation_usage', 'savings_plan_usage', 'usage_refund') THEN ABS(native_price)
+    END AS list_price
+  FROM priced
+),
+fitted AS (
+  SELECT
+    *,
+    CASE
+      WHEN quantity = ROUND(quantity, 12) AND COALESCE(contracted_price, 0) = ROUND(COALESCE(contracted_price, 0), 12)
+        AND COALESCE(list_price, 0) = ROUND(COALESCE(list_price, 0), 12) THEN quantity
+      ELSE ROUND(quantity, 24 - GREATEST(
+        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(contracted_price AS STRING), r'\.([0-9]*[1-9])'), '')),
+        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
+      ), 'ROUND_HALF_EVEN')
+    END AS pricing_quantity
+  FROM unsigned
+),
+costed AS (
+  SELECT
+    *,
+    IF(is_unused OR kind = 'savings_plan_usage', BIGNUMERIC '0', native_cost) AS billed_cost,
+    CASE
+      WHEN kind = 'savings_plan_usage' THEN COALESCE(savings_plan_net_effective_cost, savings_plan_effective_cost)
+      WHEN kind = 'reservation_usage' THEN COALESCE(reservation_net_effective_cost, reservation_effective_cost)
+      WHEN kind = 'savings_plan_unused' THEN unused_commitment
+      WHEN kind = 'reservation_unused' THEN unused_reservation_cost
+      WHEN is_commitment_purchase THEN BIGNUMERIC '0'
+      ELSE native_cost
+    END AS effective_cost,
+    contracted_price * pricing_quantity AS price_cost,
+    list_price * pricing_quantity AS list_price_cost,
+    charge_category IN ('Usage', 'Purchase') AND kind <> 'earlier_refund' AS is_priced,
+    COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku,
+    COALESCE(
+      NULLIF(region, 'global'), NULLIF(region_name_code, 'global'),
+      REGEXP_EXTRACT(availability_zone, r'^([a-z]{2}(?:-[a-z]+)+-[0-9]+)[a-z]?$')
+    ) AS region_code,
+    CASE pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END * usage_amount AS term_hours,
+    NULLIF(REGEXP_REPLACE(resource_tags_json, r'([{,]\s*)"user[:_]', r'\1"'), '{}') AS tags_text,
+    CASE
+      WHEN kind = 'savings_plan_unused' THEN currency
+      WHEN is_one_piece OR pricing_unit IS NULL THEN 'Count'
+      ELSE COALESCE(focus_unit, IF(ENDS_WITH(pricing_unit, 's'), pricing_unit, CONCAT(pricing_unit, 's')))
+    END AS unit,
+    ARRAY_TO_STRING([
+      IF(product_instance_type IS NULL, NULL, CONCAT('"InstanceType":', TO_JSON_STRING(product_instance_type))),
+      IF(instance_series IS NULL, NULL, CONCAT('"InstanceSeries":', TO_JSON_STRING(instance_series))),
+      CONCAT('"CoreCount":', REGEXP_EXTRACT(product_vcpu, r'^[1-9][0-9]*$')),
+      CONCAT('"GpuCount":', REGEXP_EXTRACT(product_gpu, r'^[1-9][0-9]*$')),
+      CONCAT('"MemorySize":', REPLACE(REGEXP_EXTRACT(product_memory, r'^([0-9][0-9,]*(?:\.[0-9]+)?) GiB$'), ',', '')),
+      IF(COALESCE(product_operating_system, 'NA') = 'NA', NULL, CONCAT('"OperatingSystem":', TO_JSON_STRING(product_operating_system))),
+      IF(product_storage_class IS NULL, NULL, CONCAT('"StorageClass":', TO_JSON_STRING(product_storage_class))),
+      IF(COALESCE(product_tenancy, 'NA') = 'NA', NULL, CONCAT('"x_Tenancy":', TO_JSON_STRING(product_tenancy))),
+      IF(operation IS NULL, NULL, CONCAT('"x_Operation":', TO_JSON_STRING(operation)))
+    ], ',') AS price_details
+  FROM fitted
+)
+SELECT
+  NULLIF(line.availability_zone, COALESCE(line.region_code, locations.region_code)) AS AvailabilityZone,
+  line.billed_cost AS BilledCost,
+  line.payer_account_id AS BillingAccountId,
+  line.payer_account_name AS BillingAccountName,
+  'Payer Account' AS BillingAccountType,
+  line.currency AS BillingCurrency,
+  TIMESTAMP(DATE_ADD(line.billing_period_start, INTERVAL 1 MONTH)) AS BillingPeriodEnd,
+  TIMESTAMP(line.billing_period_start) AS BillingPeriodStart,
+  IF(line.is_capacity_reservation AND line.kind = 'usage', line.reservation_arn, NULL) AS CapacityReservationId,
+  CASE
+    WHEN NOT (line.is_capacity_reservation AND line.kind = 'usage') THEN NULL
+    WHEN REGEXP_CONTAINS(line.usage_type, r'Unused(Box|Ded)') THEN 'Unused'
+    ELSE 'Used'
+  END AS CapacityReservationStatus,
+  line.charge_category AS ChargeCategory,
+  IF(line.row_kind = 'refund' AND line.usage_start_time < TIMESTAMP(line.billing_period_start), 'Correction', NULL) AS ChargeClass,
+  COALESCE(line.line_item_description, CONCAT(line.line_item_type, COALESCE(CONCAT(' ', line.usage_type), ''))) AS ChargeDescription,
+  CASE
+    WHEN line.charge_category = 'Usage' AND line.row_kind <> 'refund' THEN 'Usage-Based'
+    WHEN line.kind IN ('savings_plan_fee', 'reservation_fee') THEN 'Recurring'
+    WHEN line.kind = 'fee' AND DATE(line.usage_start_time) <= line.billing_period_start
+      AND DATE(TIMESTAMP_ADD(line.native_end_time, INTERVAL 1 SECOND)) >= DATE_ADD(line.billing_period_start, INTERVAL 1 MONTH)
+      THEN 'Recurring'
+    ELSE 'One-Time'
+  END AS ChargeFrequency,
+  -- Old reports end a period at its last second.
+  CASE
+    WHEN line.native_end_time <= line.usage_start_time THEN TIMESTAMP_ADD(line.usage_start_time, INTERVAL 1 SECOND)
+    WHEN EXTRACT(SECOND FROM line.native_end_time) = 59 THEN TIMESTAMP_ADD(line.native_end_time, INTERVAL 1 SECOND)
+    ELSE line.native_end_time
+  END AS ChargePeriodEnd,
+  line.usage_start_time AS ChargePeriodStart,
+  IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Usage', 'Spend')) AS CommitmentDiscountCategory,
+  line.commitment_id AS CommitmentDiscountId,
+  -- Hours or normalized hours of a reservation, money of a savings plan.
+  CASE
+    WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
+    WHEN line.kind IN ('savings_plan_usage', 'savings_plan_unused') THEN line.effective_cost
+    WHEN line.kind = 'savings_plan_fee' THEN COALESCE(line.savings_plan_total_commitment_to_date,
+      line.savings_plan_recurring_commitment_for_billing_period, line.native_cost)
+    WHEN line.savings_plan_arn IS NOT NULL THEN line.native_cost
+    WHEN line.kind = 'reservation_usage' THEN IF(reservations.is_size_flexible, line.normalized_usage_amount, line.usage_amount)
+    WHEN line.kind = 'reservation_unused' THEN IF(reservations.is_size_flexible, line.reservation_unused_normalized_unit_quantity,
+      line.reservation_unused_quantity)
+    WHEN line.kind = 'reservation_fee' THEN IF(reservations.is_size_flexible, line.reservation_total_reserved_normalized_units,
+      line.usage_amount)
+    ELSE IF(reservations.is_size_flexible, line.term_hours * line.normalization_factor, line.term_hours)
+  END AS CommitmentDiscountQuantity,
+  CASE
+    WHEN line.commitment_id IS NULL THEN NULL
+    WHEN line.is_covered THEN 'Used'
+    WHEN line.is_unused THEN 'Unused'
+  END AS CommitmentDiscountStatus,
+  IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Reserved Instance', 'Savings Plan')) AS CommitmentDiscountType,
+  CASE
+    WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
+    WHEN line.savings_plan_arn IS NOT NULL THEN line.currency
+    WHEN line.kind IN ('commitment_upfront', 'commitment_refund') AND line.term_hours IS NULL THEN NULL
+    ELSE IF(reservations.is_size_flexible, 'Normalized Hours', 'Hours')
+  END AS CommitmentDiscountUnit,
+  IF(line.charge_category = 'Usage' AND line.is_priced AND NOT line.is_unused, line.quantity, NULL) AS ConsumedQuantity,
+  IF(line.charge_category = 'Usage' AND line.is_priced AND NOT line.is_unused AND line.quantity IS NOT NULL, line.unit, NULL) AS ConsumedUnit,
+  COALESCE(line.price_cost, IF(line.is_covered OR line.is_unused, line.effective_cost, line.native_cost)) AS ContractedCost,
+  line.contracted_price AS ContractedUnitPrice,
+  line.effective_cost AS EffectiveCost,
+  CASE
+    WHEN NOT line.is_marketplace OR line.resource_id IS NOT NULL OR line.product_instance_type IS NOT NULL
+      OR REGEXP_CONTAINS(line.usage_type, r'(Software|Box|Instance)Usage') THEN 'AWS'
+    ELSE COALESCE(line.legal_entity, 'AWS')
+  END AS HostProviderName,
+  line.invoice_id AS InvoiceId,
+  COALESCE(line.bill_invoicing_entity, IF(line.is_marketplace, NULL, line.legal_entity), 'AWS') AS InvoiceIssuerName,
+  CASE
+    WHEN line.kind = 'discount' THEN BIGNUMERIC '0'
+    WHEN line.list_price_cost IS NOT NULL THEN line.list_price_cost
+    WHEN line.price_cost IS NOT NULL THEN line.price_cost
+    WHEN line.is_covered OR line.is_unused THEN line.effective_cost
+    ELSE line.native_cost
+  END AS ListCost,
+  line.list_price AS ListUnitPrice,
+  CASE
+    WHEN NOT line.is_priced THEN NULL
+    WHEN line.is_covered OR line.is_unused THEN IF(line.commitment_id IS NULL, 'Other', 'Committed')
+    WHEN line.kind = 'usage' AND (STRPOS(line.usage_type, 'SpotUsage') > 0 OR REGEXP_CONTAINS(line.operation, r':SV[0-9]*$')) THEN 'Dynamic'
+    ELSE 'Standard'
+  END AS PricingCategory,
+  COALESCE(line.pricing_currency, line.currency) AS PricingCurrency,
+  line.contracted_price AS PricingCurrencyContractedUnitPrice,
+  line.effective_cost AS PricingCurrencyEffectiveCost,
+  line.list_price AS PricingCurrencyListUnitPrice,
+  line.pricing_quantity AS PricingQuantity,
+  IF(line.pricing_quantity IS NULL, NULL, line.unit) AS PricingUnit,
+  IF(line.is_marketplace, COALESCE(line.legal_entity, 'AWS'), 'AWS') AS ProviderName,
+  COALESCE(line.legal_entity, 'AWS') AS PublisherName,
+  COALESCE(line.region_code, locations.region_code) AS RegionId,
+  CASE
+    WHEN COALESCE(line.region_code, locations.region_code) IS NULL THEN NULL
+    WHEN line.region_location_type = 'AWS Region' AND line.region_location IS NOT NULL THEN line.region_location
+    ELSE COALESCE(regions.region_name, locations.location, line.region_code)
+  END AS RegionName,
+  IF(line.is_unused OR line.is_commitment_purchase, line.commitment_id, line.resource_id) AS ResourceId,
+  IF(line.is_unused OR line.is_commitment_purchase OR line.resource_id IS NULL, NULL,
+    NULLIF(COALESCE(line.resource_name, JSON_VALUE(line.tags_text, '$.Name'), JSON_VALUE(line.tags_text, '$.name')), line.resource_id)) AS ResourceName,
+  CASE
+    WHEN line.is_unused OR line.is_commitment_purchase
+      THEN IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Reserved Instance', 'Savings Plan'))
+    WHEN line.resource_id IS NULL THEN NULL
+    ELSE COALESCE(
+      resources.resource_type,
+      REGEXP_EXTRACT(line.resource_id, r'^arn:[^:]*:[^:]*:[^:]*:[^:]*:/?([A-Za-z][A-Za-z0-9-]*)[:/]'),
+      line.product_family, services.service_name, line.product_code, 'resource')
+  END AS ResourceType,
+  COALESCE(services.service_category, 'Other') AS ServiceCategory,
+  COALESCE(services.service_name, line.product_name, line.product_code, IF(line.kind = 'tax', 'Tax', 'Invoice')) AS ServiceName,
+  IF(line.is_marketplace, COALESCE(line.legal_entity, 'AWS'), 'AWS') AS ServiceProviderName,
+  COALESCE(services.service_subcategory, 'Other (Other)') AS ServiceSubcategory,
+  CASE WHEN line.kind = 'tax' THEN NULL WHEN line.is_priced THEN line.sku ELSE line.product_sku END AS SkuId,
+  IF(line.kind <> 'tax' AND (line.is_priced OR line.product_sku IS NOT NULL), COALESCE(line.usage_type, line.line_item_type), NULL) AS SkuMeter,
+  IF(NOT line.is_priced OR line.price_details = '', NULL, PARSE_JSON(CONCAT('{', line.price_details, '}'), wide_number_mode => 'round')) AS SkuPriceDetails,
+  IF(line.is_priced, COALESCE(line.pricing_rate_code, line.pricing_rate_id, line.sku), NULL) AS SkuPriceId,
+  line.linked_account_id AS SubAccountId,
+  line.linked_account_name AS SubAccountName,
+  'Linked Account' AS SubAccountType,
+  PARSE_JSON(line.tags_text, wide_number_mode => 'round') AS Tags,
+  line.line_item_type AS ChargeType,
+  line.line_item_type AS x_LineItemType,
+  CASE
+    WHEN line.row_kind = 'refund' THEN 'Refund'
+    WHEN line.kind = 'discount' THEN 'Discount'
+    WHEN line.kind = 'other' THEN 'Unknown Line Item Type'
+  END AS x_ChargeSubtype,
+  IF(line.kind = 'discount', line.line_item_type, NULL) AS x_DiscountType,
+  line.tax_type AS x_TaxType,
+  line.bill_type AS x_BillType,
+  line.product_code AS x_ProductCode,
+  line.usage_type AS x_UsageType,
+  line.operation AS x_Operation,
+  PARSE_JSON(NULLIF(line.discount_json, '{}'), wide_number_mode => 'round') AS x_Discounts,
+  PARSE_JSON(NULLIF(line.cost_category_json, '{}'), wide_number_mode => 'round') AS x_CostCategories,
+  IF(line.pricing_quantity = line.usage_amount, NULL, line.usage_amount) AS x_NativeQuantity,
+  IF(line.split_part = 1, line.native_cost, NULL) AS x_NativeCost,
+  IF(line.is_net, 'net_unblended_cost', 'unblended_cost') AS x_CostBasis,
+  CASE
+    WHEN line.kind = 'discount' THEN NULL
+    WHEN line.published_price IS NOT NULL AND line.list_price_cost IS NOT NULL THEN 'list_price'
+    WHEN line.price_cost IS NOT NULL THEN 'contracted_price'
+    WHEN line.is_covered OR line.is_unused THEN 'effective_cost'
+    ELSE 'billed_cost'
+  END AS x_ListCostSource,
+  line.split_part AS x_SplitPart,
+  'cloud_aws_billing_raw_daily' AS x_source_system,
+  line.line_item_id AS x_source_record_id,
+  line.x_source_file,
+  line.x_source_row,
+  'aws' AS x_cloud_provider,
+  line.linked_account_id AS x_cloud_account_id,
+  line.x_org_slug,
+  line.x_pipeline_id,
+  line.x_credential_id,
+  line.x_pipeline_run_date,
+  @run_id AS x_run_id,
+  CURRENT_TIMESTAMP() AS x_ingested_at,
+  CURRENT_DATE() AS x_ingestion_date
+FROM costed AS line
+LEFT JOIN reservations ON reservations.reservation_arn = line.commitment_id
+LEFT JOIN `{project_id}.organizations.aws_services` AS services
+  ON services.product_code = IF(line.product_code = 'AmazonEC2' AND STRPOS(line.usage_type, 'EBS:') > 0, 'AmazonEBS', line.product_code)
+LEFT JOIN `{project_id}.organizations.aws_regions` AS regions ON regions.region_code = line.region_code
+LEFT JOIN `{project_id}.organizations.aws_locations` AS locations
+  ON locations.location = IF(line.region_code IS NULL, line.region_location, NULL)
+LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
+  ON resources.resource_prefix = COALESCE(
+    REGEXP_EXTRACT(line.resource_id, r'^arn:[^:]*:(s3|sns|sqs):'), REGEXP_EXTRACT(line.resource_id, r'^([a-z]+)-[0-9a-f]'))
+""", '$dataset', CONCAT(p_project_id, '.', p_dataset_id))
+  USING p_org_slug AS org_slug, p_first_period AS first_period, p_last_period AS last_period, p_credential_id AS credential_id,
+    p_run_id AS run_id;
+END;
