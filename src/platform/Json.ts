@@ -14,12 +14,12 @@ export interface JsonObject {
 /** Schema of {@link Json}. */
 export const Json: Schema.Schema<Json> = Schema.suspend(() =>
   Schema.Union(Schema.String, Schema.Number, Schema.Boolean, Schema.Null, Schema.Array(Json), JsonObject)
-)
+).annotations({ identifier: "Json" })
 /** Schema of {@link JsonObject}. */
 export const JsonObject: Schema.Schema<JsonObject> = Schema.Record({
   key: Schema.String,
   value: Schema.suspend(() => Json)
-})
+}).annotations({ identifier: "JsonObject" })
 
 /** The text is not JSON; `message` is the parser's own words and never the text itself. */
 export class InvalidJson extends Schema.TaggedError<InvalidJson>()("InvalidJson", { message: Schema.String }) {}

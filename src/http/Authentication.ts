@@ -1,0 +1,224 @@
+/**
+ * Who calls, and what the caller may do: the middlewares of the endpoints. Each checks, in this order, key, scope, rate limits, and that
+ * the organisation in the path is the key's own; nothing of the request is decoded before.
+ */
+import * as HttpApiMiddleware from "@effect/platform/HttpApiMiddleware"
+import * as HttpApiSecurity from "@effect/platform/HttpApiSecurity"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as OpenApi from "@effect/platform/OpenApi"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { type Caller, Organizations } from "../organizations/Organizations.ts"
+import { OrgSlug } from "../platform/Identifiers.ts"
+import { Settings, type SettingsValues } from "../platform/Settings.ts"
+import { type ApiError, apiError, failure, fromDomain } from "./Errors.ts"
+import { RateLimits, SlidingWindow } from "./RateLimits.ts"
+import { RecentMap } from "./RecentMap.ts"
+import { currentNotes } from "./RequestNotes.ts"
+
+const orgKeyHeader = "x-api-key"
+const rootKeyHeader = "x-ca-root-key"
+
+const orgKey = HttpApiSecurity.apiKey({ key: "X-API-Key", in: "header" }).pipe(
+  HttpApiSecurity.annotate(OpenApi.Description, "Key of an organisation, `{org_slug}_api_{16 random}`")
+)
+const rootKey = HttpApiSecurity.apiKey({ key: "X-CA-Root-Key", in: "header" }).pipe(
+  HttpApiSecurity.annotate(OpenApi.Description, "The operator's root key")
+)
+
+const failures = Schema.Union(
+  failure(400, "Malformed request, path or parameter"),
+  failure(401, "No key, or not a valid one"),
+  failure(403, "The key may not do this"),
+  failure(429, "Too many calls; Retry-After says when to come again"),
+  failure(500, "A fault of the service"),
+  failure(503, "The service or a store of it does not answer; try again")
+)
+
+/** The authenticated organisation; `apiKey` is absent where authentication is off. */
+export class CurrentCaller extends Context.Tag("pipeline-service/CurrentCaller")<
+  CurrentCaller,
+  Caller & { readonly apiKey?: Redacted.Redacted }
+>() {}
+
+/** Whose runs may be cancelled: one organisation's, or, for the root key, anybody's. */
+export class CancelScope extends Context.Tag("pipeline-service/CancelScope")<
+  CancelScope,
+  { readonly org: Option.Option<OrgSlug> }
+>() {}
+
+/** An organisation's key with `pipelines:read`. */
+export class ReadAccess extends HttpApiMiddleware.Tag<ReadAccess>()("pipeline-service/ReadAccess", {
+  provides: CurrentCaller,
+  failure: failures,
+  security: { orgKey }
+}) {}
+
+/** An organisation's key with `pipelines:execute`, within the rate limit of run requests. */
+export class RunAccess extends HttpApiMiddleware.Tag<RunAccess>()("pipeline-service/RunAccess", {
+  provides: CurrentCaller,
+  failure: failures,
+  security: { orgKey }
+}) {}
+
+/** The root key, or an organisation's key with `pipelines:execute`. */
+export class CancelAccess extends HttpApiMiddleware.Tag<CancelAccess>()("pipeline-service/CancelAccess", {
+  provides: CancelScope,
+  failure: failures,
+  security: { rootKey, orgKey }
+}) {}
+
+/** The root key. */
+export class RootAccess extends HttpApiMiddleware.Tag<RootAccess>()("pipeline-service/RootAccess", {
+  failure: failures,
+  security: { rootKey }
+}) {}
+
+/** The settings do not fit a production environment; names the variables. */
+export class InsecureProduction extends Schema.TaggedError<InsecureProduction>()("InsecureProduction", {
+  message: Schema.String
+}) {}
+
+const minimumRootKeyCharacters = 32
+
+const checkProduction = (settings: SettingsValues): Effect.Effect<void, InsecureProduction> => {
+  if (settings.environment !== "production") return Effect.void
+  const faults = [
+    settings.disableAuth ? "DISABLE_AUTH must be false" : "",
+    settings.rateLimitEnabled ? "" : "RATE_LIMIT_ENABLED must be true",
+    Option.exists(settings.rootKey, (key) => Redacted.value(key).length >= minimumRootKeyCharacters)
+      ? ""
+      : `CA_ROOT_API_KEY must have at least ${minimumRootKeyCharacters} characters`
+  ].filter((fault) => fault !== "")
+  return faults.length === 0
+    ? Effect.void
+    : new InsecureProduction({ message: `ENVIRONMENT is production: ${faults.join(", ")}` })
+}
+
+const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest()
+
+const makeRootCheck = (settings: SettingsValues) => {
+  const expected = Option.map(settings.rootKey, (key) => sha256(Redacted.value(key)))
+  return (key: string | undefined): Effect.Effect<void, ApiError> => {
+    if (Option.isNone(expected)) {
+      return apiError("ROOT_KEY_NOT_CONFIGURED", "this service has no root key: the operator sets CA_ROOT_API_KEY")
+    }
+    if (key === undefined) return apiError("ROOT_KEY_REQUIRED", "this call needs the header X-CA-Root-Key")
+    return timingSafeEqual(sha256(key), expected.value)
+      ? Effect.void
+      : apiError("ROOT_KEY_INVALID", "the root key is not the right one")
+  }
+}
+
+const failuresPerMinute = 10
+const failuresPerHour = 50
+const throttleSeconds = 60
+const maximumTrackedKeys = 10_000
+const prefixCharacters = 16
+
+const makeThrottle = () => {
+  const failed = new RecentMap(maximumTrackedKeys, () => [
+    new SlidingWindow(failuresPerMinute, 60_000),
+    new SlidingWindow(failuresPerHour, 3_600_000)
+  ])
+  return <A>(key: string, authenticate: Effect.Effect<A, ApiError>): Effect.Effect<A, ApiError> => {
+    const prefix = sha256(key).toString("hex").slice(0, prefixCharacters)
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      failed.get(prefix).some((window) => window.wait(now) > 0)
+        ? apiError("AUTH_THROTTLED", "too many calls with a key that is not valid: wait a minute", {
+            retryAfterSeconds: throttleSeconds
+          })
+        : Effect.tapError(authenticate, (error) =>
+            Effect.sync(() => {
+              if (error.code === "INVALID_API_KEY") failed.get(prefix).forEach((window) => window.record(now))
+            })
+          )
+    )
+  }
+}
+
+const allScopes: ReadonlyArray<string> = ["pipelines:execute", "pipelines:read", "pipelines:write"]
+
+const covers = (granted: ReadonlyArray<string>, needed: string): boolean =>
+  (granted.length === 0 ? allScopes : granted).some(
+    (scope) => scope === "*" || scope === needed || (scope.endsWith(":*") && needed.startsWith(scope.slice(0, -1)))
+  )
+
+const isOrgSlug = Schema.is(OrgSlug)
+
+const makeOrgCheck = Effect.gen(function* () {
+  const settings = yield* Settings
+  const organizations = yield* Organizations
+  const limits = yield* RateLimits
+  const throttled = makeThrottle()
+  const developer = settings.disableAuth
+    ? Either.getOrUndefined(Schema.decodeEither(OrgSlug)(settings.defaultOrg))
+    : undefined
+  const keyCheck = (key: string | undefined): Effect.Effect<CurrentCaller["Type"], ApiError> => {
+    if (developer !== undefined) return Effect.succeed({ org: developer, keyId: "none", scopes: ["*"] })
+    if (key === undefined || key === "") {
+      return apiError("MISSING_API_KEY", "this call needs the header X-API-Key")
+    }
+    const apiKey = Redacted.make(key)
+    const authenticated = Effect.mapError(organizations.authenticate(apiKey), fromDomain)
+    return Effect.map(throttled(key, authenticated), (caller) => ({ ...caller, apiKey }))
+  }
+  return (scope: string, options: { readonly isRun: boolean }) =>
+    Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      const caller = yield* keyCheck(request.headers[orgKeyHeader])
+      if (!covers(caller.scopes, scope)) {
+        return yield* apiError("INSUFFICIENT_SCOPE", `this key has not the scope ${scope}`)
+      }
+      const allowance = yield* limits.takeOrg(caller.org)
+      if (allowance !== undefined) yield* FiberRef.update(currentNotes, (notes) => ({ ...notes, allowance }))
+      if (options.isRun) yield* limits.takeRun(caller.org)
+      const { params } = yield* HttpRouter.RouteContext
+      if (params["org"] !== undefined && params["org"] !== caller.org) {
+        return yield* isOrgSlug(params["org"])
+          ? apiError("ORG_MISMATCH", "the key belongs to another organisation than the one in the path")
+          : apiError("INVALID_ORG_SLUG", "an organisation is 3 to 50 of a-z, 0-9 and _")
+      }
+      return caller
+    })
+})
+
+const makeAccess = Effect.gen(function* () {
+  const settings = yield* Settings
+  yield* checkProduction(settings)
+  const orgCheck = yield* makeOrgCheck
+  const rootCheck = makeRootCheck(settings)
+  const root = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    rootCheck(request.headers[rootKeyHeader])
+  )
+  const read = orgCheck("pipelines:read", { isRun: false })
+  const run = orgCheck("pipelines:execute", { isRun: true })
+  const cancel = orgCheck("pipelines:execute", { isRun: false })
+  // The second of two keys is asked for when the first one failed: a root key that was given and is wrong must not become "no org key".
+  const cancelAsOrg = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    request.headers[rootKeyHeader] === undefined
+      ? Effect.map(cancel, ({ org }) => ({ org: Option.some(org) }))
+      : Effect.as(root, { org: Option.none<OrgSlug>() })
+  )
+  return Context.empty().pipe(
+    Context.add(ReadAccess, { orgKey: () => read }),
+    Context.add(RunAccess, { orgKey: () => run }),
+    Context.add(RootAccess, { rootKey: () => root }),
+    Context.add(CancelAccess, {
+      rootKey: () => Effect.as(root, { org: Option.none<OrgSlug>() }),
+      orgKey: () => cancelAsOrg
+    })
+  )
+})
+
+/** The access checks, on the organisations, the root key and the rate limits. */
+export const layer = Layer.effectContext(makeAccess)

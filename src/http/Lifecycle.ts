@@ -1,0 +1,170 @@
+/**
+ * What happens to every request around its route: request id, limits, the one error shape, response headers, CORS, metrics.
+ */
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as HttpApiError from "@effect/platform/HttpApiError"
+import type * as HttpApp from "@effect/platform/HttpApp"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { randomUUID } from "node:crypto"
+import { Settings } from "../platform/Settings.ts"
+import { invalidRequest } from "./Body.ts"
+import { ApiError, apiError, bodyOf, internalErrorDetail } from "./Errors.ts"
+import { observe } from "./HttpMetrics.ts"
+import { faultOf, pathOf } from "./Limits.ts"
+import { RateLimits } from "./RateLimits.ts"
+import { currentNotes, type RequestNotes } from "./RequestNotes.ts"
+
+/** Sent as X-API-Version. */
+export const apiVersion = "v1"
+
+const requestId = /^[A-Za-z0-9._:-]{1,128}$/
+const preflightSeconds = 600
+const exposedHeaders = [
+  "X-Request-ID",
+  "X-Process-Time",
+  "X-API-Version",
+  "X-RateLimit-Org-Limit",
+  "X-RateLimit-Org-Remaining",
+  "Retry-After"
+]
+const allowedHeaders = [
+  "Content-Type",
+  "X-API-Key",
+  "X-CA-Root-Key",
+  "X-User-ID",
+  "X-Request-ID",
+  "Idempotency-Key",
+  "Last-Event-ID"
+]
+
+/** Health, metrics and docs: no rate limit. */
+const isExempt = (path: string): boolean =>
+  path === "/" || path === "/docs" || path === "/openapi.json" || path === "/metrics" || path.startsWith("/health")
+
+/** Makes the wrapper of the router's app; `allowedMethods` answers which methods the path of a request has. */
+export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path: string) => ReadonlyArray<string>) {
+  const settings = yield* Settings
+  const limits = yield* RateLimits
+  const origins = settings.corsOrigins.split(",").map((origin) => origin.trim())
+  const cors = HttpMiddleware.cors({
+    allowedOrigins: (origin) => origins.includes("*") || origins.includes(origin),
+    allowedMethods: ["GET", "HEAD", "POST", "DELETE", "OPTIONS"],
+    allowedHeaders,
+    exposedHeaders,
+    maxAge: preflightSeconds
+  })
+
+  const check = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void, ApiError> => {
+    const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+    const fault = faultOf({ method: request.method, url: request.url, rawHeaders })
+    if (fault !== undefined) return Effect.fail(fault)
+    return isExempt(pathOf(request.url)) ? Effect.void : limits.takeGlobal
+  }
+
+  return <R>(app: HttpApp.Default<unknown, R>): HttpApp.Default<never, R> => {
+    const guarded = cors(
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => Effect.zipRight(check(request), app))
+    )
+    return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const started = performance.now()
+      const id = idOf(request)
+      return guarded.pipe(
+        Effect.catchAllCause((cause) => answerFailure(cause, request, id, allowedMethods)),
+        Effect.flatMap((response) =>
+          Effect.map(FiberRef.get(currentNotes), (notes) => {
+            const seconds = (performance.now() - started) / 1000
+            observe(request.method, notes.route ?? "unmatched", response.status, seconds)
+            return withHeaders(response, id, seconds, notes)
+          })
+        )
+      )
+    })
+  }
+})
+
+const idOf = (request: HttpServerRequest.HttpServerRequest): string => {
+  const given = request.headers["x-request-id"]
+  return given !== undefined && requestId.test(given) ? given : randomUUID()
+}
+
+const withHeaders = (
+  response: HttpServerResponse.HttpServerResponse,
+  id: string,
+  seconds: number,
+  { allowance }: RequestNotes
+): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.setHeaders(response, {
+    "x-request-id": id,
+    "x-process-time": seconds.toFixed(6),
+    "x-api-version": apiVersion,
+    ...(allowance === undefined
+      ? {}
+      : {
+          "x-ratelimit-org-limit": String(allowance.limit),
+          "x-ratelimit-org-remaining": String(allowance.remaining)
+        })
+  })
+
+const answerFailure = (
+  cause: Cause.Cause<unknown>,
+  request: HttpServerRequest.HttpServerRequest,
+  id: string,
+  allowedMethods: (path: string) => ReadonlyArray<string>
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  // The caller has gone, or the server closes: there is nobody to answer.
+  if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  if (hasTag(error, "RouteNotFound")) {
+    const allowed = allowedMethods(pathOf(request.url))
+    return allowed.length === 0
+      ? Effect.succeed(render(apiError("NOT_FOUND", "there is no such path: see /openapi.json"), id))
+      : Effect.succeed(
+          HttpServerResponse.setHeader(
+            render(apiError("METHOD_NOT_ALLOWED", `this path has only ${allowed.join(", ")}`), id),
+            "allow",
+            allowed.join(", ")
+          )
+        )
+  }
+  const failed = toApiError(error, request)
+  const response = render(failed, id)
+  if (failed.status < 500) return Effect.succeed(response)
+  return Effect.as(
+    Effect.logError("request failed", failed.cause === undefined ? cause : Cause.fail(failed.cause)).pipe(
+      Effect.annotateLogs({ request_id: id, method: request.method, path: pathOf(request.url), code: failed.code })
+    ),
+    response
+  )
+}
+
+const toApiError = (error: unknown, request: HttpServerRequest.HttpServerRequest): ApiError => {
+  if (error instanceof ApiError) return error
+  if (isDecodeError(error)) {
+    // Every query parameter is optional, so a wrong one is present; what names another place is an answer of ours that did not encode.
+    const query = new URLSearchParams(request.url.slice(pathOf(request.url).length))
+    if (error.issues.every((issue) => query.has(String(issue.path[0])))) return invalidRequest(error, "query")
+  }
+  return apiError("INTERNAL_ERROR", internalErrorDetail)
+}
+
+const hasTag = (error: unknown, tag: string): boolean =>
+  typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
+
+const isDecodeError = Schema.is(HttpApiError.HttpApiDecodeError)
+
+/** An error as an answer. */
+export const render = (error: ApiError, id: string): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.unsafeJson(bodyOf(error, id), {
+    status: error.status,
+    headers: {
+      ...(error.retryAfterSeconds === undefined ? {} : { "retry-after": String(error.retryAfterSeconds) }),
+      ...(error.code === "MISSING_API_KEY" ? { "www-authenticate": "ApiKey" } : {})
+    }
+  })

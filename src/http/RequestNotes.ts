@@ -1,0 +1,15 @@
+/**
+ * What the inside of a request's way tells its outside: the matched route and the organisation's allowance, for headers and metrics.
+ */
+import * as FiberRef from "effect/FiberRef"
+import type { OrgAllowance } from "./RateLimits.ts"
+
+/** Filled in as the request is handled. */
+export interface RequestNotes {
+  /** The route's template, never the path itself: `/api/v1/pipelines/runs/:id`. */
+  readonly route?: string
+  readonly allowance?: OrgAllowance
+}
+
+/** The notes of the request that this fiber handles. */
+export const currentNotes: FiberRef.FiberRef<RequestNotes> = FiberRef.unsafeMake<RequestNotes>({})

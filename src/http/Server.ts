@@ -1,0 +1,81 @@
+/**
+ * The HTTP server: the API on a port of 127.0.0.1 or of every address, with an answer for what Node's parser refuses, and an end that open
+ * streams do not hold up.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpApi from "@effect/platform/HttpApi"
+import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
+import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Layer from "effect/Layer"
+import { Settings } from "../platform/Settings.ts"
+import { Api } from "./Api.ts"
+import * as Authentication from "./Authentication.ts"
+import * as Lifecycle from "./Lifecycle.ts"
+import { LiveStreams } from "./LiveEvents.ts"
+import { makeServer } from "./NodeServer.ts"
+import * as ProcedureHandlers from "./ProcedureHandlers.ts"
+import { RateLimits } from "./RateLimits.ts"
+import { currentNotes } from "./RequestNotes.ts"
+import * as RunHandlers from "./RunHandlers.ts"
+import * as ServiceHandlers from "./ServiceHandlers.ts"
+import { Shutdown } from "./Shutdown.ts"
+
+const groups = Layer.mergeAll(RunHandlers.layer, ProcedureHandlers.layer, ServiceHandlers.layer).pipe(
+  Layer.provide([Authentication.layer, LiveStreams.layer])
+)
+
+const api = Layer.provide(HttpApiBuilder.api(Api), groups)
+
+/** `/docs` and `/openapi.json`, from the API itself, without a file of another host. */
+const docs = Layer.unwrapEffect(
+  Effect.map(Settings, ({ apiDocs }) =>
+    apiDocs ? Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), HttpApiBuilder.middlewareOpenApi()) : Layer.empty
+  )
+)
+
+const app = Effect.gen(function* () {
+  yield* HttpApi.Api
+  const router = yield* HttpApiBuilder.Router.router
+  const routes = [...router.routes].map((route) => ({ method: route.method, pattern: patternOf(route.path) }))
+  const allowedMethods = (path: string): ReadonlyArray<string> => {
+    const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))
+    return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
+  }
+  const routed = yield* HttpRouter.toHttpApp(
+    HttpRouter.use(router, (handler) =>
+      Effect.flatMap(HttpRouter.RouteContext, ({ route }) =>
+        Effect.zipRight(
+          FiberRef.update(currentNotes, (notes) => ({ ...notes, route: route.path })),
+          handler
+        )
+      )
+    )
+  )
+  const around = yield* Lifecycle.make(allowedMethods)
+  return around(routed)
+})
+
+const patternOf = (path: string): RegExp =>
+  new RegExp(`^${path.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+")}$`)
+
+/** Serves the API on an `HttpServer`. */
+export const layerApp = Layer.unwrapEffect(Effect.map(app, (app) => HttpServer.serve(app))).pipe(
+  Layer.provide(docs.pipe(Layer.provideMerge(api))),
+  Layer.provide([HttpApiBuilder.Router.Live, RateLimits.layer])
+)
+
+/** Tells load balancers before the port closes. */
+const announceEnd = Layer.scopedDiscard(Effect.flatMap(Shutdown, ({ begin }) => Effect.addFinalizer(() => begin)))
+
+/** The address that the server listens on is that of the `HttpServer` service; API_PORT 0 takes a free port. */
+export const layer = announceEnd.pipe(
+  Layer.provideMerge(layerApp),
+  Layer.provideMerge(Shutdown.layer),
+  Layer.provideMerge(
+    Layer.unwrapEffect(Effect.map(Settings, (settings) => NodeHttpServer.layer(makeServer, { port: settings.port })))
+  )
+)

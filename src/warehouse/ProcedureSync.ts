@@ -1,0 +1,162 @@
+/**
+ * Brings the stored procedures of the warehouse into line with the files of this installation: by the SHA-256 of the resolved text, so an
+ * unchanged procedure is left alone.
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createHash } from "node:crypto"
+import { Settings } from "../platform/Settings.ts"
+import { type StoredProcedure, Warehouse, type WarehouseError } from "./Warehouse.ts"
+
+/** A procedure file. `path` is relative to PROCEDURES_PATH, `domain` its first folder. */
+export interface ProcedureFile {
+  readonly name: string
+  readonly path: string
+  readonly domain: string
+}
+
+/** What a sync did; `failed` says why, and does not stop the others. */
+export interface SyncReport {
+  readonly created: ReadonlyArray<string>
+  readonly updated: ReadonlyArray<string>
+  readonly skipped: ReadonlyArray<string>
+  readonly failed: ReadonlyArray<{ readonly procedure: string; readonly error: string }>
+}
+
+/** The folder of the procedures cannot be read. */
+export class ProceduresUnreadable extends Schema.TaggedError<ProceduresUnreadable>()("ProceduresUnreadable", {
+  message: Schema.String
+}) {}
+
+export interface ProcedureSyncService {
+  /** The files, by name; those below `migrations/` are none. */
+  readonly files: Effect.Effect<ReadonlyArray<ProcedureFile>, ProceduresUnreadable>
+  /** Creates what is missing and replaces what has another text (`force`: everything), of the procedures and the domain named, if any. */
+  readonly sync: (options?: {
+    readonly force?: boolean
+    readonly procedures?: ReadonlyArray<string>
+    readonly domain?: string
+  }) => Effect.Effect<SyncReport, ProceduresUnreadable | WarehouseError>
+  /** The stored procedures; `inSync` when a file of that name has the same text. */
+  readonly list: Effect.Effect<
+    ReadonlyArray<{ readonly procedure: StoredProcedure; readonly inSync: boolean }>,
+    ProceduresUnreadable | WarehouseError
+  >
+}
+
+const maximumFiles = 1_000
+const maximumFileBytes = 1024 * 1024
+const readConcurrency = 8
+
+const make = Effect.gen(function* () {
+  const settings = yield* Settings
+  const warehouse = yield* Warehouse
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = settings.proceduresPath
+
+  const unreadable = (reason: string) => new ProceduresUnreadable({ message: `PROCEDURES_PATH: ${reason}` })
+
+  const files = fileSystem.readDirectory(folder, { recursive: true }).pipe(
+    Effect.mapError((error) => unreadable(`the folder cannot be read (${error.message})`)),
+    Effect.map((entries) =>
+      entries
+        .map((entry) => entry.split(path.sep))
+        .filter((parts) => parts.at(-1)?.endsWith(".sql") === true && !parts.includes("migrations"))
+        .map((parts) => ({
+          name: (parts.at(-1) ?? "").slice(0, -".sql".length),
+          path: parts.join("/"),
+          domain: parts.length > 1 ? (parts[0] ?? "") : ""
+        }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+    ),
+    Effect.filterOrFail(
+      (found) => found.length <= maximumFiles,
+      (found) => unreadable(`${found.length} files are more than ${maximumFiles}`)
+    )
+  )
+
+  const resolved = Effect.fn("ProcedureSync.resolved")(function* (file: ProcedureFile) {
+    const location = path.join(folder, file.path)
+    const { size } = yield* fileSystem.stat(location)
+    if (size > maximumFileBytes) return yield* unreadable(`${file.path} has more than ${maximumFileBytes} bytes`)
+    const text = (yield* fileSystem.readFileString(location)).replaceAll("{project_id}", warehouse.projectId)
+    return { name: file.name, text, contentHash: createHash("sha256").update(text).digest("hex") }
+  })
+
+  const readAll = (wanted: ReadonlyArray<ProcedureFile>) =>
+    Effect.forEach(
+      wanted,
+      (file) =>
+        Effect.either(Effect.mapError(resolved(file), (error) => ({ procedure: file.name, error: error.message }))),
+      { concurrency: readConcurrency }
+    )
+
+  const stored = Effect.map(
+    warehouse.procedures.list,
+    (procedures) => new Map(procedures.map((procedure) => [procedure.name, procedure]))
+  )
+
+  return {
+    files,
+    sync: Effect.fn("ProcedureSync.sync")(function* (options = {}) {
+      const found = yield* files
+      const named = options.procedures
+      const wanted = found.filter(
+        (file) =>
+          (named === undefined || named.includes(file.name)) &&
+          (options.domain === undefined || file.domain === options.domain)
+      )
+      const known = yield* stored
+      const report = {
+        created: new Array<string>(),
+        updated: new Array<string>(),
+        skipped: new Array<string>(),
+        failed: (named ?? [])
+          .filter((name) => !wanted.some((file) => file.name === name))
+          .map((name) => ({ procedure: name, error: `there is no file ${name}.sql` }))
+      }
+      for (const read of yield* readAll(wanted)) {
+        if (Either.isLeft(read)) {
+          report.failed.push(read.left)
+          continue
+        }
+        const definition = read.right
+        const present = known.get(definition.name)
+        if (present?.contentHash === definition.contentHash && options.force !== true) {
+          report.skipped.push(definition.name)
+          continue
+        }
+        const written = yield* Effect.either(warehouse.procedures.create(definition))
+        if (Either.isLeft(written)) report.failed.push({ procedure: definition.name, error: written.left.message })
+        else if (present === undefined) report.created.push(definition.name)
+        else report.updated.push(definition.name)
+      }
+      return report
+    }),
+    list: Effect.gen(function* () {
+      const texts = yield* readAll(yield* files)
+      const hashes = new Map(
+        texts.flatMap((read) => (Either.isRight(read) ? [[read.right.name, read.right.contentHash] as const] : []))
+      )
+      return [...(yield* stored).values()].map((procedure) => ({
+        procedure,
+        inSync: hashes.get(procedure.name) === procedure.contentHash
+      }))
+    })
+  } satisfies ProcedureSyncService
+})
+
+/** The service that syncs stored procedures. */
+export class ProcedureSync extends Context.Tag("pipeline-service/ProcedureSync")<
+  ProcedureSync,
+  ProcedureSyncService
+>() {
+  /** On the warehouse and the files of PROCEDURES_PATH. */
+  static readonly layer = Layer.effect(ProcedureSync, make)
+}

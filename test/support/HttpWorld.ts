@@ -1,0 +1,142 @@
+/**
+ * A whole service behind a real port of this machine: real runs, event log, organisations, rate limits. Its pipelines are test pipelines.
+ */
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Server from "../../src/http/Server.ts"
+import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
+import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
+import { OrgSlug } from "../../src/platform/Identifiers.ts"
+import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
+import { pipeline, step } from "./pipelines.ts"
+import * as ProcedureWarehouse from "./ProcedureWarehouse.ts"
+import * as RunsWorld from "./RunsWorld.ts"
+import { settings, temporaryFolder } from "./ServiceDatabase.ts"
+
+export const rootKey = "root-key-of-the-tests-0123456789abcdef"
+export const acme = Schema.decodeSync(OrgSlug)("acme_corp")
+export const other = Schema.decodeSync(OrgSlug)("other_org")
+
+/** The keys of the two organisations, and of Acme with one scope each. */
+export class Keys extends Context.Tag("test/Keys")<
+  Keys,
+  {
+    readonly acme: string
+    readonly other: string
+    readonly readOnly: string
+    readonly executeOnly: string
+    readonly writeOnly: string
+  }
+>() {}
+
+const keys = Layer.effect(
+  Keys,
+  Effect.gen(function* () {
+    const organizations = yield* Organizations
+    for (const org of [acme, other]) {
+      yield* organizations.create({ org, companyName: org, adminEmail: `admin@${org}.test` })
+    }
+    const key = (org: OrgSlug, scopes: ReadonlyArray<string>) =>
+      Effect.map(organizations.createKey(org, { scopes }), ({ secret }) => Redacted.value(secret))
+    return {
+      acme: yield* key(acme, []),
+      other: yield* key(other, []),
+      readOnly: yield* key(acme, ["pipelines:read"]),
+      executeOnly: yield* key(acme, ["pipelines:execute"]),
+      writeOnly: yield* key(acme, ["pipelines:write"])
+    }
+  })
+)
+
+export interface WorldOptions {
+  readonly variables?: Readonly<Record<string, string>>
+  readonly script?: RunsWorld.Script
+  readonly ledger?: RunsWorld.Ledger["Type"]
+}
+
+const pipelines = [
+  pipeline([step("extract", []), step("convert", ["extract"])], { configId: "cloud/test/cost/demo" }),
+  pipeline([step("slow", [])], { configId: "cloud/test/slow", templateId: "cloud_test_slow" })
+]
+
+/** The service; the rate limits are wide unless the test narrows them. */
+export const layer = (options: WorldOptions = {}) =>
+  Layer.unwrapScoped(
+    Effect.map(temporaryFolder, (folder) => {
+      const variables = {
+        API_PORT: "0",
+        CA_ROOT_API_KEY: rootKey,
+        RATE_LIMIT_REQUESTS_PER_MINUTE: "100000",
+        RATE_LIMIT_REQUESTS_PER_HOUR: "100000",
+        RATE_LIMIT_PIPELINE_RUN_PER_MINUTE: "100000",
+        RATE_LIMIT_GLOBAL_REQUESTS_PER_MINUTE: "100000",
+        PROCEDURES_PATH: "test/http/procedures",
+        ...options.variables
+      }
+      const runs = RunsWorld.layer({
+        database: join(folder, "service.db"),
+        pipelines,
+        script: options.script ?? {},
+        ledger: options.ledger ?? RunsWorld.makeLedger()
+      })
+      const services = Layer.mergeAll(
+        ProcedureSync.layer.pipe(Layer.provideMerge(ProcedureWarehouse.layer)),
+        EncryptionLocal.layer,
+        keys.pipe(Layer.provideMerge(OrganizationsSql.layer), Layer.provideMerge(runs))
+      )
+      return Server.layer.pipe(
+        Layer.provideMerge(services),
+        Layer.provideMerge(Layer.merge(settings(folder, variables), NodeContext.layer))
+      )
+    })
+  )
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The body as JSON; fails the test when it is none. */
+  readonly json: unknown
+}
+
+/** Port of the server. */
+export const port = Effect.map(HttpServer.HttpServer, ({ address }) =>
+  address._tag === "TcpAddress" ? address.port : 0
+)
+
+/** One request. `path` may be absolute below the server only. */
+export const call = (
+  method: string,
+  path: string,
+  options: { readonly headers?: Record<string, string>; readonly body?: unknown } = {}
+): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
+  Effect.flatMap(port, (port) =>
+    Effect.promise(async (signal) => {
+      const body = options.body
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+        method,
+        signal,
+        headers: {
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...options.headers
+        },
+        ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) })
+      })
+      const text = await response.text()
+      const json = Either.getOrUndefined(Either.try(() => JSON.parse(text)))
+      return { status: response.status, headers: response.headers, text, json }
+    })
+  )
+
+/** The header of an organisation's key. */
+export const withKey = (key: string, more: Record<string, string> = {}) => ({ headers: { "X-API-Key": key, ...more } })
+/** The header of the root key. */
+export const asRoot = { headers: { "X-CA-Root-Key": rootKey } }
