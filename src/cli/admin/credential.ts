@@ -1,0 +1,161 @@
+/**
+ * `admin credential`: the secrets by which providers are read.
+ */
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type Credential, Credentials } from "../../credentials/Credentials.ts"
+import { table } from "../table.ts"
+import { answer, expires, json, knownOrg, org } from "./shared.ts"
+
+/** The command line is not usable as it is; the message says what to write instead. */
+export class AdminUsageError extends Schema.TaggedError<AdminUsageError>()("AdminUsageError", {
+  message: Schema.String
+}) {}
+
+/** More than any secret has; what is longer is refused by the store. */
+const SECRET_MAX_BYTES = 128 * 1024
+
+const credentialAdd = Command.make(
+  "add",
+  {
+    org,
+    provider: Args.text({ name: "provider" }).pipe(
+      Args.withDescription("AWS_IAM, AWS_KEYS, AWS_FILES (a folder of exports), OPENAI ...")
+    ),
+    id: Options.text("id").pipe(
+      Options.withDescription("credential id; a known one is replaced, made when absent"),
+      Options.optional
+    ),
+    name: Options.text("name").pipe(Options.withDescription("what people call it"), Options.optional),
+    path: Options.text("path").pipe(
+      Options.withDescription("AWS_FILES: the folder of exports; it needs no secret"),
+      Options.optional
+    ),
+    metadata: Options.text("metadata").pipe(
+      Options.withDescription("KEY=VALUE that is not secret, as in cur_bucket=acme-cur; may be repeated"),
+      Options.repeated
+    ),
+    secretFile: Options.text("secret-file").pipe(
+      Options.withDescription("file with the secret (a JSON object, or a bare API key); standard input when absent"),
+      Options.optional
+    ),
+    expires,
+    json
+  },
+  Effect.fnUntraced(function* (options) {
+    yield* knownOrg(options.org)
+    const provider = options.provider.toUpperCase()
+    const metadata = Object.fromEntries(yield* Effect.forEach(options.metadata, keyAndValue))
+    const folder = yield* Effect.transposeMapOption(options.path, existingFolder)
+    const hasNone = Option.isSome(folder) && Option.isNone(options.secretFile)
+    const secret = hasNone ? Redacted.make("") : yield* readSecret(options.secretFile)
+    const stored = yield* (yield* Credentials).put({
+      org: options.org,
+      provider,
+      credentialName: Option.getOrElse(options.name, () => provider),
+      metadata: { ...metadata, ...(Option.isSome(folder) ? { path: folder.value } : {}) },
+      secret,
+      ...(Option.isSome(options.id) ? { credentialId: options.id.value } : {}),
+      ...(Option.isSome(options.expires) ? { expiresAt: options.expires.value } : {})
+    })
+    yield* answer(options.json, stored, `Stored ${stored.credentialId} (${stored.provider}) for ${stored.org}.`)
+  })
+).pipe(
+  Command.withDescription("Store a provider's credential, encrypted. The secret comes from a file or standard input.")
+)
+
+const credentialView = (each: Credential) => [
+  each.credentialId,
+  each.provider,
+  each.credentialName,
+  each.isActive ? "yes" : "no",
+  each.validationStatus,
+  each.expiresAt,
+  Object.entries(each.metadata)
+    .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ")
+]
+
+const credentialList = Command.make(
+  "list",
+  { org, json },
+  Effect.fnUntraced(function* (options) {
+    yield* knownOrg(options.org)
+    const list = yield* (yield* Credentials).list(options.org)
+    yield* answer(
+      options.json,
+      list,
+      list.length === 0
+        ? `${options.org} has no credential: pipeline-service admin credential add ${options.org} PROVIDER`
+        : table(
+            ["credential id", "provider", "name", "active", "status", "expires", "metadata"],
+            list.map(credentialView)
+          )
+    )
+  })
+).pipe(Command.withDescription("List an organisation's credentials, without their secrets."))
+
+const credentialDeactivate = Command.make(
+  "deactivate",
+  { org, credentialId: Args.text({ name: "credential-id" }), json },
+  Effect.fnUntraced(function* (options) {
+    yield* (yield* Credentials).deactivate(options.org, options.credentialId)
+    yield* answer(
+      options.json,
+      { org: options.org, credentialId: options.credentialId, isActive: false },
+      `Deactivated ${options.credentialId} of ${options.org}.`
+    )
+  })
+).pipe(Command.withDescription("Stop using a credential."))
+
+/** The command. */
+export const credentialCommand = Command.make("credential").pipe(
+  Command.withDescription("Providers' credentials."),
+  Command.withSubcommands([credentialAdd, credentialList, credentialDeactivate])
+)
+
+const keyAndValue = (text: string) => {
+  const at = text.indexOf("=")
+  return at > 0
+    ? Effect.succeed([text.slice(0, at), text.slice(at + 1)] as const)
+    : Effect.fail(new AdminUsageError({ message: `--metadata ${JSON.stringify(text)} is not of the form KEY=VALUE` }))
+}
+
+/** The server may run in another folder, so the path is stored from the root on. */
+const existingFolder = Effect.fnUntraced(function* (given: string) {
+  const fs = yield* FileSystem.FileSystem
+  const folder = (yield* Path.Path).resolve(given)
+  const isFolder = yield* fs.stat(folder).pipe(
+    Effect.map((info) => info.type === "Directory"),
+    Effect.orElseSucceed(() => false)
+  )
+  return isFolder ? folder : yield* new AdminUsageError({ message: `--path ${folder} is not a folder` })
+})
+
+const readSecret = Effect.fnUntraced(function* (file: Option.Option<string>) {
+  const fs = yield* FileSystem.FileSystem
+  if (Option.isNone(file) && process.stdin.isTTY) {
+    return yield* new AdminUsageError({
+      message: "give the secret with --secret-file FILE, or pipe it in, so that it stays out of the shell's history"
+    })
+  }
+  const source = Option.isSome(file) ? fs.stream(file.value) : NodeStream.stdin
+  const bytes = yield* source.pipe(
+    Stream.mapConcat((chunk) => chunk),
+    Stream.take(SECRET_MAX_BYTES),
+    Stream.runCollect,
+    Effect.mapError(
+      (error) => new AdminUsageError({ message: `the file of the secret cannot be read: ${error.message}` })
+    )
+  )
+  return Redacted.make(Buffer.from([...bytes]).toString("utf8"))
+})
