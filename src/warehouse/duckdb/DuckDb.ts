@@ -26,29 +26,53 @@ export interface Connection {
 
 /** An open database. */
 export interface Database {
-  /** A new connection, closed with the scope. */
+  /** A new connection, closed with the scope. Its time zone is UTC. */
   readonly connect: Effect.Effect<Connection, WarehouseUnavailable, Scope.Scope>
 }
+
+/** Files that this process holds: the engine's lock keeps out other processes only, and two instances in one would damage the file. */
+const heldFiles = new Set<string>()
+
+const hold = (path: string): Effect.Effect<void, WarehouseUnavailable, Scope.Scope> =>
+  path === ":memory:"
+    ? Effect.void
+    : Effect.acquireRelease(
+        Effect.suspend(() => {
+          if (heldFiles.has(path)) return Effect.fail(locked(path, "this process has it open already"))
+          heldFiles.add(path)
+          return Effect.void
+        }),
+        () => Effect.sync(() => heldFiles.delete(path))
+      )
+
+const locked = (path: string, reason: string) =>
+  new WarehouseUnavailable({
+    message: `the warehouse file ${path} cannot be opened: ${reason}. One process at a time may hold it: stop the other one, or give this one another DATA_DIR`
+  })
 
 /** Opens a database file (`:memory:` for a throwaway one). One process at a time may hold a file. */
 export const open = (
   path: string,
   options: Readonly<Record<string, string>>
 ): Effect.Effect<Database, WarehouseUnavailable, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.tryPromise({
-      try: () => DuckDBInstance.create(path, { ...options }),
-      catch: (cause) =>
-        new WarehouseUnavailable({
-          message: `the warehouse file ${path} cannot be opened: ${firstLine(cause)}; is another process using it?`
-        })
-    }),
-    (instance) => Effect.sync(() => instance.closeSync())
-  ).pipe(
+  hold(path).pipe(
+    Effect.zipRight(
+      Effect.acquireRelease(
+        Effect.tryPromise({
+          try: () => DuckDBInstance.create(path, { ...options }),
+          catch: (cause) => locked(path, firstLine(cause))
+        }),
+        (instance) => Effect.sync(() => instance.closeSync())
+      )
+    ),
     Effect.map((instance) => ({
       connect: Effect.acquireRelease(
         Effect.tryPromise({
-          try: () => instance.connect(),
+          try: async () => {
+            const connection = await instance.connect()
+            await connection.run("SET TimeZone = 'UTC'")
+            return connection
+          },
           catch: (cause) => new WarehouseUnavailable({ message: `no warehouse connection: ${firstLine(cause)}` })
         }),
         (connection) => Effect.sync(() => connection.closeSync())
@@ -56,19 +80,59 @@ export const open = (
     }))
   )
 
+/**
+ * Runs `use` as one transaction: committed when it succeeds, rolled back when it fails or is interrupted. Everything that it does with
+ * the connection is in the transaction.
+ */
+export const transaction = <A, E, R>(
+  connection: Connection,
+  use: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | StatementFailed, R> =>
+  Effect.acquireUseRelease(
+    connection.query("BEGIN"),
+    () => Effect.zipLeft(use, connection.query("COMMIT")),
+    // After a COMMIT there is no transaction any more and ROLLBACK is refused, which is what success looks like.
+    () => Effect.ignore(connection.query("ROLLBACK"))
+  )
+
+/** The engine forgets an interrupt that arrives before the statement has begun, so it is repeated until the statement has ended. */
+const INTERRUPT_REPEAT_MILLIS = 20
+
 const fromRaw = (raw: DuckDBConnection): Connection => ({
   raw,
   query: (sql, options) =>
     Effect.async<ResultSet, StatementFailed>((resume) => {
       const statement = options?.label ?? sql.trim().slice(0, 80)
-      raw.runAndReadAll(sql, options?.parameters === undefined ? undefined : [...options.parameters]).then(
+      const running = raw.runAndReadAll(sql, options?.parameters === undefined ? undefined : [...options.parameters])
+      const ended = running.then(
         (reader) =>
           resume(Effect.succeed({ names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() })),
-        (cause: unknown) => resume(Effect.fail(new StatementFailed({ statement, reason: firstLine(cause) })))
+        (cause: unknown) => resume(Effect.fail(new StatementFailed({ statement, reason: reasonOf(cause) })))
       )
-      return Effect.sync(() => raw.interrupt())
+      return Effect.promise(async () => {
+        raw.interrupt()
+        const repeat = setInterval(() => raw.interrupt(), INTERRUPT_REPEAT_MILLIS)
+        await ended
+        clearInterval(repeat)
+      })
     })
 })
 
-const firstLine = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message : String(cause)).split("\n", 1)[0] ?? ""
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+const firstLine = (cause: unknown): string => messageOf(cause).split("\n", 1)[0] ?? ""
+
+/** The first line, and for a CSV error also the line that says what is wrong; never the line of data that the engine quotes between them. */
+const reasonOf = (cause: unknown): string => {
+  const message = messageOf(cause)
+  if (!message.includes("CSV Error on Line")) return firstLine(cause)
+  const detail = csvDetails.map((pattern) => pattern.exec(message)?.[0]).find((found) => found !== undefined)
+  return detail === undefined ? firstLine(cause) : `${firstLine(cause)}: ${detail}`
+}
+
+const csvDetails = [
+  /^Expected Number of Columns: \d+ Found: \d+/m,
+  /^Value with unterminated quote found/m,
+  /^Invalid unicode/m,
+  /^Maximum line size of \d+ bytes exceeded/m
+]

@@ -1,0 +1,84 @@
+/**
+ * How the text of a native cell becomes a value of a column: the SQL of the value, and the SQL that tells whether the text can be one.
+ */
+import type { ColumnType } from "../Table.ts"
+import { typeOf } from "./SqlText.ts"
+
+/** Digits before and after the point that a decimal type holds. */
+const decimalDigits = { NUMERIC: [29, 9], BIGNUMERIC: [14, 24] } as const
+
+/**
+ * SQL of the typed value of `cell`, a VARCHAR expression whose NULL is the missing value. Correct only where {@link readable} holds:
+ * a decimal with more digits than the type would be rounded.
+ */
+export const value = (cell: string, type: ColumnType): string => {
+  switch (type) {
+    case "STRING":
+      return cell
+    case "DATE":
+      return `CASE WHEN length(${cell}) = 10 THEN TRY_CAST(${cell} AS DATE) ELSE CAST(TRY_CAST(${cell} AS TIMESTAMPTZ) AS DATE) END`
+    case "BYTES":
+      return `TRY(from_base64(${cell}))`
+    case "ARRAY<STRING>":
+      return `TRY(from_json(${cell}, '["VARCHAR"]'))`
+    default:
+      return `TRY_CAST(${cell} AS ${typeOf[type]})`
+  }
+}
+
+/** SQL of whether the text of `cell` is a value of the type, exactly; NULL or true for a missing cell. */
+export const readable = (cell: string, type: ColumnType): string | undefined => {
+  switch (type) {
+    case "STRING":
+      return undefined
+    case "NUMERIC":
+    case "BIGNUMERIC": {
+      const [before, after] = decimalDigits[type]
+      const plain = `regexp_full_match(${cell}, '-?[0-9]{1,${before}}(\\.[0-9]{0,${after}})?')`
+      return `(${plain} OR (${exactDecimal(cell, after)} AND ${value(cell, type)} IS NOT NULL))`
+    }
+    case "INT64":
+      // A cast alone would round 1.5 to 2.
+      return `(regexp_full_match(${cell}, '[+-]?[0-9]+(\\.0*)?') AND ${value(cell, type)} IS NOT NULL)`
+    case "FLOAT64":
+      return `coalesce(isfinite(${value(cell, type)}), false)`
+    case "DATE":
+    case "TIMESTAMP":
+      // The engine also knows the words epoch, infinity and -infinity, which are shorter than any date.
+      return `(length(${cell}) >= 10 AND ${value(cell, type)} IS NOT NULL)`
+    case "JSON":
+      return `json_valid(${cell})`
+    default:
+      return `${value(cell, type)} IS NOT NULL`
+  }
+}
+
+/**
+ * SQL of whether a number, perhaps in E notation, has at most `scale` decimals when the zeros at its end are not counted. With the
+ * mantissa's digits d, f of them after its point, z zeros at their end and the exponent e, it has f - e - z decimals.
+ */
+const exactDecimal = (cell: string, scale: number): string => {
+  const mantissa = `regexp_extract(${cell}, '^[+-]?([0-9]*\\.?[0-9]*)', 1)`
+  const exponent = `coalesce(TRY_CAST(nullif(regexp_extract(${cell}, '[eE]([+-]?[0-9]+)$', 1), '') AS INTEGER), 0)`
+  const digits = `replace(${mantissa}, '.', '')`
+  return (
+    `(regexp_full_match(${cell}, '[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]{1,3})?') AND (` +
+    `rtrim(${digits}, '0') = '' OR length(split_part(${mantissa}, '.', 2)) - ${exponent} - ` +
+    `(length(${digits}) - length(rtrim(${digits}, '0'))) <= ${scale}))`
+  )
+}
+
+/** The kind of value in words, for the reason of a quarantined row. */
+export const kindOf: Readonly<Record<ColumnType, string>> = {
+  STRING: "a text",
+  INT64: "a whole number",
+  NUMERIC: "a decimal of at most 9 decimals",
+  BIGNUMERIC: "a decimal of at most 24 decimals and 14 digits before the point",
+  FLOAT64: "a number",
+  BOOL: "true or false",
+  DATE: "a date",
+  TIMESTAMP: "a timestamp",
+  JSON: "JSON",
+  BYTES: "base64",
+  "ARRAY<STRING>": "a JSON list of texts"
+}

@@ -1,0 +1,283 @@
+/**
+ * Compiles the mapping of a native format and the header of one file to SQL: rows go from the file to the table inside the engine.
+ */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { FileMapping } from "../FileMapping.ts"
+import { type Column, lineageColumns, type Table } from "../Table.ts"
+import { SourceRejected, type StatementFailed, type WarehouseError } from "../Warehouse.ts"
+import { kindOf, readable, value } from "./CellValue.ts"
+import { firstRaggedRecord } from "./CsvScan.ts"
+import type { Connection } from "./DuckDb.ts"
+import { jsonObject, type Part, type PartValue } from "./Part.ts"
+import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
+import { name, text, texts } from "./SqlText.ts"
+
+/** Where a value comes from: a native column, or a key of a native map column. */
+interface Source {
+  readonly native: NativeColumn
+  /** SQL of the cell as VARCHAR, NULL when empty. */
+  readonly cell: string
+  readonly key?: string
+}
+
+/** The part that a file is, or why the mapping refuses the file. */
+export const compile = (
+  file: ReadableFile,
+  mapping: FileMapping,
+  table: Table,
+  connection: Connection
+): Either.Either<Part, SourceRejected> =>
+  Either.gen(function* () {
+    const natives = new NativeColumns(file)
+    const columns = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]))
+    const declared = (wanted: string): Either.Either<Column, SourceRejected> =>
+      Either.fromNullable(columns.get(wanted.toLowerCase()), () =>
+        refusal(file, `the mapping names the column ${wanted}, which ${table.name} has not`)
+      )
+    const values: Array<PartValue> = []
+    const checks: Array<Part["checks"][number]> = []
+    const stops: Array<Part["stops"][number]> = []
+
+    for (const source of mapping.columns.filter((source) => !isLineage(source.column))) {
+      const column = yield* declared(source.column)
+      const found = yield* natives.firstOf(source.from)
+      if (found === undefined) {
+        if (source.mustExist === true || source.mustHaveValue === true || column.required) {
+          return yield* Either.left(
+            refusal(file, `the column ${source.from.join(" or ")}, which ${column.name} needs, is missing`, 1)
+          )
+        }
+        continue
+      }
+      const label = found.key === undefined ? found.native.name : `${found.native.name}[${found.key}]`
+      values.push({ column, sql: value(found.cell, column.type) })
+      if (source.mustHaveValue === true) {
+        stops.push({ missing: `${found.cell} IS NULL`, reason: `${label} has no value` })
+      } else if (column.required) {
+        checks.push({ ok: `${found.cell} IS NOT NULL`, reason: `${label}: has no value` })
+      }
+      const test = readable(found.cell, column.type)
+      if (test !== undefined) {
+        checks.push({ ok: `(${found.cell} IS NULL OR ${test})`, reason: `${label}: is not ${kindOf[column.type]}` })
+      }
+    }
+    for (const { column: wanted, prefixes, maps } of mapping.collected) {
+      const column = yield* declared(wanted)
+      const wholeMaps = yield* Either.all(maps.map((map) => natives.whole(map)))
+      const pieces = wholeMaps.flatMap((map) => (map === undefined ? [] : [`TRY_CAST(${map.cell} AS JSON)`]))
+      const family = jsonObject(natives.family(prefixes))
+      if (family !== undefined) pieces.push(family)
+      if (pieces.length > 0) values.push({ column, sql: merged(pieces) })
+    }
+    for (const map of natives.usedMaps()) {
+      checks.push({
+        ok: `(${map.cell} IS NULL OR ${isJsonObject(map.cell)})`,
+        reason: `${map.name}: is not a JSON object`
+      })
+    }
+
+    const drift = natives.unused()
+    const driftColumn = yield* declared(mapping.driftColumn)
+    const driftObject = jsonObject(drift.map((native) => [native.name, native.cell]))
+    if (driftObject !== undefined) values.push({ column: driftColumn, sql: driftObject })
+    values.push({ column: yield* declared(mapping.fileColumn), sql: text(file.uri) })
+    values.push({ column: yield* declared(mapping.rowColumn), sql: "source_row" })
+
+    const known = new Set(mapping.columns.flatMap(({ from }) => from.map((from) => reduced(splitKey(from).name))))
+    return {
+      uri: file.uri,
+      relation: (numbered) => relation(file, mapping, natives, numbered),
+      values,
+      checks,
+      stops,
+      guard: file.format === "csv" ? noEmptyCellTooMany(file, connection) : Effect.void,
+      raw: jsonObject(natives.all.map((native) => [native.name, native.cell])) ?? "NULL",
+      unmapped: drift.map((native) => native.name).filter((native) => !known.has(reduced(native))),
+      headerLines: file.format === "csv" ? 1 : 0,
+      refused: (error) => sourceError(file, error)
+    }
+  })
+
+/** Lower-case letters and digits only: how native names are compared. */
+export const reduced = (native: string): string => native.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "")
+
+const lineageNames = new Set(lineageColumns.map((column) => column.name))
+const isLineage = (column: string): boolean => lineageNames.has(column.toLowerCase())
+
+const refusal = (file: ReadableFile, reason: string, line?: number): SourceRejected =>
+  new SourceRejected({ file: file.uri, reason, ...(line === undefined ? {} : { line }) })
+
+const splitKey = (from: string): { readonly name: string; readonly key?: string } => {
+  const match = /^(.+)\[(.+)\]$/.exec(from)
+  return match?.[1] === undefined || match[2] === undefined ? { name: from } : { name: match[1], key: match[2] }
+}
+
+const isJsonObject = (cell: string): string => `CASE WHEN json_valid(${cell}) THEN json_type(${cell}) = 'OBJECT' END`
+
+const merged = (pieces: ReadonlyArray<string>): string => {
+  const [first, ...others] = pieces
+  const whole =
+    others.length === 0 ? first : `json_merge_patch(${pieces.map((piece) => `coalesce(${piece}, '{}')`).join(", ")})`
+  return `CAST(nullif(CAST(${whole} AS VARCHAR), '{}') AS JSON)`
+}
+
+interface NativeCell extends NativeColumn {
+  readonly cell: string
+}
+
+/** The native columns of one file, and which of them the mapping has used. */
+class NativeColumns {
+  readonly all: ReadonlyArray<NativeCell>
+  readonly #used = new Set<NativeCell>()
+  readonly #keys = new Map<NativeCell, Array<string>>()
+  readonly #maps = new Set<NativeCell>()
+  readonly #file: ReadableFile
+
+  constructor(file: ReadableFile) {
+    this.#file = file
+    this.all = file.columns.map((column, index) => ({ ...column, cell: `c${index}` }))
+  }
+
+  /** The first of the names that the file has. */
+  firstOf(names: ReadonlyArray<string>): Either.Either<Source | undefined, SourceRejected> {
+    const whole = names.flatMap((wanted) => {
+      const found = this.#find(wanted)
+      return found === undefined ? [] : [{ found }]
+    })[0]
+    if (whole !== undefined) {
+      return Either.map(whole.found, (native) => {
+        this.#used.add(native)
+        return { native, cell: native.cell }
+      })
+    }
+    for (const wanted of names) {
+      const { name: map, key } = splitKey(wanted)
+      if (key === undefined) continue
+      const found = this.#find(map)
+      if (found === undefined) continue
+      return Either.map(found, (native) => {
+        const keys = this.#keys.get(native) ?? []
+        if (!keys.includes(key)) keys.push(key)
+        this.#keys.set(native, keys)
+        return { native, key, cell: keyCell(native, keys.indexOf(key)) }
+      })
+    }
+    return Either.right(undefined)
+  }
+
+  /** A native column that holds a whole map. */
+  whole(wanted: string): Either.Either<NativeCell | undefined, SourceRejected> {
+    const found = this.#find(wanted)
+    if (found === undefined) return Either.right(undefined)
+    return Either.map(found, (native) => {
+      this.#used.add(native)
+      this.#maps.add(native)
+      return native
+    })
+  }
+
+  /** Columns whose names start with one of the prefixes, with the rest of their names. */
+  family(prefixes: ReadonlyArray<string>): ReadonlyArray<readonly [key: string, cell: string]> {
+    const longestFirst = prefixes.toSorted((a, b) => b.length - a.length)
+    return this.all.flatMap((native) => {
+      const prefix = longestFirst.find((prefix) => native.name.toLowerCase().startsWith(prefix.toLowerCase()))
+      if (prefix === undefined || prefix.length === native.name.length) return []
+      this.#used.add(native)
+      return [[native.name.slice(prefix.length), native.cell] as const]
+    })
+  }
+
+  /** Map columns of which the mapping uses keys or the whole. */
+  usedMaps(): ReadonlyArray<NativeCell> {
+    return this.all.filter((native) => this.#maps.has(native) || this.#keys.has(native))
+  }
+
+  /** Map columns with the keys that are read from them. */
+  keys(): ReadonlyMap<NativeCell, ReadonlyArray<string>> {
+    return this.#keys
+  }
+
+  /** Columns that nothing receives as a whole. */
+  unused(): ReadonlyArray<NativeCell> {
+    return this.all.filter((native) => !this.#used.has(native))
+  }
+
+  #find(wanted: string): Either.Either<NativeCell, SourceRejected> | undefined {
+    const exact = this.all.find((native) => native.name === wanted)
+    if (exact !== undefined) return Either.right(exact)
+    const [first, second] = this.all.filter((native) => reduced(native.name) === reduced(wanted))
+    if (first === undefined) return undefined
+    if (second === undefined) return Either.right(first)
+    return Either.left(refusal(this.#file, `${first.name} and ${second.name} both mean ${wanted}`, 1))
+  }
+}
+
+const keyCell = (map: NativeCell, index: number): string => `${map.cell}_keys[${index + 1}]`
+
+const relation = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns, numbered: boolean): string => {
+  const cells = natives.all.map((native) => `${cellText(file, native, mapping.nullWords)} AS ${native.cell}`)
+  const number = file.format === "parquet" ? "file_row_number + 1" : "row_number() OVER ()"
+  const source = `SELECT ${[...cells, ...(numbered ? [`${number} AS source_row`] : [])].join(", ")} FROM ${reader(file, mapping, natives)}`
+  const keyLists = Array.from(natives.keys(), ([map, keys]) => {
+    const paths = keys.map((key) => text(`$."${key.replaceAll('"', '\\"')}"`)).join(", ")
+    const found = `list_transform(json_extract_string(${map.cell}, [${paths}]), found -> nullif(found, ''))`
+    return `CASE WHEN json_valid(${map.cell}) THEN ${found} END AS ${map.cell}_keys`
+  })
+  return keyLists.length === 0 ? `(${source})` : `(SELECT *, ${keyLists.join(", ")} FROM (${source}))`
+}
+
+/** The engine does not unite the empty cell and the null words for Parquet and JSON; for CSV its reader does. */
+const cellText = (file: ReadableFile, native: NativeCell, nullWords: ReadonlyArray<string>): string => {
+  if (file.format === "csv") return native.cell
+  const column = name(native.name)
+  if (/^(MAP|STRUCT)\(|\]$/.test(native.type)) {
+    return `CAST(json_merge_patch('{}', to_json(${column})) AS VARCHAR)`
+  }
+  const written = `CAST(${column} AS VARCHAR)`
+  return file.format === "ndjson" || native.type === "VARCHAR"
+    ? `CASE WHEN ${written} NOT IN (${texts(["", ...nullWords])}) THEN ${written} END`
+    : written
+}
+
+const reader = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns): string => {
+  const path = text(file.path)
+  switch (file.format) {
+    case "parquet":
+      return `read_parquet(${path}, binary_as_string = true, file_row_number = true)`
+    case "ndjson": {
+      const columns = natives.all.map((native) => `${text(native.name)}: 'VARCHAR'`).join(", ")
+      return `read_json(${path}, format = 'newline_delimited', columns = {${columns}})`
+    }
+    case "csv": {
+      const cells = natives.all.map((native) => native.cell)
+      return csvReader(file, cells, `nullstr = [${texts(["", ...mapping.nullWords])}]`)
+    }
+  }
+}
+
+const csvReader = (file: ReadableFile, cells: ReadonlyArray<string>, option: string): string =>
+  `read_csv(${text(file.path)}, auto_detect = false, header = true, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
+  `${option}, columns = {${cells.map((cell) => `${text(cell)}: 'VARCHAR'`).join(", ")}})`
+
+/** The engine reads over one empty cell behind the last column, so rows are looked for that are whole with one column more. */
+const noEmptyCellTooMany = (file: ReadableFile, connection: Connection): Effect.Effect<void, WarehouseError> =>
+  Effect.gen(function* () {
+    const cells = Array.from({ length: file.columns.length + 1 }, (_, index) => `c${index}`)
+    const longer = yield* connection.query(`SELECT count(*) FROM ${csvReader(file, cells, "ignore_errors = true")}`, {
+      label: `count the cells of ${file.uri}`
+    })
+    if (Number(longer.rows[0]?.[0]) === 0) return
+    const line = yield* firstRaggedRecord(file.path, file.delimiter, file.columns.length)
+    const reason = `Expected Number of Columns: ${file.columns.length} Found: ${cells.length}`
+    return yield* refusal(file, reason, line)
+  })
+
+/** Failures that are not the file's fault. */
+const engineFailure = /^(Out of Memory|INTERRUPT|INTERNAL|FATAL|Parser|Binder|Catalog|TransactionContext|Constraint)/
+
+const sourceError = (file: ReadableFile, error: StatementFailed): SourceRejected | StatementFailed => {
+  if (engineFailure.test(error.reason)) return error
+  const line = /CSV Error on Line: (\d+)/.exec(error.reason)?.[1]
+  return refusal(file, withoutPath(error, file), line === undefined ? undefined : Number(line))
+}

@@ -1,0 +1,66 @@
+/**
+ * Lookup tables: each `configs/lookups/<name>.csv` is the table `organizations.<name>` with text columns, loaded again when the file's
+ * content has changed.
+ */
+import * as Effect from "effect/Effect"
+import { createHash } from "node:crypto"
+import { readdir, readFile } from "node:fs/promises"
+import { basename, join } from "node:path"
+import { SourceRejected } from "../Warehouse.ts"
+import { readCsvHeader } from "./CsvHeader.ts"
+import { centralDataset, systemDataset } from "./Datasets.ts"
+import { type Connection, transaction } from "./DuckDb.ts"
+import { name, text } from "./SqlText.ts"
+
+const hashes = `${systemDataset}.lookups`
+
+/** Loads new and changed files of the folder, which may be absent; answers the names of all lookup tables. */
+export const load = Effect.fn("Lookups.load")(function* (connection: Connection, folder: string) {
+  yield* connection.query(
+    `CREATE TABLE IF NOT EXISTS ${hashes} (name VARCHAR PRIMARY KEY, content_hash VARCHAR NOT NULL)`
+  )
+  const known = yield* connection.query(`SELECT name, content_hash FROM ${hashes}`)
+  const loaded = new Map(known.rows.map(([table, hash]) => [String(table), String(hash)]))
+  const entries = yield* Effect.orElseSucceed(
+    Effect.tryPromise(() => readdir(folder)),
+    (): ReadonlyArray<string> => []
+  )
+  const tables: Array<string> = []
+  for (const file of entries.filter((entry) => entry.endsWith(".csv")).sort()) {
+    const table = basename(file, ".csv")
+    const path = join(folder, file)
+    const content = yield* Effect.tryPromise({
+      try: () => readFile(path),
+      catch: () => new SourceRejected({ file: path, reason: "the lookup file cannot be read" })
+    })
+    const hash = createHash("sha256").update(content).digest("hex")
+    tables.push(table)
+    if (loaded.get(table) !== hash) yield* replace(connection, { table, path, content, hash })
+  }
+  return tables
+})
+
+const replace = Effect.fn("Lookups.replace")(function* (
+  connection: Connection,
+  lookup: { readonly table: string; readonly path: string; readonly content: Buffer; readonly hash: string }
+) {
+  const header = readCsvHeader(lookup.content)
+  if (typeof header === "string") return yield* new SourceRejected({ file: lookup.path, line: 1, reason: header })
+  const wrong = [lookup.table, ...header.names].find((identifier) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(identifier))
+  if (wrong !== undefined) {
+    const reason = `${JSON.stringify(wrong)} cannot be the name of a table or column`
+    return yield* new SourceRejected({ file: lookup.path, line: 1, reason })
+  }
+  const columns = header.names.map((column) => `${text(column)}: 'VARCHAR'`).join(", ")
+  const reader =
+    `read_csv(${text(lookup.path)}, auto_detect = false, header = true, delim = ${text(header.delimiter)}, quote = '"', ` +
+    `escape = '"', nullstr = '', columns = {${columns}})`
+  const path = `${name(centralDataset)}.${name(lookup.table)}`
+  yield* transaction(
+    connection,
+    Effect.gen(function* () {
+      yield* connection.query(`CREATE OR REPLACE TABLE ${path} AS SELECT * FROM ${reader}`)
+      yield* connection.query(`INSERT OR REPLACE INTO ${hashes} VALUES (${text(lookup.table)}, ${text(lookup.hash)})`)
+    })
+  ).pipe(Effect.mapError((error) => new SourceRejected({ file: lookup.path, reason: error.reason })))
+})

@@ -1,0 +1,207 @@
+/**
+ * A local source file made ready for the engine: found, unpacked, its native columns known.
+ *
+ * The engine does not notice a gzip stream that was cut at a line's end or damaged inside, so gzip is unpacked here, where its check
+ * sum and length are verified; the engine then reads the plain file with several threads.
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { createReadStream, createWriteStream } from "node:fs"
+import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { Transform } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import { createGunzip } from "node:zlib"
+import type { FileFormat } from "../FileMapping.ts"
+import { SourceRejected, type StatementFailed, type WarehouseUnavailable } from "../Warehouse.ts"
+import { type CsvHeader, readCsvHeader } from "./CsvHeader.ts"
+import type { Connection } from "./DuckDb.ts"
+import { NumberQuoter } from "./NumberQuoter.ts"
+import { text } from "./SqlText.ts"
+
+/** A source file as the caller names it. */
+export interface SourceFile {
+  readonly path: string
+  readonly uri: string
+}
+
+/** A native column: its name as written, and the engine's type (VARCHAR for CSV and NDJSON). */
+export interface NativeColumn {
+  readonly name: string
+  readonly type: string
+}
+
+/** A file that the engine can read. */
+export interface ReadableFile {
+  readonly uri: string
+  readonly path: string
+  readonly format: FileFormat
+  readonly columns: ReadonlyArray<NativeColumn>
+  /** CSV only. */
+  readonly delimiter: string
+}
+
+/** An unpacked file may not be larger: a small archive can hold more than the disk. */
+const UNPACKED_LIMIT_BYTES = 256 * 1024 ** 3
+/** A header may not be longer. */
+const HEADER_LIMIT_BYTES = 4 * 1024 ** 2
+
+/** Makes a file readable; what is unpacked lies in `spillFolder` until the scope closes. */
+export const prepare = Effect.fn("SourceFile.prepare")(function* (
+  file: SourceFile,
+  format: FileFormat,
+  connection: Connection,
+  spillFolder: string
+) {
+  const start = yield* readStart(file, 4)
+  if (format === "parquet") {
+    const columns = yield* describe(connection, file, `read_parquet(${text(file.path)}, binary_as_string = true)`)
+    return readable(file, file.path, format, columns)
+  }
+  yield* refuseOtherContent(file, start)
+  if (format === "ndjson") {
+    const path = yield* unpack(file, spillFolder, isGzip(start), new NumberQuoter())
+    const columns = yield* describe(
+      connection,
+      { path, uri: file.uri },
+      `read_json(${text(path)}, format = 'newline_delimited', sample_size = -1, maximum_depth = 1)`
+    )
+    return readable(file, path, format, columns)
+  }
+  const path = isGzip(start) ? yield* unpack(file, spillFolder, true, undefined) : file.path
+  const header = yield* headerOf(file, yield* readStart({ path, uri: file.uri }, HEADER_LIMIT_BYTES))
+  const columns = header.names.map((name) => ({ name, type: "VARCHAR" }))
+  return { ...readable(file, path, format, columns), delimiter: header.delimiter }
+})
+
+/** The native column names of a file, without unpacking the whole of a CSV file. */
+export const columnNames = Effect.fn("SourceFile.columnNames")(function* (
+  file: SourceFile,
+  format: FileFormat,
+  connection: Connection,
+  spillFolder: string
+) {
+  if (format === "csv") {
+    const start = yield* readStart(file, HEADER_LIMIT_BYTES)
+    yield* refuseOtherContent(file, start)
+    const plain = isGzip(start) ? yield* unpackStart(file) : start
+    return (yield* headerOf(file, plain)).names
+  }
+  const prepared = yield* prepare(file, format, connection, spillFolder)
+  return prepared.columns.map((column) => column.name)
+})
+
+const readable = (
+  file: SourceFile,
+  path: string,
+  format: FileFormat,
+  columns: ReadonlyArray<NativeColumn>
+): ReadableFile => ({ uri: file.uri, path, format, columns, delimiter: "," })
+
+const headerOf = (file: SourceFile, start: Buffer): Effect.Effect<CsvHeader, SourceRejected> => {
+  const header = readCsvHeader(start)
+  return typeof header === "string"
+    ? Effect.fail(new SourceRejected({ file: file.uri, line: 1, reason: header }))
+    : Effect.succeed(header)
+}
+
+const describe = (connection: Connection, file: SourceFile, reader: string) =>
+  connection.query(`DESCRIBE SELECT * FROM ${reader}`).pipe(
+    Effect.map(({ rows }) => rows.map(([name, type]): NativeColumn => ({ name: String(name), type: String(type) }))),
+    Effect.mapError((error) => new SourceRejected({ file: file.uri, reason: withoutPath(error, file) }))
+  )
+
+/** The engine's words about a file, without the local path, which means nothing to who reads them. */
+export const withoutPath = (error: StatementFailed, file: { readonly path: string; readonly uri: string }): string =>
+  error.reason.replaceAll(file.path, file.uri)
+
+const isGzip = (start: Buffer): boolean => start[0] === 0x1f && start[1] === 0x8b
+
+const refuseOtherContent = (file: SourceFile, start: Buffer): Effect.Effect<void, SourceRejected> => {
+  const found = otherContents.find(([magic]) => start.subarray(0, magic.length).equals(magic))
+  return found === undefined
+    ? Effect.void
+    : Effect.fail(
+        new SourceRejected({ file: file.uri, line: 1, reason: `${found[1]}; expected is UTF-8 text or gzip` })
+      )
+}
+
+const otherContents: ReadonlyArray<readonly [magic: Buffer, what: string]> = [
+  [Buffer.from("PK\u0003\u0004", "latin1"), "the content is a ZIP archive"],
+  [Buffer.from("PAR1", "latin1"), "the content is Parquet"],
+  [Buffer.from([0xff, 0xfe]), "the content is UTF-16"],
+  [Buffer.from([0xfe, 0xff]), "the content is UTF-16"],
+  [Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), "the content is Zstandard"]
+]
+
+const readStart = (file: SourceFile, bytes: number): Effect.Effect<Buffer, SourceRejected> =>
+  Effect.acquireUseRelease(
+    Effect.tryPromise({ try: () => open(file.path, "r"), catch: () => unreadable(file) }),
+    (handle) => Effect.tryPromise({ try: () => readFully(handle, bytes), catch: () => unreadable(file) }),
+    (handle) => Effect.promise(() => handle.close())
+  )
+
+const readFully = async (handle: FileHandle, bytes: number): Promise<Buffer> => {
+  const { size } = await handle.stat()
+  const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(Math.min(bytes, size)), position: 0 })
+  return buffer.subarray(0, bytesRead)
+}
+
+const unreadable = (file: SourceFile) =>
+  new SourceRejected({ file: file.uri, reason: "the file does not exist or cannot be read" })
+
+/** Writes the plain text of a file into the spill folder; the file goes with the scope. */
+const unpack = (
+  file: SourceFile,
+  spillFolder: string,
+  gzip: boolean,
+  transform: Transform | undefined
+): Effect.Effect<string, SourceRejected | WarehouseUnavailable, Scope.Scope> =>
+  Effect.gen(function* () {
+    const target = join(spillFolder, `${crypto.randomUUID()}.plain`)
+    yield* Effect.addFinalizer(() => Effect.promise(() => rm(target, { force: true })))
+    yield* Effect.tryPromise({
+      try: async (signal) => {
+        await mkdir(spillFolder, { recursive: true })
+        const steps = [...(gzip ? [createGunzip()] : []), limiter(), ...(transform === undefined ? [] : [transform])]
+        await pipeline([createReadStream(file.path), ...steps, createWriteStream(target)], { signal })
+      },
+      catch: (cause) => new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+    })
+    return target
+  })
+
+const limiter = (): Transform => {
+  let bytes = 0
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length
+      if (bytes > UNPACKED_LIMIT_BYTES) done(new Error(`it unpacks to more than ${UNPACKED_LIMIT_BYTES} bytes`))
+      else done(null, chunk)
+    }
+  })
+}
+
+const unpackReason = (cause: unknown): string =>
+  `the file cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}; it may have been cut`
+
+/** The first bytes of a gzip file's text; enough for a header. */
+const unpackStart = (file: SourceFile): Effect.Effect<Buffer, SourceRejected> =>
+  Effect.tryPromise({
+    try: async () => {
+      const chunks: Array<Buffer> = []
+      let bytes = 0
+      const source = createReadStream(file.path)
+      const plain = source.pipe(createGunzip())
+      source.on("error", (error) => plain.destroy(error))
+      for await (const chunk of plain) {
+        const piece = Buffer.from(chunk)
+        chunks.push(piece)
+        bytes += piece.length
+        if (piece.includes(0x0a) || bytes > HEADER_LIMIT_BYTES) break
+      }
+      source.destroy()
+      return Buffer.concat(chunks)
+    },
+    catch: (cause) => new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+  })
