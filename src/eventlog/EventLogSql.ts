@@ -71,10 +71,9 @@ const make = Effect.gen(function* () {
 
   const service: EventLogService = {
     append: (append) =>
-      commits.submit(AppendBatch.encode(append)).pipe(
-        Effect.catchTag("SqlError", (cause) => new EventLogUnavailable({ operation: "append", cause })),
-        Effect.withSpan("EventLog.append", { attributes: { stream: append.stream }, captureStackTrace: false })
-      ),
+      commits
+        .submit(AppendBatch.encode(append))
+        .pipe(Effect.catchTag("SqlError", (cause) => new EventLogUnavailable({ operation: "append", cause }))),
     read: (stream, from = 1) => Fold.readStream(stream, from).pipe(withSql, unavailable("read a stream")),
     readAll,
     follow: (position) => Stream.paginateChunkEffect(position, nextPage),

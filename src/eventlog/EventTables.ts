@@ -1,9 +1,9 @@
 /**
- * The tables of the log and how its events stand in them. SQLite's `json_each` carries a whole batch in one parameter, so that each
- * statement is prepared once whatever the size of the batch.
+ * The tables of the log and how its events stand in them.
  */
 import { hash } from "node:crypto"
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { canonical, isObject, type Json, type JsonObject } from "../platform/Json.ts"
@@ -11,6 +11,9 @@ import type { RecordedEvent } from "./EventLog.ts"
 
 /** Events that a long read (follow, verify, rebuild) takes at a time. */
 export const PAGE_EVENTS = 512
+
+/** Rows of one insert statement: few enough that the statements of all sizes stay prepared. */
+const INSERT_ROWS = 32
 
 /** What the first event of a stream has as the hash of the one before it. */
 export const NO_HASH = "0".repeat(64)
@@ -98,24 +101,18 @@ export const lastPosition = Effect.gen(function* () {
 /** Inserts the events and moves the heads of their streams. */
 export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<EventRow>, heads: Iterable<StreamHead>) {
   const sql = yield* SqlClient.SqlClient
-  const events = rows.map((row) => [
-    row.position,
-    row.stream,
-    row.version,
-    row.type,
-    row.data,
-    row.recordedAt,
-    row.previousHash,
-    row.hash
-  ])
-  yield* sql`
-    insert into event_log (position, stream, version, type, data, recorded_at, previous_hash, hash)
-    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-    from json_each(${JSON.stringify(events)})`
-  yield* sql`
-    insert into event_log_streams (stream, version, hash)
-    select value ->> 0, value ->> 1, value ->> 2
-    from json_each(${JSON.stringify(Array.from(heads, (head) => [head.stream, head.version, head.hash]))})
-    where true
-    on conflict (stream) do update set version = excluded.version, hash = excluded.hash`
+  for (const chunk of Arr.chunksOf(rows, INSERT_ROWS)) {
+    const events = chunk.map(({ recordedAt, previousHash, ...row }) => ({
+      ...row,
+      recorded_at: recordedAt,
+      previous_hash: previousHash
+    }))
+    yield* sql`insert into event_log ${sql.insert(events)}`
+  }
+  for (const chunk of Arr.chunksOf(heads, INSERT_ROWS)) {
+    const streams = chunk.map(({ stream, version, hash }) => ({ stream, version, hash }))
+    yield* sql`
+      insert into event_log_streams ${sql.insert(streams)}
+      on conflict (stream) do update set version = excluded.version, hash = excluded.hash`
+  }
 })
