@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { Json } from "../platform/Json.ts"
 import type { Day } from "../platform/Identifiers.ts"
 import type { OrgWarehouse, WarehouseError } from "../warehouse/Warehouse.ts"
-import type { Table } from "../warehouse/Table.ts"
+import type { Column } from "../warehouse/Table.ts"
 import { columnsOf, type Leaf, leavesOf } from "./Expression.ts"
 import * as Groups from "./Groups.ts"
 import type { Dataset, Gap, Rule, RuleSet, Severity } from "./RuleSet.ts"
@@ -23,15 +23,18 @@ const SOURCE_COLUMN = "x_source_system"
 /** What to judge. */
 export interface ConformanceRequest {
   readonly dataset: Dataset
-  readonly table: Pick<Table, "name" | "columns">
+  /** The columns in the table's order; those of no interest to the dataset may be left out. */
+  readonly table: { readonly name: string; readonly columns: ReadonlyArray<Column> }
   /** Only rows of these billing periods, by their first day. */
   readonly billingPeriods?: ReadonlyArray<Day>
   /** Only rows whose x_source_system starts so. */
   readonly sourcePrefix?: string
+  /** Abilities of the source, by the names that rules need; absent: all. */
+  readonly abilities?: ReadonlyArray<string>
 }
 
 /** A rule that rows violate. */
-export interface Violation {
+export type Violation = {
   readonly rule: string
   readonly severity: Severity
   readonly column: string
@@ -41,15 +44,17 @@ export interface Violation {
 }
 
 /** A rule that rows cannot meet because their source has no such data. */
-export interface ExcusedViolation {
+export type ExcusedViolation = {
   readonly rule: string
   readonly rows: number
   readonly reason: string
 }
 
 /** The judgement. Only `violated` makes a dataset non-conformant. */
-export interface ConformanceReport {
+export type ConformanceReport = {
   readonly version: string
+  /** Rows that were judged. */
+  readonly rows: number
   /** Rules that were evaluated. */
   readonly evaluated: number
   readonly violated: ReadonlyArray<Violation>
@@ -72,7 +77,7 @@ interface Counted extends Judged {
   readonly example: Effect.Effect<string, WarehouseError>
 }
 
-/** Judges the rows of one table. */
+/** Judges the rows of one table: one statement for most rules, one for each JSON column in use, one for each rule about groups of rows. */
 export const evaluate = Effect.fn("Conformance.evaluate")(function* (
   warehouse: OrgWarehouse,
   ruleSet: RuleSet,
@@ -84,33 +89,32 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
     lists: ruleSet.lists
   }
   const source: Shapes.Source = { table: request.table.name, rows: rowConditions(request) }
-  const rules = ruleSet.rules[request.dataset].filter((rule) => isDecidable(rule, subject))
-  const judged = rules.map((rule) => ({ rule, gaps: ruleSet.gaps.filter((gap) => gap.rules.includes(rule.id)) }))
-  const count = (rules: ReadonlyArray<Judged>, keys: ReadonlyArray<Shapes.Key>, within: Shapes.Source) =>
-    countRows(warehouse, subject, rules, keys, within)
+  const judged = ruleSet.rules[request.dataset]
+    .filter((rule) => isApplicable(rule, request) && isDecidable(rule, subject))
+    .map((rule): Judged => ({ rule, gaps: ruleSet.gaps.filter((gap) => gap.rules.includes(rule.id)) }))
+  const single = judged.filter(({ rule }) => !Groups.isGrouped(rule))
+  const ofRows = single.filter(({ rule }) => documentOf(rule) === undefined)
+  const documentColumns = [...new Set(single.flatMap(({ rule }) => documentOf(rule) ?? []))]
 
-  const grouped = judged.filter(({ rule }) => Groups.isGrouped(rule))
-  const [documents, plain] = partition(
-    judged.filter(({ rule }) => !Groups.isGrouped(rule)),
-    ({ rule }) => documentOf(rule) === undefined
+  const shapes = Shapes.make(lowCardinality(ofRows, subject))
+  const rowsAlias = shapes.count("TRUE")
+  const documentAliases = documentColumns.map(
+    (column) => [column, shapes.count(not(shapes.place([column], (of) => `${of(column)} IS NULL`)))] as const
   )
-  const counted = [...(yield* count(plain, lowCardinality(plain, subject), source))]
-  for (const column of new Set(documents.flatMap(({ rule }) => documentOf(rule) ?? []))) {
-    const rows = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
-    const ofColumn = documents.filter(({ rule }) => documentOf(rule) === column)
-    counted.push(...(yield* count(ofColumn, documentKeys(column, ofColumn, subject), rows)))
+  const context = { warehouse, subject, source }
+  const main = yield* countRows(context, ofRows, shapes)
+  const counted = [...main.counted]
+  for (const [column, alias] of documentAliases) {
+    if (numberOf(main.counts[alias]) === 0) continue
+    const rules = single.filter(({ rule }) => documentOf(rule) === column)
+    const within = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
+    const documents = Shapes.make(documentKeys(column, rules, subject))
+    counted.push(...(yield* countRows({ ...context, source: within }, rules, documents)).counted)
   }
-  for (const { gaps, rule } of grouped) {
-    const { example, rows } = Groups.statements(rule, subject, source)
-    const [found] = yield* warehouse.query(rows)
-    counted.push({
-      rule,
-      gaps,
-      rows: numberOf(found?.["n"]),
-      excused: [],
-      example: warehouse.query(example).pipe(Effect.map(([row]) => describe(row ?? {})))
-    })
+  for (const { gaps, rule } of judged.filter(({ rule }) => Groups.isGrouped(rule))) {
+    counted.push(yield* countGroups(context, { rule, gaps }))
   }
+
   const found = yield* Effect.forEach(
     counted.filter(({ rows }) => rows > 0),
     ({ example, rows, rule }) =>
@@ -124,7 +128,8 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
   )
   const report: ConformanceReport = {
     version: ruleSet.version,
-    evaluated: new Set(rules.map((rule) => rule.id)).size,
+    rows: numberOf(main.counts[rowsAlias]),
+    evaluated: new Set(judged.map(({ rule }) => rule.id)).size,
     violated: found.filter(({ severity }) => severity === "error"),
     warnings: found.filter(({ severity }) => severity === "warning"),
     gaps: counted.flatMap(({ excused, gaps, rule }) =>
@@ -137,6 +142,9 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
   }
   return report
 })
+
+const isApplicable = (rule: Rule, { abilities }: ConformanceRequest): boolean =>
+  abilities === undefined || (rule.needs ?? []).every((ability) => abilities.includes(ability))
 
 /** If a column is absent only its presence rule reports. Custom columns that are absent count as null. */
 const isDecidable = (rule: Rule, subject: Subject): boolean => {
@@ -154,28 +162,43 @@ const rowConditions = (request: ConformanceRequest): ReadonlyArray<string> => [
   ...(request.sourcePrefix === undefined ? [] : [`STARTS_WITH(${SOURCE_COLUMN}, ${text(request.sourcePrefix)})`])
 ]
 
-/** Counts the violations of many rules in one statement. */
-const countRows = Effect.fn("Conformance.count")(function* (
-  warehouse: OrgWarehouse,
-  subject: Subject,
+interface Context {
+  readonly warehouse: OrgWarehouse
+  readonly subject: Subject
+  readonly source: Shapes.Source
+}
+
+/** Counts the violations of many rules, and whatever else was asked of the shapes, in one statement. */
+const countRows = Effect.fn("Conformance.countRows")(function* (
+  context: Context,
   rules: ReadonlyArray<Judged>,
-  keys: ReadonlyArray<Shapes.Key>,
-  source: Shapes.Source
+  shapes: Shapes.Shapes
 ) {
-  const shapes = Shapes.make(keys)
   const planned = rules.map(({ gaps, rule }) => {
-    const [open, ...excused] = outcomes({ rule, gaps }, subject, shapes.place)
+    const [open, ...excused] = outcomes({ rule, gaps }, context.subject, shapes.place)
     return { rule, gaps, open: shapes.count(open), excused: excused.map(shapes.count) }
   })
-  if (planned.length === 0) return []
-  const [counts = {}] = yield* warehouse.query(shapes.statement(source))
-  return planned.map(({ excused, gaps, open, rule }): Counted => ({
+  const [counts = {}] = yield* context.warehouse.query(shapes.statement(context.source))
+  const counted = planned.map(({ excused, gaps, open, rule }): Counted => ({
     rule,
     gaps,
     rows: numberOf(counts[open]),
     excused: excused.map((alias) => numberOf(counts[alias])),
-    example: exampleRow(warehouse, { rule, gaps }, subject, source)
+    example: exampleRow(context, { rule, gaps })
   }))
+  return { counts, counted }
+})
+
+const countGroups = Effect.fn("Conformance.countGroups")(function* (context: Context, judged: Judged) {
+  const { example, rows } = Groups.statements(judged.rule, context.subject, context.source)
+  const [found] = yield* context.warehouse.query(rows)
+  const counted: Counted = {
+    ...judged,
+    rows: numberOf(found?.["n"]),
+    excused: [],
+    example: context.warehouse.query(example).pipe(Effect.map(([row]) => describe(row ?? {})))
+  }
+  return counted
 })
 
 /** First the rows that nothing excuses, then those that each gap excuses. */
@@ -192,7 +215,7 @@ const outcomes = (
   ]
 }
 
-const exampleRow = (warehouse: OrgWarehouse, judged: Judged, subject: Subject, source: Shapes.Source) => {
+const exampleRow = ({ source, subject, warehouse }: Context, judged: Judged) => {
   const { rule } = judged
   const [violated] = outcomes(judged, subject, inPlace)
   const leaves = [...leavesOf(rule.check), ...(rule.when === undefined ? [] : leavesOf(rule.when))]
@@ -259,8 +282,5 @@ const comparesWords = (leaf: Leaf): boolean => {
       return false
   }
 }
-
-const partition = <A>(values: ReadonlyArray<A>, isSecond: (value: A) => boolean) =>
-  [values.filter((value) => !isSecond(value)), values.filter(isSecond)] as const
 
 const numberOf = (value: Json | undefined): number => (typeof value === "number" ? value : Number(value ?? 0))

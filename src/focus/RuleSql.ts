@@ -171,11 +171,8 @@ const hasNoWords = (list: string, extent: "blank" | "words", subject: Subject, p
       texts.map(({ name }) =>
         place([name], (of) => {
           const word = `${of(name)} IN ${words}`
-          // A text that is empty or all spaces sorts before every text that starts with a letter or a digit.
-          return coalesce(
-            extent === "words" ? word : `${word} OR (${of(name)} < '!' AND TRIM(${of(name)}) = '')`,
-            "FALSE"
-          )
+          // A text that is empty or all spaces sorts before every text that starts with a letter or a digit: few rows need the trimming.
+          return coalesce(extent === "words" ? word : `IF(${of(name)} < '!', TRIM(${of(name)}) = '', ${word})`, "FALSE")
         })
       )
     )

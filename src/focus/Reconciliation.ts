@@ -1,0 +1,195 @@
+/**
+ * Compares what a cloud's native rows cost with what the FOCUS rows made of them cost, to the last decimal, per billing period, currency,
+ * native table and credential, and accounts for every native row.
+ */
+import * as Effect from "effect/Effect"
+import type { Day } from "../platform/Identifiers.ts"
+import type { Json, JsonObject } from "../platform/Json.ts"
+import type { OrgWarehouse } from "../warehouse/Warehouse.ts"
+import { difference, sum } from "./DecimalText.ts"
+import { dateList, type NativeTable, nativeTables } from "./NativeTotals.ts"
+import { text } from "./SqlText.ts"
+
+/** What one kind of native row contributes: `kind` is the native line item type or charge category. */
+export type KindTotals = {
+  readonly kind: string
+  readonly rows: number
+  readonly nativeBilled: string
+  readonly nativeEffective: string
+}
+
+/** One billing period of one native table, currency and credential. Amounts are exact decimal text. */
+export type PeriodTotals = {
+  readonly billingPeriod: string
+  readonly currency: string
+  readonly source: string
+  readonly credentialId: string
+  readonly nativeBilled: string
+  readonly focusBilled: string
+  /** nativeBilled - focusBilled; anything but 0 is a defect. */
+  readonly difference: string
+  /** Amortised: prepaid commitments spread over what they cover, so it may differ from the billed total. */
+  readonly nativeEffective: string
+  readonly focusEffective: string
+  readonly effectiveDifference: string
+  /** Explains how the billed total becomes the amortised one. */
+  readonly kinds: ReadonlyArray<KindTotals>
+  readonly rows: RowCounts
+}
+
+/** in = converted + dropped; the FOCUS table has converted + extra. */
+export type RowCounts = {
+  readonly in: number
+  readonly converted: number
+  /** FOCUS rows beside the first of their native row. */
+  readonly extra: number
+  /** Native rows without a FOCUS row, by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** The whole comparison. */
+export type ReconciliationReport = {
+  readonly reconciliation: ReadonlyArray<PeriodTotals>
+  /** `in` counts the quarantined rows too: in = converted + dropped + quarantined. */
+  readonly rows: RowCounts & { readonly quarantined: number }
+}
+
+/** The clouds whose bills can be reconciled. */
+export const providers: ReadonlyArray<string> = Object.keys(nativeTables)
+
+/** Compares the billing periods that begin on these days. */
+export const compare = Effect.fn("Reconciliation.compare")(function* (
+  warehouse: OrgWarehouse,
+  provider: string,
+  periods: ReadonlyArray<Day>
+) {
+  const tables = nativeTables[provider] ?? []
+  const reconciliation: Array<PeriodTotals> = []
+  let quarantined = 0
+  if (periods.length > 0) {
+    for (const native of tables) reconciliation.push(...(yield* compareTable(warehouse, native, periods)))
+    quarantined = yield* countQuarantine(warehouse, tables, periods)
+  }
+  const counts = reconciliation.map((entry) => entry.rows)
+  const add = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
+  const report: ReconciliationReport = {
+    reconciliation: reconciliation.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
+    rows: {
+      in: add(counts.map((rows) => rows.in)) + quarantined,
+      converted: add(counts.map((rows) => rows.converted)),
+      extra: add(counts.map((rows) => rows.extra)),
+      dropped: addByReason(counts.flatMap((rows) => Object.entries(rows.dropped))),
+      quarantined
+    }
+  }
+  return report
+})
+
+/** The entries whose money or rows do not agree. */
+export const mismatches = (report: ReconciliationReport): ReadonlyArray<PeriodTotals> =>
+  report.reconciliation.filter(
+    ({ difference, rows }) =>
+      difference !== "0" || rows.in !== rows.converted + Object.values(rows.dropped).reduce((a, b) => a + b, 0)
+  )
+
+interface Key {
+  readonly billingPeriod: string
+  readonly currency: string
+  readonly source: string
+  readonly credentialId: string
+}
+
+const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
+  warehouse: OrgWarehouse,
+  native: NativeTable,
+  periods: ReadonlyArray<Day>
+) {
+  const nativeRows = yield* warehouse.query(native.statement(periods))
+  const focusRows = yield* warehouse.query(`
+SELECT
+  DATE(BillingPeriodStart) AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
+  COUNTIF(x_SplitPart > 1 OR x_source_row IS NULL) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
+FROM cost_data_standard_1_3
+WHERE x_source_system = ${text(native.table)} AND DATE(BillingPeriodStart) IN (${dateList(periods)})
+GROUP BY period, currency, credential`)
+  const ofNative = groupByKey(nativeRows, native.table)
+  const ofFocus = groupByKey(focusRows, native.table)
+  return [...new Map([...ofNative, ...ofFocus].map(([name, { key }]) => [name, key]))].map(([name, key]) =>
+    totals(key, ofNative.get(name)?.rows ?? [], ofFocus.get(name)?.rows ?? [])
+  )
+})
+
+const totals = (key: Key, native: ReadonlyArray<JsonObject>, focus: ReadonlyArray<JsonObject>): PeriodTotals => {
+  const amount = (rows: ReadonlyArray<JsonObject>, column: string) => sum(rows.map((row) => decimalOf(row[column])))
+  const count = (rows: ReadonlyArray<JsonObject>, column: string) =>
+    rows.reduce((total, row) => total + Number(row[column] ?? 0), 0)
+  const [nativeBilled, focusBilled] = [amount(native, "billed"), amount(focus, "billed")]
+  const [nativeEffective, focusEffective] = [amount(native, "effective"), amount(focus, "effective")]
+  const extra = count(focus, "extra")
+  const kinds = native.map((row): KindTotals => ({
+    kind: textOf(row["kind"]),
+    rows: Number(row["n"] ?? 0),
+    nativeBilled: decimalOf(row["billed"]),
+    nativeEffective: decimalOf(row["effective"])
+  }))
+  return {
+    ...key,
+    nativeBilled,
+    focusBilled,
+    difference: difference(nativeBilled, focusBilled),
+    nativeEffective,
+    focusEffective,
+    effectiveDifference: difference(nativeEffective, focusEffective),
+    kinds: kinds.sort((a, b) => (a.kind < b.kind ? -1 : 1)),
+    rows: {
+      in: count(native, "n"),
+      converted: count(focus, "n") - extra,
+      extra,
+      dropped: addByReason(
+        native.flatMap((row) => (typeof row["dropped"] === "string" ? [[row["dropped"], Number(row["n"] ?? 0)]] : []))
+      )
+    }
+  }
+}
+
+const countQuarantine = Effect.fn("Reconciliation.countQuarantine")(function* (
+  warehouse: OrgWarehouse,
+  tables: ReadonlyArray<NativeTable>,
+  periods: ReadonlyArray<Day>
+) {
+  const names = tables.map(({ table }) => text(table)).join(", ")
+  const [row] = yield* warehouse.query(
+    `SELECT COUNT(*) AS n FROM org_quarantine WHERE table_name IN (${names}) AND x_pipeline_run_date IN (${dateList(periods)})`
+  )
+  return Number(row?.["n"] ?? 0)
+})
+
+const groupByKey = (rows: ReadonlyArray<JsonObject>, source: string) => {
+  const groups = new Map<string, { readonly key: Key; readonly rows: Array<JsonObject> }>()
+  for (const row of rows) {
+    const key: Key = {
+      billingPeriod: textOf(row["period"]),
+      currency: textOf(row["currency"]),
+      source,
+      credentialId: textOf(row["credential"])
+    }
+    const name = keyOf(key)
+    const group = groups.get(name) ?? { key, rows: [] }
+    groups.set(name, group)
+    group.rows.push(row)
+  }
+  return groups
+}
+
+const keyOf = (key: Key) => [key.billingPeriod, key.currency, key.source, key.credentialId].join(" ")
+
+const addByReason = (entries: ReadonlyArray<readonly [string, number]>): Readonly<Record<string, number>> => {
+  const totals: Record<string, number> = {}
+  for (const [reason, rows] of entries) totals[reason] = (totals[reason] ?? 0) + rows
+  return totals
+}
+
+const textOf = (value: Json | undefined): string => (value === undefined || value === null ? "" : String(value))
+
+/** A sum over rows that have no such amount is null: they contribute nothing. */
+const decimalOf = (value: Json | undefined): string => textOf(value) || "0"

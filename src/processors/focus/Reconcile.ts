@@ -1,0 +1,70 @@
+/**
+ * `focus.reconcile`: the native bill and its FOCUS rows must come to the same total, to the last decimal, or the step fails and says where.
+ */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Reconciliation from "../../focus/Reconciliation.ts"
+import { StepError, type Processor, type StepContext } from "../../pipelines/Processor.ts"
+import { Warehouse } from "../../warehouse/Warehouse.ts"
+import * as StepFailure from "../StepFailure.ts"
+import { periodsOf } from "./Periods.ts"
+
+/** A message names at most so many periods. */
+const MAX_NAMED_MISMATCHES = 5
+
+const Config = Schema.Struct({ provider: Schema.Literal(...Reconciliation.providers) })
+
+/** Makes the processor. `details` has `reconciliation` and `rows` of the report; periods without any row are left out. */
+export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(function* () {
+  const warehouse = yield* Warehouse
+
+  const execute = Effect.fn("Reconcile.execute")(function* (context: StepContext) {
+    const { provider } = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
+    const periods = periodsOf(context)
+    const report = yield* warehouse.org(context.org).pipe(
+      Effect.flatMap((org) => Reconciliation.compare(org, provider, periods)),
+      Effect.mapError(StepFailure.ofWarehouse)
+    )
+    const faulty = Reconciliation.mismatches(report)
+    if (faulty.length > 0) return yield* mismatch(context, faulty)
+    return {
+      rowsProcessed: report.rows.in,
+      rowsWritten: 0,
+      outputTable: "cost_data_standard_1_3",
+      affectedPeriods: periods,
+      details: report
+    }
+  })
+
+  return {
+    type: "focus.reconcile",
+    check: (config) =>
+      Schema.is(Config)(config) ? undefined : `config.provider must be one of ${Reconciliation.providers.join(", ")}`,
+    execute
+  }
+})
+
+const mismatch = (context: StepContext, faulty: ReadonlyArray<Reconciliation.PeriodTotals>) => {
+  const named = faulty.slice(0, MAX_NAMED_MISMATCHES).map(describe)
+  const more = faulty.length > named.length ? `; and ${faulty.length - named.length} more` : ""
+  return new StepError({
+    errorType: "PERMANENT",
+    code: "RECONCILIATION_MISMATCH",
+    message: `FOCUS rows of ${context.org} do not match their native rows: ${named.join("; ")}${more}`,
+    suggestedAction:
+      "do not use the FOCUS rows of these periods; convert them again and report the defect if they still differ"
+  })
+}
+
+const describe = (entry: Reconciliation.PeriodTotals): string =>
+  `${entry.source} ${entry.billingPeriod} ${entry.currency} (credential ${entry.credentialId}): native billed ${entry.nativeBilled}, ` +
+  `FOCUS billed ${entry.focusBilled}, difference ${entry.difference}; ${entry.rows.in} native rows, ${entry.rows.converted} converted, ` +
+  `dropped ${JSON.stringify(entry.rows.dropped)}`
+
+const invalidConfig = () =>
+  new StepError({
+    errorType: "VALIDATION_ERROR",
+    code: "STEP_CONFIG_INVALID",
+    message: "the step's config is no config of focus.reconcile",
+    suggestedAction: "correct the pipeline's file"
+  })
