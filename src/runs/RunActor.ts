@@ -1,23 +1,20 @@
 /**
- * One run as an actor: it takes commands from its mailbox one at a time, records what follows from them, and only then acts: a fiber per
- * running step, a timer per waiting one. All of it lives in one scope; closing the scope stops the run without a word in the log, so that
- * another process can go on with it.
+ * One run as an actor: it takes messages from its mailbox one at a time, records what follows from them, and only then acts: a fiber per
+ * running step, a timer per waiting one. Closing its scope stops the run without a word in the log, so that another process can go on
+ * with it.
  */
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Exit from "effect/Exit"
-import * as FiberMap from "effect/FiberMap"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import type { EventLogService } from "../eventlog/EventLog.ts"
-import type { Processor, StepContext, StepOutput } from "../pipelines/Processor.ts"
+import type { EventLogService, RecordedEvent } from "../eventlog/EventLog.ts"
 import { StepError } from "../pipelines/Processor.ts"
-import { resolveObject } from "../pipelines/Variables.ts"
+import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
 import { isRetryable, waitAfter } from "./Retry.ts"
 import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
@@ -25,31 +22,25 @@ import { decide, evolve, isEnded, outcomeOf } from "./Run.ts"
 import type { Failure, RunEvent } from "./RunEvent.ts"
 import { streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
-import { systemVariables } from "./RunVariables.ts"
+import type { Claim, Slots } from "./Slots.ts"
+import { type AttemptContext, attemptStep } from "./StepAttempt.ts"
 
-/** How long a cancelled run waits for its fibers before it says that it is cancelled. */
-const cancelGrace = Duration.seconds(25)
-/** At most one progress event of a step in this time. */
-const progressIntervalMilliseconds = 1000
+/** How long a cancelled or timed-out run waits for its fibers before it says so. */
+const interruptionGrace = Duration.seconds(25)
 const longestCompletionWait = Duration.minutes(15)
 const completionPatience = Duration.hours(24)
 
 /** What an actor needs of the service around it. */
-export interface ActorContext {
+export interface ActorContext extends AttemptContext {
   readonly log: EventLogService
   readonly validator: ValidatorService
-  readonly processors: ReadonlyMap<string, Processor>
   readonly limits: Limits
-  /** Runs that may work at the same time in this process. */
-  readonly permits: Effect.Semaphore
-  readonly environment: string
-  readonly projectId: string
+  readonly slots: Slots
+  readonly timers: Timers
 }
 
 /** A live run. */
 export interface RunActor {
-  /** The state as last recorded. */
-  readonly state: () => RunState
   /** Gives the actor a command; answers when it is recorded, or was found not to fit. */
   readonly send: (command: RunCommand) => Effect.Effect<void>
   /** Waits for the end of the run; none when another process took it over. */
@@ -58,131 +49,250 @@ export interface RunActor {
   readonly run: Effect.Effect<void>
 }
 
-interface Envelope {
-  readonly command: RunCommand
-  readonly handled: Deferred.Deferred<void> | undefined
-}
+/** What the mailbox holds: commands, and what the actor's own fibers and timers tell it. */
+type Message =
+  | { readonly _tag: "Command"; readonly command: RunCommand; readonly handled?: Deferred.Deferred<void> }
+  | { readonly _tag: "AttemptEnded"; readonly stepId: string; readonly attempt: number; readonly error: StepError }
 
-/** An actor for a run that is admitted; `initial` is the fold of its stream. */
+/** Tells the actor something; never waits. */
+export type Tell = (message: Message) => void
+
+/** An actor for a run that is admitted or has ended unreported; `initial` is the fold of its stream. */
 export const make = (context: ActorContext, initial: RunState): Effect.Effect<RunActor> =>
   Effect.gen(function* () {
-    let state = initial
-    const runId = initial.request.runId
     // Unbounded is bounded here: each step has at most one outcome, one retry and one progress report on its way.
-    const mailbox = yield* Queue.unbounded<Envelope>()
+    const mailbox = yield* Queue.unbounded<Message>()
     const ended = yield* Deferred.make<Option.Option<RunState>>()
-
-    const tell = (command: RunCommand) => Queue.offer(mailbox, { command, handled: undefined })
-
-    const record = Effect.fnUntraced(function* (command: RunCommand) {
-      const decision = decide(state, command, context.limits)
-      if (Either.isLeft(decision)) return []
-      const [first, ...rest] = decision.right
-      if (first === undefined) return []
-      const recorded = yield* context.log
-        .append({
-          stream: streamOf(runId),
-          expectedVersion: state.version,
-          events: [toNewEvent(first), ...rest.map(toNewEvent)]
-        })
-        .pipe(Effect.retry({ while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry }))
-      decision.right.forEach((event, index) => {
-        state = evolve(state, event, recorded[index]?.recordedAt ?? 0)
-      })
-      return decision.right
-    })
-
-    const work = Effect.gen(function* () {
-      const fibers = yield* FiberMap.make<string>()
-
-      const stopSteps = FiberMap.clear(fibers).pipe(Effect.disconnect, Effect.timeoutOption(cancelGrace))
-
-      const act = Effect.fnUntraced(function* (event: RunEvent) {
-        switch (event._tag) {
-          case "StepStarted":
-            return yield* FiberMap.run(fibers, event.stepId, executeStep(context, state, event.stepId, tell))
-          case "StepAttemptFailed":
-            return yield* FiberMap.run(fibers, event.stepId, retryLater(event.stepId, event.retryAt, tell))
-          case "CancelRequested":
-            yield* stopSteps
-            return yield* tell({ _tag: "ConfirmCancelled" })
-          case "RunTimedOut":
-            return yield* stopSteps
-          default:
-            return undefined
-        }
-      })
-
-      const end = Effect.gen(function* () {
-        yield* Deferred.succeed(ended, Option.some(state))
-        yield* RunMetrics.runEnded(state)
-        if (!state.completionReported) yield* Effect.forkScoped(reportCompletion(context, state, tell))
-      })
-
-      if (isEnded(state.status)) yield* end
-      else yield* beginWork(context, state, ended, tell)
-
-      while (!(isEnded(state.status) && state.completionReported)) {
-        const { command, handled } = yield* Queue.take(mailbox)
-        const wasEnded = isEnded(state.status)
-        const events = yield* record(command)
-        if (handled !== undefined) yield* Deferred.succeed(handled, undefined)
-        yield* Effect.forEach(events, act, { discard: true })
-        if (!wasEnded && isEnded(state.status)) yield* end
-      }
-    })
-
     return {
-      state: () => state,
       send: (command) =>
         Effect.gen(function* () {
           const handled = yield* Deferred.make<void>()
-          yield* Queue.offer(mailbox, { command, handled })
-          yield* Effect.race(Deferred.await(handled), Deferred.await(ended))
+          mailbox.unsafeOffer({ _tag: "Command", command, handled })
+          yield* Effect.raceFirst(Deferred.await(handled), Deferred.await(ended))
         }),
       ended: Deferred.await(ended),
-      run: Effect.scoped(work).pipe(
-        Effect.catchAll((error) =>
-          Effect.logWarning(`run ${runId} is left to its new owner: ${error.message}`).pipe(
-            Effect.zipRight(Deferred.succeed(ended, Option.none()))
-          )
-        ),
-        Effect.annotateLogs({ run: runId, org: initial.request.org }),
-        Effect.withSpan("run", { attributes: { run: runId, org: initial.request.org } })
-      )
+      run: new Life(context, initial, mailbox, ended).run
     }
   })
-
-type Tell = (command: RunCommand) => Effect.Effect<boolean>
 
 /** The store may come back at any time; the run waits for it. */
 const storeRetry = Schedule.exponential("100 millis").pipe(
   Schedule.modifyDelay((_, delay) => Duration.min(delay, Duration.seconds(5)))
 )
 
-/** Takes a permit for as long as the run works, deals with steps that a crash interrupted, and watches the run's time. */
-const beginWork = (
-  context: ActorContext,
-  state: RunState,
-  ended: Deferred.Deferred<Option.Option<RunState>>,
-  tell: Tell
-) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const deadline = (state.admittedAt ?? now) + state.request.pipeline.timeoutSeconds * 1000
-    yield* Effect.forkScoped(
-      Effect.sleep(Duration.millis(Math.max(0, deadline - now))).pipe(Effect.zipRight(tell({ _tag: "TimeOut" })))
+/** The mutable part of an actor: only its own loop touches it. */
+class Life {
+  readonly #context: ActorContext
+  readonly #mailbox: Queue.Queue<Message>
+  readonly #ended: Deferred.Deferred<Option.Option<RunState>>
+  readonly #attempts = new Map<string, Fiber.RuntimeFiber<void>>()
+  readonly #timers = new Map<string, Timer>()
+  #state: RunState
+  #claim: Claim | undefined
+  #report: Fiber.RuntimeFiber<void> | undefined
+
+  constructor(
+    context: ActorContext,
+    initial: RunState,
+    mailbox: Queue.Queue<Message>,
+    ended: Deferred.Deferred<Option.Option<RunState>>
+  ) {
+    this.#context = context
+    this.#state = initial
+    this.#mailbox = mailbox
+    this.#ended = ended
+  }
+
+  readonly #tell: Tell = (message) => void this.#mailbox.unsafeOffer(message)
+  readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
+
+  get run(): Effect.Effect<void> {
+    const { runId, org } = this.#state.request
+    return this.#live.pipe(
+      Effect.catchAll((error) =>
+        Effect.zipRight(
+          Effect.logWarning(`run ${runId} is left to its new owner: ${error.message}`),
+          Deferred.succeed(this.#ended, Option.none())
+        )
+      ),
+      Effect.ensuring(this.#stop),
+      Effect.asVoid,
+      Effect.annotateLogs({ run: runId, org }),
+      Effect.withSpan("run", { attributes: { run: runId, org }, captureStackTrace: false })
     )
-    const goOn = Effect.gen(function* () {
-      if (state.status === "CANCELLING") return yield* tell({ _tag: "ConfirmCancelled" })
-      for (const step of state.steps.values()) {
-        if (step.status === "RUNNING") yield* tell(yield* failAttempt(step, interrupted(step)))
-        if (step.status === "WAITING") yield* Effect.forkScoped(retryLater(step.step.stepId, step.retryAt ?? now, tell))
+  }
+
+  get #live() {
+    return Effect.gen(this, function* () {
+      yield* isEnded(this.#state.status) ? this.#end : this.#begin
+      while (!(isEnded(this.#state.status) && this.#state.completionReported)) {
+        const message = yield* Queue.take(this.#mailbox)
+        const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
+        const wasEnded = isEnded(this.#state.status)
+        const events = command === undefined ? [] : yield* this.#record(command)
+        if (message._tag === "Command" && message.handled !== undefined) {
+          yield* Deferred.succeed(message.handled, undefined)
+        }
+        for (const event of events) yield* this.#act(event)
+        if (!wasEnded && isEnded(this.#state.status)) yield* this.#end
       }
-      return yield* tell({ _tag: "Advance" })
     })
-    yield* Effect.forkScoped(context.permits.withPermits(1)(Effect.zipRight(goOn, Deferred.await(ended))))
+  }
+
+  /** Turns a failed attempt into a command with the time of the next one; a late word of an attempt that is over is dropped. */
+  readonly #judge = Effect.fnUntraced(function* (
+    this: Life,
+    { stepId, attempt, error }: Message & { readonly _tag: "AttemptEnded" }
+  ) {
+    const step = this.#state.steps.get(stepId)
+    if (step === undefined || step.status !== "RUNNING" || step.attempt !== attempt) return undefined
+    yield* this.#interrupt([stepId])
+    return yield* failAttempt(step, error)
   })
+
+  readonly #record = Effect.fnUntraced(function* (this: Life, command: RunCommand) {
+    const decision = decide(this.#state, command, this.#context.limits)
+    if (Either.isLeft(decision)) return []
+    const events = decision.right
+    const [first, ...rest] = events
+    if (first === undefined) return []
+    const recorded: ReadonlyArray<RecordedEvent> = yield* this.#context.log
+      .append({
+        stream: streamOf(this.#state.request.runId),
+        expectedVersion: this.#state.version,
+        events: [toNewEvent(first), ...rest.map(toNewEvent)]
+      })
+      .pipe(Effect.retry({ while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry }))
+    events.forEach((event, index) => {
+      this.#state = evolve(this.#state, event, recorded[index]?.recordedAt ?? 0)
+    })
+    return events
+  })
+
+  readonly #act = (event: RunEvent): Effect.Effect<void> => {
+    switch (event._tag) {
+      case "StepStarted":
+        return this.#startAttempt(event.stepId)
+      case "StepSucceeded":
+      case "StepFailed":
+        return Effect.sync(() => this.#forget(event.stepId))
+      case "StepAttemptFailed":
+        return Effect.sync(() => this.#retryAt(event.stepId, event.retryAt))
+      case "CancelRequested":
+        return Effect.zipRight(
+          this.#interrupt([...this.#attempts.keys()]),
+          Effect.sync(() => this.#command({ _tag: "ConfirmCancelled" }))
+        )
+      case "RunTimedOut":
+        return this.#interrupt([...this.#attempts.keys()])
+      default:
+        return Effect.void
+    }
+  }
+
+  /** Waits for a slot, watches the run's time, and deals with steps that a crash interrupted. */
+  get #begin() {
+    return Effect.gen(this, function* () {
+      const now = yield* Clock.currentTimeMillis
+      const { admittedAt, request, status, steps } = this.#state
+      const deadline = (admittedAt ?? now) + request.pipeline.timeoutSeconds * 1000
+      this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
+      this.#claim = this.#context.slots.enter(() => {
+        if (status === "CANCELLING") return this.#command({ _tag: "ConfirmCancelled" })
+        for (const step of steps.values()) {
+          const { stepId } = step.step
+          if (step.status === "RUNNING") {
+            this.#tell({ _tag: "AttemptEnded", stepId, attempt: step.attempt, error: interrupted(step) })
+          }
+          if (step.status === "WAITING") this.#retryAt(stepId, step.retryAt ?? now)
+        }
+        this.#command({ _tag: "Advance" })
+      })
+    })
+  }
+
+  get #end() {
+    return Effect.gen(this, function* () {
+      this.#claim?.leave()
+      this.#forget("")
+      yield* Deferred.succeed(this.#ended, Option.some(this.#state))
+      RunMetrics.runEnded(this.#state)
+      if (!this.#state.completionReported) this.#report = yield* Effect.forkDaemon(this.#reportCompletion)
+    })
+  }
+
+  readonly #startAttempt = (stepId: string): Effect.Effect<void> =>
+    Effect.gen(this, function* () {
+      const step = this.#state.steps.get(stepId)
+      if (step === undefined) return
+      const { attempt } = step
+      const { timeoutSeconds } = step.step
+      const now = yield* Clock.currentTimeMillis
+      this.#setTimer(stepId, now + timeoutSeconds * 1000, () =>
+        this.#tell({ _tag: "AttemptEnded", stepId, attempt, error: timedOut(step) })
+      )
+      const work = attemptStep(this.#context, this.#state, step, this.#command).pipe(
+        Effect.match({
+          onSuccess: (output) => this.#command({ _tag: "SucceedStep", stepId, output }),
+          onFailure: (error) => this.#tell({ _tag: "AttemptEnded", stepId, attempt, error })
+        })
+      )
+      this.#attempts.set(stepId, yield* Effect.forkDaemon(work))
+    })
+
+  /** Tells the validator the outcome until it hears it: at once, after 1 s, 2 s, then up to every 15 minutes for a day. */
+  get #reportCompletion(): Effect.Effect<void> {
+    const { request, reservationDate } = this.#state
+    if (reservationDate === undefined) {
+      return Effect.sync(() => this.#command({ _tag: "ReportCompletion", delivered: true }))
+    }
+    return this.#context.validator
+      .complete({ org: request.org, runId: request.runId, outcome: outcomeOf(this.#state), reservationDate })
+      .pipe(
+        Effect.retry({ while: (error) => error.retryable, schedule: completionRetry }),
+        Effect.match({
+          onSuccess: () => this.#command({ _tag: "ReportCompletion", delivered: true }),
+          onFailure: ({ message }) => this.#command({ _tag: "ReportCompletion", delivered: false, problem: message })
+        })
+      )
+  }
+
+  #retryAt(stepId: string, time: number): void {
+    this.#forget(stepId)
+    this.#setTimer(stepId, time, () => this.#command({ _tag: "RetryStep", stepId }))
+  }
+
+  #setTimer(key: string, time: number, due: () => void): void {
+    this.#timers.set(key, this.#context.timers.at(time, due))
+  }
+
+  #forget(key: string): void {
+    this.#timers.get(key)?.drop()
+    this.#timers.delete(key)
+    this.#attempts.delete(key)
+  }
+
+  #interrupt(stepIds: ReadonlyArray<string>): Effect.Effect<void> {
+    const fibers = stepIds.flatMap((stepId) => this.#attempts.get(stepId) ?? [])
+    for (const stepId of stepIds) this.#forget(stepId)
+    return Fiber.interruptAll(fibers).pipe(Effect.disconnect, Effect.timeoutOption(interruptionGrace), Effect.asVoid)
+  }
+
+  /** Leaves nothing running, whether the run has ended or only this process. */
+  get #stop(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#claim?.leave()
+      for (const timer of this.#timers.values()) timer.drop()
+      const fibers = [...this.#attempts.values(), ...(this.#report === undefined ? [] : [this.#report])]
+      return fibers.length === 0 ? Effect.void : Fiber.interruptAll(fibers)
+    })
+  }
+}
+
+const completionRetry = Schedule.exponential("1 second").pipe(
+  Schedule.modifyDelay((_, delay) => Duration.min(delay, longestCompletionWait)),
+  Schedule.upTo(completionPatience)
+)
 
 const interrupted = (step: StepState) =>
   new StepError({
@@ -191,11 +301,12 @@ const interrupted = (step: StepState) =>
     message: `attempt ${step.attempt} of step ${step.step.stepId} was interrupted by a restart of the service`
   })
 
-const retryLater = (stepId: string, retryAt: number, tell: Tell) =>
-  Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    yield* Effect.sleep(Duration.millis(Math.max(0, retryAt - now)))
-    yield* tell({ _tag: "RetryStep", stepId })
+const timedOut = ({ step }: StepState) =>
+  new StepError({
+    errorType: "TIMEOUT",
+    code: "STEP_TIMEOUT",
+    message: `step ${step.stepId} took longer than its ${step.timeoutSeconds} s`,
+    suggestedAction: "raise timeout_seconds of the step, or ask for fewer days"
   })
 
 const failAttempt = (step: StepState, error: StepError): Effect.Effect<RunCommand> =>
@@ -214,115 +325,3 @@ const failAttempt = (step: StepState, error: StepError): Effect.Effect<RunComman
     const now = yield* Clock.currentTimeMillis
     return { _tag: "FailAttempt", stepId, failure, retryAt: now + Math.round(Duration.toMillis(wait)) }
   })
-
-/** One attempt of a step, from its start to the command that tells its outcome. */
-const executeStep = (context: ActorContext, state: RunState, stepId: string, tell: Tell): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const step = state.steps.get(stepId)
-    if (step === undefined) return
-    const exit = yield* Effect.exit(attempt(context, state, step, tell))
-    if (Exit.isSuccess(exit)) {
-      yield* RunMetrics.attemptEnded(step.step.psType, "succeeded")
-      yield* tell({ _tag: "SucceedStep", stepId, output: exit.value })
-    } else if (!Cause.isInterruptedOnly(exit.cause)) {
-      yield* RunMetrics.attemptEnded(step.step.psType, "failed")
-      yield* tell(yield* failAttempt(step, yield* errorOf(exit.cause, step)))
-    }
-  }).pipe(Effect.annotateLogs({ step: stepId }), Effect.withSpan("step", { attributes: { step: stepId } }))
-
-const attempt = (
-  context: ActorContext,
-  state: RunState,
-  step: StepState,
-  tell: Tell
-): Effect.Effect<StepOutput, StepError> => {
-  const { psType, stepId, timeoutSeconds } = step.step
-  const processor = context.processors.get(psType)
-  if (processor === undefined) {
-    return new StepError({
-      errorType: "PERMANENT",
-      code: "PROCESSOR_MISSING",
-      message: `step ${stepId} needs the processor ${psType}, which this program does not have`
-    })
-  }
-  return processor.execute(stepContext(context, state, step, tell)).pipe(
-    Effect.timeoutFail({
-      duration: Duration.seconds(timeoutSeconds),
-      onTimeout: () =>
-        new StepError({
-          errorType: "TIMEOUT",
-          code: "STEP_TIMEOUT",
-          message: `step ${stepId} took longer than its ${timeoutSeconds} s`,
-          suggestedAction: "raise timeout_seconds of the step, or ask for fewer days"
-        })
-    })
-  )
-}
-
-const errorOf = (cause: Cause.Cause<StepError>, step: StepState): Effect.Effect<StepError> => {
-  const failure = Cause.failureOrCause(cause)
-  if (Either.isLeft(failure)) return Effect.succeed(failure.left)
-  return Effect.logError(`step ${step.step.stepId} died`, failure.right).pipe(
-    Effect.as(
-      new StepError({
-        errorType: "UNKNOWN",
-        code: "INTERNAL_ERROR",
-        message: `step ${step.step.stepId} hit a fault of the service itself; its log has the details`
-      })
-    )
-  )
-}
-
-const stepContext = (context: ActorContext, state: RunState, step: StepState, tell: Tell): StepContext => {
-  const { request } = state
-  const outputs: Record<string, StepOutput> = {}
-  for (const id of step.step.dependsOn) {
-    const output = state.steps.get(id)?.output
-    if (output !== undefined) outputs[id] = output
-  }
-  let lastProgressAt = 0
-  return {
-    org: request.org,
-    runId: request.runId,
-    pipelineId: request.pipeline.templateId,
-    stepId: step.step.stepId,
-    attempt: step.attempt,
-    config: resolveObject(step.step.config, systemVariables(context, state, step, outputs)),
-    outputs,
-    startDate: request.startDate,
-    endDate: request.endDate,
-    forceRefresh: request.forceRefresh,
-    ...(request.credentialId === undefined ? {} : { credentialId: request.credentialId }),
-    progress: (progress) =>
-      Effect.gen(function* () {
-        const now = yield* Clock.currentTimeMillis
-        if (now - lastProgressAt < progressIntervalMilliseconds) return
-        lastProgressAt = now
-        yield* tell({ _tag: "ReportProgress", stepId: step.step.stepId, ...progress })
-      })
-  }
-}
-
-/** Tells the validator the outcome until it hears it: at once, after 1 s, 2 s, then up to every 15 minutes for a day. */
-const reportCompletion = (context: ActorContext, state: RunState, tell: Tell): Effect.Effect<void> => {
-  const { request, reservationDate } = state
-  if (reservationDate === undefined) return Effect.asVoid(tell({ _tag: "ReportCompletion", delivered: true }))
-  return context.validator
-    .complete({ org: request.org, runId: request.runId, outcome: outcomeOf(state), reservationDate })
-    .pipe(
-      Effect.retry({
-        while: (error) => error.retryable,
-        schedule: Schedule.exponential("1 second").pipe(
-          Schedule.modifyDelay((_, delay) => Duration.min(delay, longestCompletionWait)),
-          Schedule.upTo(completionPatience)
-        )
-      }),
-      Effect.matchEffect({
-        onSuccess: () => tell({ _tag: "ReportCompletion", delivered: true }),
-        onFailure: (error) =>
-          Effect.logError(error.message).pipe(
-            Effect.zipRight(tell({ _tag: "ReportCompletion", delivered: false, problem: error.message }))
-          )
-      })
-    )
-}

@@ -1,7 +1,6 @@
 /**
  * What `/metrics` tells of runs. Labels are bounded: statuses and registered processor types.
  */
-import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import type { RunState } from "./Run.ts"
@@ -17,13 +16,24 @@ const seconds = Metric.histogram(
   "Seconds from request to end of a run"
 )
 
+// A tagged metric is looked up by its labels each time it is made, so each is made once.
+const endedByStatus = new Map<string, typeof ended>()
+const attemptsByLabels = new Map<string, typeof attempts>()
+
+const once = <A>(made: Map<string, A>, key: string, make: () => A): A => {
+  const known = made.get(key) ?? make()
+  made.set(key, known)
+  return known
+}
+
 /** Counts a run that has ended. */
-export const runEnded = (state: RunState): Effect.Effect<void> =>
-  Effect.zipRight(
-    Metric.increment(Metric.tagged(ended, "status", state.status)),
-    Metric.update(seconds, ((state.endedAt ?? state.requestedAt) - state.requestedAt) / 1000)
-  )
+export const runEnded = (state: RunState): void => {
+  once(endedByStatus, state.status, () => Metric.tagged(ended, "status", state.status)).unsafeUpdate(1, [])
+  seconds.unsafeUpdate(((state.endedAt ?? state.requestedAt) - state.requestedAt) / 1000, [])
+}
 
 /** Counts an attempt of a step. */
-export const attemptEnded = (psType: string, outcome: "succeeded" | "failed"): Effect.Effect<void> =>
-  Metric.increment(Metric.tagged(Metric.tagged(attempts, "ps_type", psType), "outcome", outcome))
+export const attemptEnded = (psType: string, outcome: "succeeded" | "failed"): void =>
+  once(attemptsByLabels, `${psType} ${outcome}`, () =>
+    Metric.tagged(Metric.tagged(attempts, "ps_type", psType), "outcome", outcome)
+  ).unsafeUpdate(1, [])

@@ -8,7 +8,7 @@ import type { JsonObject } from "../platform/Json.ts"
 import type { RunState, StepState } from "./Run.ts"
 
 /** All variables of one step, by name; never a secret. */
-export const systemVariables = (
+export const variablesOf = (
   service: { readonly environment: string; readonly projectId: string },
   state: RunState,
   step: StepState,

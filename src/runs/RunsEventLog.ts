@@ -17,11 +17,13 @@ import { Processors } from "../pipelines/Processor.ts"
 import { RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Timers from "../platform/Timers.ts"
 import { Validator } from "../validator/Validator.ts"
 import { type DateRange, resolveDates } from "./DateRange.ts"
 import { begin, evolve, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
+import * as Slots from "./Slots.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
 import {
   type RunAccepted,
@@ -47,7 +49,8 @@ const make = Effect.gen(function* () {
     validator,
     processors: yield* Processors,
     limits: { maxParallelSteps: settings.maxParallelSteps },
-    permits: yield* Effect.makeSemaphore(settings.maxConcurrentRuns),
+    slots: Slots.make(settings.maxConcurrentRuns),
+    timers: yield* Timers.make,
     environment: settings.environment,
     projectId: settings.projectId
   }
@@ -124,7 +127,7 @@ const make = Effect.gen(function* () {
         })
   })
 
-  const request: RunsService["request"] = Effect.fn("Runs.request")(function* (asked) {
+  const request: RunsService["request"] = Effect.fnUntraced(function* (asked) {
     if (stopping) return yield* new ShuttingDown()
     const now = yield* Clock.currentTimeMillis
     const dates = yield* resolveDates(asked, now)
@@ -171,7 +174,7 @@ const make = Effect.gen(function* () {
       })
     )
 
-  const awaitEnd: RunsService["awaitEnd"] = Effect.fn("Runs.awaitEnd")(function* (runId) {
+  const awaitEnd: RunsService["awaitEnd"] = Effect.fnUntraced(function* (runId) {
     const actor = actors.get(runId)
     const ended = actor === undefined ? Option.none() : yield* actor.ended
     if (Option.isNone(ended)) yield* Stream.runDrain(watch(runId))

@@ -1,0 +1,58 @@
+/**
+ * An installation: all services of one machine, wired. What `main.ts` runs its commands on and what a program provides to use the
+ * service in-process.
+ */
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CredentialsSql from "./credentials/CredentialsSql.ts"
+import * as EventLogSql from "./eventlog/EventLogSql.ts"
+import { EventModel } from "./eventlog/Projection.ts"
+import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
+import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
+import * as Database from "./platform/Database.ts"
+import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
+import { Settings } from "./platform/Settings.ts"
+import * as Registry from "./processors/Registry.ts"
+import { runEventModel } from "./runs/RunProjection.ts"
+import * as RunsEventLog from "./runs/RunsEventLog.ts"
+import type { Validator } from "./validator/Validator.ts"
+import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
+import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
+import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
+import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
+
+/** Organisations, keys, credentials and the event log: the service database alone, which several processes may open. */
+export const records = Layer.mergeAll(
+  OrganizationsSql.layer,
+  CredentialsSql.layer.pipe(Layer.provideMerge(EncryptionLocal.layer)),
+  EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, runEventModel)))
+).pipe(Layer.provideMerge(Database.layer))
+
+const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))
+
+type ValidatorLayer = Layer.Layer<
+  Validator,
+  Layer.Layer.Error<typeof ValidatorLocal.layer>,
+  Layer.Layer.Context<typeof ValidatorLocal.layer> | Layer.Layer.Context<typeof remoteValidator>
+>
+
+const validator = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): ValidatorLayer =>
+    settings.validator === "local" ? ValidatorLocal.layer : remoteValidator
+  )
+)
+
+const warehouse = ProcedureSync.ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer))
+
+/** Everything but the HTTP server, on the current settings. `Runs.recover` is left to the caller. */
+export const layer = RunsEventLog.layer.pipe(
+  Layer.provideMerge(CatalogueYaml.layer),
+  Layer.provideMerge(Registry.layer),
+  Layer.provideMerge(validator),
+  Layer.provideMerge(warehouse),
+  Layer.provideMerge(records),
+  Layer.provideMerge(Settings.layer),
+  Layer.provideMerge(NodeContext.layer)
+)

@@ -1,0 +1,66 @@
+/**
+ * `serve`: the HTTP API, until the process is told to stop.
+ */
+import * as Command from "@effect/cli/Command"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Server from "../http/Server.ts"
+import { Shutdown } from "../http/Shutdown.ts"
+import * as Installation from "../Installation.ts"
+import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
+import { Catalogue } from "../pipelines/Catalogue.ts"
+import { Settings } from "../platform/Settings.ts"
+import { Runs } from "../runs/Runs.ts"
+import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
+import { Warehouse } from "../warehouse/Warehouse.ts"
+
+/** The service may not start; the message says why and what to do. */
+export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefused", { message: Schema.String }) {}
+
+/** What must be true before the port opens: every pipeline valid, the procedures in place, unfinished runs under way again. */
+export const prepare = Effect.gen(function* () {
+  const settings = yield* Settings
+  const pipelines = yield* (yield* Catalogue).checkAll
+  const first = yield* ensureFirstOrganization
+  if (first !== undefined) {
+    yield* Console.log(
+      `Organisation ${first.org} is new. Its API key, shown only this once:\n\n  ${Redacted.value(first.secret)}\n`
+    )
+  }
+  if (settings.syncProcedures) yield* syncProcedures(settings.environment === "production")
+  const resumed = yield* (yield* Runs).recover
+  yield* Effect.logInfo("ready to serve").pipe(
+    Effect.annotateLogs({ pipelines: pipelines.length, resumed, warehouse: (yield* Warehouse).location })
+  )
+})
+
+const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed: boolean) {
+  const report = yield* (yield* ProcedureSync).sync()
+  yield* Effect.forEach(report.failed, ({ procedure, error }) =>
+    Effect.logError(`procedure ${procedure} was not synced: ${error}`)
+  )
+  const [failed] = report.failed
+  if (failed !== undefined && mustSucceed) {
+    return yield* new StartRefused({ message: `procedure ${failed.procedure} cannot be created: ${failed.error}` })
+  }
+})
+
+/** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
+export const layer = Layer.unwrapScoped(Effect.as(prepare, Server.layer)).pipe(
+  Layer.provideMerge(Shutdown.layer),
+  Layer.provideMerge(Installation.layer)
+)
+
+/** The command. */
+export const serve = Command.make("serve", {}, () =>
+  Effect.gen(function* () {
+    const { address } = yield* HttpServer.HttpServer
+    const where = address._tag === "TcpAddress" ? `http://localhost:${address.port}` : address.path
+    yield* Console.log(`Listening on ${where} (API documentation: ${where}/docs). Stop with Ctrl+C.`)
+    return yield* Effect.never
+  }).pipe(Effect.provide(layer))
+).pipe(Command.withDescription("Serve the HTTP API until stopped; unfinished runs go on."))

@@ -1,0 +1,29 @@
+/**
+ * The process: reads the command line and the settings, runs one command.
+ */
+import * as Command from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { serve } from "./cli/serve.ts"
+
+const command = Command.make("pipeline-service").pipe(
+  Command.withDescription("Cost pipelines: native bills in, FOCUS 1.3 out, every cent accounted for."),
+  Command.withSubcommands([serve])
+)
+
+const run = Command.run(command, { name: "pipeline-service", version: "0.1.0" })
+
+run(process.argv).pipe(
+  Effect.tapError((error) => Console.error("message" in error ? error.message : String(error))),
+  Effect.provide(
+    Layer.provideMerge(
+      PlatformConfigProvider.layerDotEnvAdd(".env.local").pipe(Layer.orElse(() => Layer.empty)),
+      NodeContext.layer
+    )
+  ),
+  NodeRuntime.runMain({ disableErrorReporting: true })
+)

@@ -1,0 +1,81 @@
+/**
+ * Deadlines of many, watched by one fiber: setting or dropping one costs a heap entry, not a fiber. Time comes from the Clock.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+
+/** A set deadline; dropping it twice, or after it was due, does nothing. */
+export interface Timer {
+  readonly drop: () => void
+}
+
+export interface Timers {
+  /** Calls `due` at `time` (milliseconds since 1970 UTC) or at once when that is past. `due` must be short and must not throw. */
+  readonly at: (time: number, due: () => void) => Timer
+}
+
+interface Entry {
+  readonly time: number
+  due: (() => void) | undefined
+}
+
+/** Starts the fiber, which lives as long as the scope. */
+export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(function* () {
+  const heap: Array<Entry> = []
+  const earlier = Effect.unsafeMakeLatch(false)
+  yield* Effect.gen(function* () {
+    earlier.unsafeClose()
+    const now = yield* Clock.currentTimeMillis
+    for (let first = heap[0]; first !== undefined && (first.due === undefined || first.time <= now); first = heap[0]) {
+      pop(heap)
+      first.due?.()
+    }
+    const next = heap[0]
+    yield* next === undefined
+      ? earlier.await
+      : Effect.raceFirst(Effect.sleep(Duration.millis(next.time - now)), earlier.await)
+  }).pipe(Effect.forever, Effect.forkScoped)
+  return {
+    at: (time, due) => {
+      const entry: Entry = { time, due }
+      push(heap, entry)
+      if (heap[0] === entry) earlier.unsafeOpen()
+      return {
+        drop: () => {
+          entry.due = undefined
+        }
+      }
+    }
+  }
+})
+
+const push = (heap: Array<Entry>, entry: Entry): void => {
+  let index = heap.length
+  heap.push(entry)
+  while (index > 0) {
+    const parentIndex = (index - 1) >> 1
+    const parent = heap[parentIndex]
+    if (parent === undefined || parent.time <= entry.time) break
+    heap[index] = parent
+    index = parentIndex
+  }
+  heap[index] = entry
+}
+
+const pop = (heap: Array<Entry>): void => {
+  const last = heap.pop()
+  if (last === undefined || heap.length === 0) return
+  let index = 0
+  for (;;) {
+    const left = heap[2 * index + 1]
+    const right = heap[2 * index + 2]
+    const child = right !== undefined && left !== undefined && right.time < left.time ? 2 * index + 2 : 2 * index + 1
+    const smaller = heap[child]
+    if (smaller === undefined || smaller.time >= last.time) break
+    heap[index] = smaller
+    index = child
+  }
+  heap[index] = last
+}

@@ -1,0 +1,19 @@
+/**
+ * The processors that this service ships. A program may provide another map.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Processors } from "../pipelines/Processor.ts"
+import * as CurExtractor from "./cloud/CurExtractor.ts"
+import * as FocusConverter from "./cloud/FocusConverter.ts"
+import * as Conform from "./focus/Conform.ts"
+import * as Reconcile from "./focus/Reconcile.ts"
+
+/** All shipped processors by `ps_type`. */
+export const layer = Layer.effect(
+  Processors,
+  Effect.map(
+    Effect.all([CurExtractor.make, FocusConverter.make, Reconcile.make, Conform.make]),
+    (processors) => new Map(processors.map((processor) => [processor.type, processor]))
+  )
+)

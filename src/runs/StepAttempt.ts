@@ -1,0 +1,99 @@
+/**
+ * One attempt of a step: what the processor is told, and what becomes of its answer.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { type Processor, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
+import { resolveObject } from "../pipelines/Variables.ts"
+import type { RunCommand, RunState, StepState } from "./Run.ts"
+import * as RunMetrics from "./RunMetrics.ts"
+import { variablesOf } from "./RunVariables.ts"
+
+/** At most one progress event of a step in this time. */
+const progressIntervalMilliseconds = 1000
+
+/** What an attempt needs of the service around it. */
+export interface AttemptContext {
+  readonly processors: ReadonlyMap<string, Processor>
+  readonly environment: string
+  readonly projectId: string
+}
+
+/** Runs the step's processor. A defect is logged here and told as an error without its details. */
+export const attemptStep = (
+  context: AttemptContext,
+  state: RunState,
+  step: StepState,
+  command: (command: RunCommand) => void
+): Effect.Effect<StepOutput, StepError> => {
+  const { psType, stepId } = step.step
+  const processor = context.processors.get(psType)
+  if (processor === undefined) {
+    return new StepError({
+      errorType: "PERMANENT",
+      code: "PROCESSOR_MISSING",
+      message: `step ${stepId} needs the processor ${psType}, which this program does not have`
+    })
+  }
+  return Effect.suspend(() => processor.execute(stepContext(context, state, step, command))).pipe(
+    Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : errorOf(cause, step))),
+    Effect.tapBoth({
+      onSuccess: () => Effect.sync(() => RunMetrics.attemptEnded(psType, "succeeded")),
+      onFailure: () => Effect.sync(() => RunMetrics.attemptEnded(psType, "failed"))
+    }),
+    Effect.annotateLogs({ run: state.request.runId, org: state.request.org, step: stepId }),
+    Effect.withSpan("step", {
+      attributes: { run: state.request.runId, step: stepId, attempt: step.attempt },
+      captureStackTrace: false
+    })
+  )
+}
+
+const errorOf = (cause: Cause.Cause<StepError>, { step }: StepState): Effect.Effect<never, StepError> => {
+  const failure = Cause.failureOrCause(cause)
+  if (Either.isLeft(failure)) return Effect.fail(failure.left)
+  return Effect.zipRight(
+    Effect.logError(`step ${step.stepId} died`, failure.right),
+    new StepError({
+      errorType: "UNKNOWN",
+      code: "INTERNAL_ERROR",
+      message: `step ${step.stepId} hit a fault of the service itself; its log has the details`
+    })
+  )
+}
+
+const stepContext = (
+  context: AttemptContext,
+  state: RunState,
+  step: StepState,
+  command: (command: RunCommand) => void
+): StepContext => {
+  const { request } = state
+  const outputs: Record<string, StepOutput> = {}
+  for (const id of step.step.dependsOn) {
+    const output = state.steps.get(id)?.output
+    if (output !== undefined) outputs[id] = output
+  }
+  let lastProgressAt = 0
+  return {
+    org: request.org,
+    runId: request.runId,
+    pipelineId: request.pipeline.templateId,
+    stepId: step.step.stepId,
+    attempt: step.attempt,
+    config: resolveObject(step.step.config, variablesOf(context, state, step, outputs)),
+    outputs,
+    startDate: request.startDate,
+    endDate: request.endDate,
+    forceRefresh: request.forceRefresh,
+    ...(request.credentialId === undefined ? {} : { credentialId: request.credentialId }),
+    progress: (progress) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        if (now - lastProgressAt < progressIntervalMilliseconds) return
+        lastProgressAt = now
+        command({ _tag: "ReportProgress", stepId: step.step.stepId, ...progress })
+      })
+  }
+}
