@@ -13,7 +13,7 @@ import type * as Redacted from "effect/Redacted"
 import { Organizations } from "../organizations/Organizations.ts"
 import * as GroupCommit from "../platform/GroupCommit.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
-import { refusal, storeFailed } from "./answers.ts"
+import { databaseReason, refusal, storeFailed } from "./answers.ts"
 import * as Quota from "./quota.ts"
 import { CompletionUndelivered, Validator, type ValidatorService, ValidatorUnavailable } from "./Validator.ts"
 
@@ -29,7 +29,8 @@ export const layer: Layer.Layer<Validator, ValidatorUnavailable, SqlClient.SqlCl
     const organizations = yield* Organizations
     yield* Effect.mapError(
       Quota.createTables,
-      (error) => new ValidatorUnavailable({ message: `the tables of the quota cannot be made: ${error.message}` })
+      (error) =>
+        new ValidatorUnavailable({ message: `the tables of the quota cannot be made: ${databaseReason(error)}` })
     )
     const group = yield* GroupCommit.make({
       name: "ValidatorLocal",
@@ -76,7 +77,7 @@ export const layer: Layer.Layer<Validator, ValidatorUnavailable, SqlClient.SqlCl
           (error) =>
             new CompletionUndelivered({
               retryable: true,
-              message: `the end of run ${completion.runId} of ${completion.org} could not be stored: ${error.message}`
+              message: `the end of run ${completion.runId} of ${completion.org} could not be stored: ${databaseReason(error)}`
             })
         )
       )

@@ -7,6 +7,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
@@ -17,7 +18,7 @@ import * as Schema from "effect/Schema"
 import type { Encryption } from "../platform/Encryption.ts"
 import type { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
-import { leavesSlot, refusal, refusalOf, storeFailed } from "./answers.ts"
+import { databaseReason, leavesSlot, refusal, refusalOf, storeFailed } from "./answers.ts"
 import { exchange, type Unanswered } from "./apiClient.ts"
 import * as Authorities from "./authorities.ts"
 import { CompletionUndelivered, Validator, type ValidatorService, ValidatorUnavailable } from "./Validator.ts"
@@ -41,7 +42,8 @@ export const layer: Layer.Layer<
     const http = yield* HttpClient.HttpClient
     const authorities = yield* Effect.mapError(
       Authorities.make,
-      (error) => new ValidatorUnavailable({ message: `the table of run authorities cannot be made: ${error.message}` })
+      (error) =>
+        new ValidatorUnavailable({ message: `the table of run authorities cannot be made: ${databaseReason(error)}` })
     )
     if (!URL.canParse(settings.apiServiceUrl)) {
       return yield* new ValidatorUnavailable({ message: "API_SERVICE_URL is not a URL" })
@@ -98,7 +100,9 @@ export const layer: Layer.Layer<
 
     const giveBack = (org: OrgSlug, runId: RunId, apiKey: Redacted.Redacted, reservationDate: Day) =>
       deliver(org, runId, apiKey, "FAILED", reservationDate).pipe(
-        Effect.catchAll((error) => Effect.logWarning(error.message))
+        Effect.catchAll(({ reason }) =>
+          Effect.logWarning(`the slot of the refused run ${runId} of ${org} was not given back: ${reason}; ${lost}`)
+        )
       )
 
     const deliver = Effect.fnUntraced(function* (
@@ -110,11 +114,11 @@ export const layer: Layer.Layer<
     ) {
       const query = `pipeline_status=${outcome}&reservation_date=${reservationDate}`
       const { body, status } = yield* send(`/api/v1/validator/complete/${org}?${query}`, runId, apiKey).pipe(
-        Effect.mapError((error) => undelivered(org, runId, reasons[error.reason], true))
+        Effect.mapError((error) => ({ reason: reasons[error.reason], retryable: true }))
       )
       if (status >= 200 && status < 300 && !saysNo(body)) return
-      if (status < 300) return yield* undelivered(org, runId, "the API service could not store it", true)
-      return yield* undelivered(org, runId, `the API service answered ${status}`, status === 429 || status >= 500)
+      const retryable = status < 300 || status === 429 || status >= 500
+      return yield* Effect.fail({ reason: `the API service answered ${status}`, retryable })
     })
 
     const complete: ValidatorService["complete"] = Effect.fn("Validator.complete")(
@@ -123,14 +127,13 @@ export const layer: Layer.Layer<
         if (authority === "settled") return
         if (authority === undefined) return yield* undelivered(org, runId, "no API key is kept for it", false)
         const delivered = yield* Effect.either(deliver(org, runId, authority.apiKey, outcome, reservationDate))
-        if (delivered._tag === "Right" || !delivered.left.retryable) {
-          yield* Effect.ignoreLogged(authorities.settle(runId))
-        }
-        return yield* delivered
+        const failure = Either.isLeft(delivered) ? delivered.left : undefined
+        if (failure?.retryable !== true) yield* Effect.ignoreLogged(authorities.settle(runId))
+        if (failure !== undefined) return yield* undelivered(org, runId, failure.reason, failure.retryable)
       },
       (effect, { org, runId }) =>
         Effect.catchTags(effect, {
-          SqlError: (error) => Effect.fail(undelivered(org, runId, error.message, true)),
+          SqlError: (error) => Effect.fail(undelivered(org, runId, databaseReason(error), true)),
           EncryptionFailed: (error) => Effect.fail(undelivered(org, runId, error.message, false))
         })
     )
@@ -154,10 +157,11 @@ const reasons: Record<Unanswered["reason"], string> = {
   cut: "the API service's answer was cut off"
 }
 
+const lost = "its slot stays taken until the API service frees it"
+
 const undelivered = (org: OrgSlug, runId: RunId, reason: string, retryable: boolean) =>
   new CompletionUndelivered({
     retryable,
     message:
-      `the end of run ${runId} of ${org} was not reported: ${reason}; ` +
-      (retryable ? "it is reported again" : "its slot stays taken until the API service frees it")
+      `the end of run ${runId} of ${org} was not reported: ${reason}; ` + (retryable ? "it is reported again" : lost)
   })

@@ -57,9 +57,13 @@ export const refusal = (code: string, retryAfterSeconds?: number, explanation?: 
   })
 }
 
-/** For a failure of the service database: it is logged, the caller gets STORE_UNAVAILABLE. */
-export const storeFailed = (error: { readonly message: string }): Effect.Effect<never, RunNotAllowed> =>
-  Effect.zipRight(Effect.logError(error.message), refusal("STORE_UNAVAILABLE"))
+/** For a failure of the service database or its encryption: it is logged, the caller gets STORE_UNAVAILABLE. */
+export const storeFailed = (error: { readonly message: string; readonly cause?: unknown }) =>
+  Effect.zipRight(Effect.logError(`the validator cannot work: ${databaseReason(error)}`), refusal("STORE_UNAVAILABLE"))
+
+/** SQL errors say in their cause what happened. */
+export const databaseReason = (error: { readonly message: string; readonly cause?: unknown }): string =>
+  error.cause instanceof Error ? error.cause.message : error.message
 
 const knownCode = (code: string): string => {
   if (Object.hasOwn(refusals, code)) return code
