@@ -10,7 +10,6 @@ import * as OpenApi from "@effect/platform/OpenApi"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -83,14 +82,14 @@ export class RootAccess extends HttpApiMiddleware.Tag<RootAccess>()("pipeline-se
   security: { rootKey }
 }) {}
 
-/** The settings do not fit a production environment; names the variables. */
-export class InsecureProduction extends Schema.TaggedError<InsecureProduction>()("InsecureProduction", {
+/** The settings of keys and limits do not go together; names the variables, never their values. */
+export class AccessSettingsInvalid extends Schema.TaggedError<AccessSettingsInvalid>()("AccessSettingsInvalid", {
   message: Schema.String
 }) {}
 
 const minimumRootKeyCharacters = 32
 
-const checkProduction = (settings: SettingsValues): Effect.Effect<void, InsecureProduction> => {
+const checkProduction = (settings: SettingsValues): Effect.Effect<void, AccessSettingsInvalid> => {
   if (settings.environment !== "production") return Effect.void
   const faults = [
     settings.disableAuth ? "DISABLE_AUTH must be false" : "",
@@ -101,18 +100,32 @@ const checkProduction = (settings: SettingsValues): Effect.Effect<void, Insecure
   ].filter((fault) => fault !== "")
   return faults.length === 0
     ? Effect.void
-    : new InsecureProduction({ message: `ENVIRONMENT is production: ${faults.join(", ")}` })
+    : new AccessSettingsInvalid({ message: `ENVIRONMENT is production: ${faults.join(", ")}` })
 }
+
+/** The organisation of all calls where keys are off. */
+const developerOf = (settings: SettingsValues): Effect.Effect<OrgSlug | undefined, AccessSettingsInvalid> =>
+  settings.disableAuth
+    ? Effect.mapError(
+        Schema.decode(OrgSlug)(settings.defaultOrg),
+        () => new AccessSettingsInvalid({ message: "DEFAULT_ORG_SLUG must be 3 to 50 of a-z, 0-9 and _" })
+      )
+    : Effect.succeed(undefined)
 
 const sha256 = (text: string): Buffer => createHash("sha256").update(text).digest()
 
 const makeRootCheck = (settings: SettingsValues) => {
-  const expected = Option.map(settings.rootKey, (key) => sha256(Redacted.value(key)))
+  const expected = settings.rootKey.pipe(
+    Option.map(Redacted.value),
+    Option.filter((key) => key !== ""),
+    Option.map(sha256)
+  )
   return (key: string | undefined): Effect.Effect<void, ApiError> => {
     if (Option.isNone(expected)) {
       return apiError("ROOT_KEY_NOT_CONFIGURED", "this service has no root key: the operator sets CA_ROOT_API_KEY")
     }
-    if (key === undefined) return apiError("ROOT_KEY_REQUIRED", "this call needs the header X-CA-Root-Key")
+    if (key === undefined || key === "")
+      return apiError("ROOT_KEY_REQUIRED", "this call needs the header X-CA-Root-Key")
     return timingSafeEqual(sha256(key), expected.value)
       ? Effect.void
       : apiError("ROOT_KEY_INVALID", "the root key is not the right one")
@@ -160,9 +173,7 @@ const makeOrgCheck = Effect.gen(function* () {
   const organizations = yield* Organizations
   const limits = yield* RateLimits
   const throttled = makeThrottle()
-  const developer = settings.disableAuth
-    ? Either.getOrUndefined(Schema.decodeEither(OrgSlug)(settings.defaultOrg))
-    : undefined
+  const developer = yield* developerOf(settings)
   const keyCheck = (key: string | undefined): Effect.Effect<CurrentCaller["Type"], ApiError> => {
     if (developer !== undefined) return Effect.succeed({ org: developer, keyId: "none", scopes: ["*"] })
     if (key === undefined || key === "") {

@@ -135,7 +135,8 @@ const answerFailure = (
   }
   const failed = toApiError(error, request)
   const response = render(failed, id)
-  if (failed.status < 500) return Effect.succeed(response)
+  const isFault = failed.cause !== undefined || failed.code === "INTERNAL_ERROR"
+  if (!isFault) return Effect.succeed(response)
   return Effect.as(
     Effect.logError("request failed", failed.cause === undefined ? cause : Cause.fail(failed.cause)).pipe(
       Effect.annotateLogs({ request_id: id, method: request.method, path: pathOf(request.url), code: failed.code })

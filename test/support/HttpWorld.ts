@@ -1,6 +1,7 @@
 /**
  * A whole service behind a real port of this machine: real runs, event log, organisations, rate limits. Its pipelines are test pipelines.
  */
+import { connect } from "node:net"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as HttpServer from "@effect/platform/HttpServer"
@@ -15,6 +16,7 @@ import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
+import { Runs, type RunsService } from "../../src/runs/Runs.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { pipeline, step } from "./pipelines.ts"
 import * as ProcedureWarehouse from "./ProcedureWarehouse.ts"
@@ -60,6 +62,8 @@ export interface WorldOptions {
   readonly variables?: Readonly<Record<string, string>>
   readonly script?: RunsWorld.Script
   readonly ledger?: RunsWorld.Ledger["Type"]
+  /** Changes what the runs service answers, to see how its failures are told. */
+  readonly runs?: (runs: RunsService) => RunsService
 }
 
 const pipelines = [
@@ -87,10 +91,14 @@ export const layer = (options: WorldOptions = {}) =>
         script: options.script ?? {},
         ledger: options.ledger ?? RunsWorld.makeLedger()
       })
+      const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
         ProcedureSync.layer.pipe(Layer.provideMerge(ProcedureWarehouse.layer)),
         EncryptionLocal.layer,
-        keys.pipe(Layer.provideMerge(OrganizationsSql.layer), Layer.provideMerge(runs))
+        keys.pipe(
+          Layer.provideMerge(OrganizationsSql.layer),
+          Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs)))
+        )
       )
       return Server.layer.pipe(
         Layer.provideMerge(services),
@@ -135,6 +143,55 @@ export const call = (
       return { status: response.status, headers: response.headers, text, json }
     })
   )
+
+/** Opens a stream of text; each `next` answers what has come, or undefined at the end. Closed with the scope. */
+export const openStream = (path: string, headers: Record<string, string>) =>
+  Effect.gen(function* () {
+    const address = `http://127.0.0.1:${yield* port}${path}`
+    const abort = yield* Effect.acquireRelease(
+      Effect.sync(() => new AbortController()),
+      (controller) => Effect.sync(() => controller.abort())
+    )
+    const response = yield* Effect.promise(() => fetch(address, { headers, signal: abort.signal }))
+    const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
+    const next = Effect.promise(() => reader.read().then(({ value }) => value))
+    return { status: response.status, headers: response.headers, next }
+  })
+
+/** Sends bytes as they are and answers with the first whole answer, or what came of it when nothing more comes for `milliseconds`. */
+export const raw = (
+  parts: ReadonlyArray<string | Buffer>,
+  milliseconds = 2_000
+): Effect.Effect<string, never, HttpServer.HttpServer> =>
+  Effect.flatMap(port, (port) =>
+    Effect.async<string>((resume) => {
+      const socket = connect(port, "127.0.0.1")
+      let received = ""
+      const finish = () => {
+        socket.destroy()
+        resume(Effect.succeed(received))
+      }
+      socket.setTimeout(milliseconds, finish)
+      socket.on("data", (data) => {
+        received += data.toString("latin1")
+        const length = /\r\ncontent-length: (\d+)/i.exec(received)?.[1]
+        const start = received.indexOf("\r\n\r\n") + 4
+        if (length !== undefined && start > 3 && received.length - start >= Number(length)) finish()
+      })
+      socket.on("end", finish).on("error", finish)
+      socket.on("connect", () => {
+        for (const part of parts) socket.write(part)
+      })
+    })
+  )
+
+/** Status, error code and body of a raw answer. */
+export const parseRaw = (text: string) => {
+  const [head = "", body = ""] = text.split("\r\n\r\n")
+  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1])
+  const json: unknown = Either.getOrUndefined(Either.try(() => JSON.parse(body)))
+  return { status, head, body, json }
+}
 
 /** The header of an organisation's key. */
 export const withKey = (key: string, more: Record<string, string> = {}) => ({ headers: { "X-API-Key": key, ...more } })
