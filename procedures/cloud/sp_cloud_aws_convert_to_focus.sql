@@ -17,8 +17,8 @@ BEGIN
   DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
   DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
-  DECLARE v_native, v_negations, v_folded, v_without_cost, v_inserted, v_split, v_residue INT64;
-  DECLARE v_unknown_product_codes, v_unknown_line_item_types STRING;
+  DECLARE v_lines, v_charges, v_negations, v_folded, v_without_cost, v_inserted, v_split, v_residue INT64;
+  DECLARE v_doubled, v_unknown_product_codes, v_unknown_line_item_types STRING;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_project_id is not a project id';
@@ -31,6 +31,28 @@ BEGIN
   END IF;
   IF p_run_id IS NULL THEN
     RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_run_id must be given, it becomes the lineage of the rows';
+  END IF;
+
+  -- One payer's month may come as a Cost and Usage Report or as a FOCUS export; both would count its money twice.
+  EXECUTE IMMEDIATE REPLACE(r"""
+SELECT STRING_AGG(bill, ', ' ORDER BY bill)
+FROM (
+  SELECT DISTINCT CONCAT(report.payer_account_id, ' in ', CAST(report.billing_period_start AS STRING)) AS bill
+  FROM `$dataset.cloud_aws_billing_raw_daily` AS report
+  JOIN (
+    SELECT DISTINCT BillingAccountId, billing_period_start_date
+    FROM `$dataset.cloud_aws_focus_raw_daily`
+    WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
+  ) AS native ON native.BillingAccountId = report.payer_account_id AND native.billing_period_start_date = report.billing_period_start
+  WHERE report.x_org_slug = @org_slug AND report.billing_period_start BETWEEN @first_period AND @last_period
+)
+""", '$dataset', v_dataset)
+  INTO v_doubled
+  USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period;
+  IF v_doubled IS NOT NULL THEN
+    RAISE USING MESSAGE = FORMAT(
+      'sp_cloud_aws_convert_to_focus: %s has both a Cost and Usage Report and a FOCUS export of payer %s; load only one of them',
+      p_dataset_id, v_doubled);
   END IF;
 
   -- What becomes of the native lines, counted on their side.
@@ -50,8 +72,7 @@ SELECT
     (basis.is_net AND line.net_unblended_cost IS NULL)
     OR (types.row_kind = 'savings_plan_usage' AND COALESCE(line.savings_plan_net_effective_cost, line.savings_plan_effective_cost) IS NULL)
     OR (types.row_kind = 'reservation_usage' AND COALESCE(line.reservation_net_effective_cost, line.reservation_effective_cost) IS NULL)
-  ),
-  STRING_AGG(DISTINCT IF(types.row_kind IS NULL, line.line_item_type, NULL), ', ')
+  )
 FROM `$dataset.cloud_aws_billing_raw_daily` AS line
 LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
 LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
@@ -59,27 +80,40 @@ LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
 WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
   AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
 """, '$dataset', v_dataset)
-  INTO v_native, v_negations, v_folded, v_without_cost, v_unknown_line_item_types
+  INTO v_lines, v_negations, v_folded, v_without_cost
   USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
-
   IF v_without_cost > 0 THEN
     RAISE USING MESSAGE = FORMAT(
-      'sp_cloud_aws_convert_to_focus: %d lines of %s from %t to %t have no net cost where the file has that column, or no effective cost of covered usage; nothing was converted',
-      v_without_cost, p_dataset_id, v_first_period, v_last_period);
+      'sp_cloud_aws_convert_to_focus: %d lines of %s have no net cost though their file has that column, or are covered usage without an effective cost',
+      v_without_cost, p_dataset_id);
   END IF;
 
   EXECUTE IMMEDIATE REPLACE(r"""
-SELECT STRING_AGG(codes.product_code, ', ')
+SELECT COUNT(*)
+FROM `$dataset.cloud_aws_focus_raw_daily`
+WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
+  AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+  INTO v_charges
+  USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
+
+  -- What the lookups do not know; such lines are converted as Other or Adjustment.
+  EXECUTE IMMEDIATE REPLACE(r"""
+SELECT
+  STRING_AGG(DISTINCT IF(services.product_code IS NULL, codes.product_code, NULL), ', '),
+  STRING_AGG(DISTINCT IF(types.line_item_type IS NULL, codes.line_item_type, NULL), ', ')
 FROM (
-  SELECT DISTINCT product_code
+  SELECT product_code, line_item_type
   FROM `$dataset.cloud_aws_billing_raw_daily`
   WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
     AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  GROUP BY product_code, line_item_type
 ) AS codes
 LEFT JOIN `{project_id}.organizations.aws_services` AS services ON services.product_code = codes.product_code
-WHERE services.product_code IS NULL
+LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
+  ON types.line_item_type = codes.line_item_type AND types.split_part = '1'
 """, '$dataset', v_dataset)
-  INTO v_unknown_product_codes
+  INTO v_unknown_product_codes, v_unknown_line_item_types
   USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
 
   BEGIN
@@ -95,20 +129,22 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_aws_insert_residue`(
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_aws_insert_focus`(
+      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
 
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT COUNT(*), COUNTIF(x_SplitPart > 1), COUNTIF(COALESCE(x_ChargeSubtype, '') = 'Savings Plan Residue')
 FROM `$dataset.cost_data_standard_1_3`
-WHERE x_org_slug = @org_slug AND x_source_system = 'cloud_aws_billing_raw_daily'
+WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_daily', 'cloud_aws_focus_raw_daily')
   AND BillingPeriodStart BETWEEN TIMESTAMP(@first_period) AND TIMESTAMP(@last_period)
   AND (@credential_id IS NULL OR x_credential_id = @credential_id)
 """, '$dataset', v_dataset)
     INTO v_inserted, v_split, v_residue
     USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
-    IF v_inserted <> v_native - v_negations - v_folded + v_split + v_residue THEN
+    IF v_inserted <> v_lines + v_charges - v_negations - v_folded + v_split + v_residue THEN
       RAISE USING MESSAGE = FORMAT(
-        '%d rows from %d lines, %d negations, %d folded discounts, %d split parts, %d residues: a line was lost or doubled',
-        v_inserted, v_native, v_negations, v_folded, v_split, v_residue);
+        '%d rows from %d report lines and %d FOCUS rows, %d negations, %d folded discounts, %d split parts, %d residues: a line was lost or doubled',
+        v_inserted, v_lines, v_charges, v_negations, v_folded, v_split, v_residue);
     END IF;
     COMMIT TRANSACTION;
   EXCEPTION WHEN ERROR THEN
@@ -122,7 +158,7 @@ WHERE x_org_slug = @org_slug AND x_source_system = 'cloud_aws_billing_raw_daily'
     v_end_date AS end_date,
     'aws' AS provider,
     v_inserted AS rows_inserted,
-    v_native AS rows_native,
+    v_lines + v_charges AS rows_native,
     v_negations AS rows_dropped_negation,
     v_folded AS rows_dropped_folded,
     v_split AS rows_split_extra,

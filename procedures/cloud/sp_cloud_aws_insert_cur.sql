@@ -188,7 +188,7 @@ fitted AS (
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(contracted_price AS STRING), r'\.([0-9]*[1-9])'), '')),
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
       ), 'ROUND_HALF_EVEN')
-    END AS pricing_quantity
+    END AS fitted_quantity
   FROM unsigned
 ),
 costed AS (
@@ -203,8 +203,8 @@ costed AS (
       WHEN is_commitment_purchase THEN BIGNUMERIC '0'
       ELSE native_cost
     END AS effective_cost,
-    contracted_price * pricing_quantity AS price_cost,
-    list_price * pricing_quantity AS list_price_cost,
+    contracted_price * fitted_quantity AS price_cost,
+    list_price * fitted_quantity AS list_price_cost,
     charge_category IN ('Usage', 'Purchase') AND kind <> 'earlier_refund' AS is_priced,
     COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku,
     COALESCE(
@@ -322,8 +322,8 @@ SELECT
   line.contracted_price AS PricingCurrencyContractedUnitPrice,
   line.effective_cost AS PricingCurrencyEffectiveCost,
   line.list_price AS PricingCurrencyListUnitPrice,
-  line.pricing_quantity AS PricingQuantity,
-  IF(line.pricing_quantity IS NULL, NULL, line.unit) AS PricingUnit,
+  line.fitted_quantity AS PricingQuantity,
+  IF(line.fitted_quantity IS NULL, NULL, line.unit) AS PricingUnit,
   IF(line.is_marketplace, COALESCE(line.legal_entity, 'AWS'), 'AWS') AS ProviderName,
   COALESCE(line.legal_entity, 'AWS') AS PublisherName,
   COALESCE(line.region_code, locations.region_code) AS RegionId,
@@ -371,7 +371,7 @@ SELECT
   line.operation AS x_Operation,
   PARSE_JSON(NULLIF(line.discount_json, '{}'), wide_number_mode => 'round') AS x_Discounts,
   PARSE_JSON(NULLIF(line.cost_category_json, '{}'), wide_number_mode => 'round') AS x_CostCategories,
-  IF(line.pricing_quantity = line.usage_amount, NULL, line.usage_amount) AS x_NativeQuantity,
+  IF(line.fitted_quantity = line.usage_amount, NULL, line.usage_amount) AS x_NativeQuantity,
   IF(line.split_part = 1, line.native_cost, NULL) AS x_NativeCost,
   IF(line.is_net, 'net_unblended_cost', 'unblended_cost') AS x_CostBasis,
   CASE
