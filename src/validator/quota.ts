@@ -44,12 +44,7 @@ export const createTables = Effect.gen(function* () {
 export const settle = Effect.fnUntraced(function* (tasks: ReadonlyArray<Reserve | Complete>) {
   const sql = yield* SqlClient.SqlClient
   const today = Day.make(DateTime.formatIsoDateUtc(yield* DateTime.now))
-  const slots = yield* openSlots(
-    sql,
-    tasks.map((task) => task.runId)
-  )
-  const orgs = [...new Set(tasks.flatMap((task) => (task._tag === "Reserve" ? [task.subscription.org] : [])))]
-  const usage = yield* usageOf(sql, orgs, today)
+  const { slots, usage } = yield* read(sql, tasks, today)
   const opened = new Map<RunId, Slot>()
   const closed = new Set<RunId>()
   const succeeded = new Map<string, UsageRow>()
@@ -121,28 +116,49 @@ interface Usage {
   readonly running: number
 }
 
-const openSlots = (sql: SqlClient.SqlClient, runIds: ReadonlyArray<RunId>) =>
-  Effect.map(
-    sql<Slot>`select run_id, org_slug, reservation_date from quota_slots where ${sql.in("run_id", runIds)}`,
-    (rows) => new Map(rows.map((slot) => [slot.run_id, slot]))
-  )
+type BookRow =
+  | (Slot & { readonly book: "slot" })
+  | { readonly book: "running"; readonly org_slug: OrgSlug; readonly runs: number }
+  | { readonly book: "succeeded"; readonly org_slug: OrgSlug; readonly reservation_date: Day; readonly runs: number }
 
-const usageOf = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, orgs: ReadonlyArray<OrgSlug>, today: Day) {
-  const usage = new Map<OrgSlug, Usage>()
-  if (orgs.length === 0) return usage
-  const counted = yield* sql<UsageRow>`select org_slug, usage_date, successful_runs from org_usage_quotas
-    where ${sql.in("org_slug", orgs)} and usage_date between ${`${monthOf(today)}-01`} and ${`${monthOf(today)}-31`}`
-  const running = yield* sql<{ readonly org_slug: OrgSlug; readonly running: number }>`
-    select org_slug, count(*) as running from quota_slots where ${sql.in("org_slug", orgs)} group by org_slug`
-  for (const org of orgs) {
-    const days = counted.filter((row) => row.org_slug === org)
-    usage.set(org, {
-      today: days.find((row) => row.usage_date === today)?.successful_runs ?? 0,
-      month: days.reduce((sum, row) => sum + row.successful_runs, 0),
-      running: running.find((row) => row.org_slug === org)?.running ?? 0
-    })
+/** The slots of the tasks' runs and the usage of the organisations that ask: one statement, since each costs as much as all three. */
+const read = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  tasks: ReadonlyArray<Reserve | Complete>,
+  today: Day
+) {
+  const runIds = tasks.map((task) => task.runId)
+  const orgs = [...new Set(tasks.flatMap((task) => (task._tag === "Reserve" ? [task.subscription.org] : [])))]
+  const month = monthOf(today)
+  const rows = yield* sql<BookRow>`
+    select 'slot' as book, run_id, org_slug, reservation_date, 1 as runs
+      from quota_slots where ${sql.in("run_id", runIds)}
+    union all select 'running', '', org_slug, '', count(*)
+      from quota_slots where ${sql.in("org_slug", orgs)} group by org_slug
+    union all select 'succeeded', '', org_slug, usage_date, successful_runs
+      from org_usage_quotas
+      where ${sql.in("org_slug", orgs)} and usage_date between ${`${month}-01`} and ${`${month}-31`}`
+  const slots = new Map<RunId, Slot>()
+  const usage = new Map<OrgSlug, Usage>(orgs.map((org) => [org, { today: 0, month: 0, running: 0 }]))
+  for (const row of rows) {
+    if (row.book === "slot") {
+      slots.set(row.run_id, { run_id: row.run_id, org_slug: row.org_slug, reservation_date: row.reservation_date })
+      continue
+    }
+    const used = usage.get(row.org_slug)
+    if (used === undefined) continue
+    usage.set(
+      row.org_slug,
+      row.book === "running"
+        ? { ...used, running: row.runs }
+        : {
+            ...used,
+            month: used.month + row.runs,
+            today: used.today + (row.reservation_date === today ? row.runs : 0)
+          }
+    )
   }
-  return usage
+  return { slots, usage }
 })
 
 const refusalOf = (subscription: Subscription, used: Usage): RunNotAllowed | undefined => {
