@@ -5,7 +5,10 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { NewEvent } from "../../src/eventlog/EventLog.ts"
+import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel, type Projection } from "../../src/eventlog/Projection.ts"
+import * as Database from "../../src/platform/Database.ts"
+import * as TemporaryDatabase from "./TemporaryDatabase.ts"
 
 /** Total and number of deposits by account. A deposit of 0 is refused by the table. */
 const balances: Projection = {
@@ -29,7 +32,7 @@ const balances: Projection = {
     })
 }
 
-export const layer = Layer.succeed(EventModel, {
+const model = Layer.succeed(EventModel, {
   projections: [balances],
   keys: (_stream, event) => {
     const { claim, ttl, release } = event.data
@@ -41,6 +44,15 @@ export const layer = Layer.succeed(EventModel, {
     }
   }
 })
+
+const onDatabase = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
+  EventLogSql.layer.pipe(Layer.provideMerge(Layer.merge(database, model)))
+
+/** The log of the accounts on a new database. */
+export const newLog = onDatabase(TemporaryDatabase.layer)
+
+/** The log of the accounts on a database file. */
+export const logOn = (path: string) => onDatabase(Database.layerFile(path))
 
 /** A deposit of `amount`. */
 export const deposit = (amount: number): NewEvent => ({ type: "Deposited", data: { amount } })
