@@ -13,6 +13,7 @@ import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { RunStatus, RunsService, RunView } from "../runs/Runs.ts"
 import { type ApiError, apiError, bodyOf, fromDomain } from "./Errors.ts"
 import { eventOf } from "./RunSchemas.ts"
+import { Shutdown } from "./Shutdown.ts"
 
 /** Open streams of this process; a caller beyond them is asked to come again. */
 export const maximumLiveStreams = 1_000
@@ -23,18 +24,28 @@ const reconnectMilliseconds = 1_000
 /** Counts the open streams. */
 export class LiveStreams extends Context.Tag("pipeline-service/LiveStreams")<
   LiveStreams,
-  { readonly isFull: Effect.Effect<boolean>; readonly held: Effect.Effect<void, never, Scope.Scope> }
+  {
+    readonly isFull: Effect.Effect<boolean>
+    /** Counted while its scope is open. */
+    readonly held: Effect.Effect<void, never, Scope.Scope>
+    /** Waits for the time when streams must end. */
+    readonly closing: Effect.Effect<void>
+  }
 >() {
-  static readonly layer = Layer.sync(LiveStreams, () => {
-    let open = 0
-    return {
-      isFull: Effect.sync(() => open >= maximumLiveStreams),
-      held: Effect.acquireRelease(
-        Effect.sync(() => void open++),
-        () => Effect.sync(() => void open--)
-      )
-    }
-  })
+  static readonly layer = Layer.effect(
+    LiveStreams,
+    Effect.map(Shutdown, ({ begun }) => {
+      let open = 0
+      return {
+        isFull: Effect.sync(() => open >= maximumLiveStreams),
+        held: Effect.acquireRelease(
+          Effect.sync(() => void open++),
+          () => Effect.sync(() => void open--)
+        ),
+        closing: begun
+      }
+    })
+  )
 }
 
 /** One event on the wire. */
@@ -71,6 +82,7 @@ export const answerLive = (
     )
     const texts = Stream.make(`retry: ${reconnectMilliseconds}\n\n`).pipe(
       Stream.concat(Stream.merge(events, heartbeats, { haltStrategy: "left" })),
+      Stream.interruptWhen(live.closing),
       Stream.encodeText
     )
     const body = Stream.unwrapScoped(Effect.as(live.held, texts))

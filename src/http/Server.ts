@@ -45,19 +45,23 @@ const app = Effect.gen(function* () {
     const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))
     return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
   }
-  const routed = yield* HttpRouter.toHttpApp(
-    HttpRouter.use(router, (handler) =>
-      Effect.flatMap(HttpRouter.RouteContext, ({ route }) =>
-        Effect.zipRight(
-          FiberRef.update(currentNotes, (notes) => ({ ...notes, route: route.path })),
-          handler
-        )
+  const noted = HttpRouter.use(router, (handler) =>
+    Effect.flatMap(HttpRouter.RouteContext, ({ route }) =>
+      Effect.zipRight(
+        FiberRef.update(currentNotes, (notes) => ({ ...notes, route: route.path })),
+        handler
       )
     )
+  )
+  const routed = yield* HttpRouter.toHttpApp(noted).pipe(
+    Effect.locally(HttpRouter.currentRouterConfig, { maxParamLength: maximumParameterCharacters })
   )
   const around = yield* Lifecycle.make(allowedMethods)
   return around(routed)
 })
+
+/** Longer than any target the parser lets through: a long parameter gets its handler's answer, not "no such path". */
+const maximumParameterCharacters = 16 * 1024
 
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+")}$`)
