@@ -55,7 +55,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
       }
     })
-    // Refusals are not kept: guessed keys would push the good ones out.
+    // Refusals are not kept, so that a key works as soon as an administrator has made it.
     const callers = yield* Cache.makeWith({
       capacity: CALLER_CACHE_MAX_KEYS,
       lookup: callerOf,

@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as TestClock from "effect/TestClock"
 import { randomUUID } from "node:crypto"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { Day, OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
@@ -332,6 +333,20 @@ it.scopedLive("a broken store admits nobody and asks nothing", () =>
       expect(api.seen).toEqual([])
     })
   )
+)
+
+it.scoped("the key of a run whose end was never reported is erased after a week", () =>
+  Effect.gen(function* () {
+    const folder = yield* temporaryFolder
+    yield* Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`insert into run_authorities values ('r', 'acme', 'envelope1:x', '1970-01-01', '1970-01-01T00:00:00.000Z')`
+      yield* TestClock.adjust("6 days")
+      expect(yield* kept).toHaveLength(1)
+      yield* TestClock.adjust("2 days")
+      expect(yield* kept).toEqual([])
+    }).pipe(Effect.provide(process(folder, "http://127.0.0.1:9")))
+  })
 )
 
 it.scoped("an address that is none stops the start, naming the variable", () =>
