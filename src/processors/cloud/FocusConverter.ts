@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { StepError, type Processor, type StepContext } from "../../pipelines/Processor.ts"
 import type { JsonObject } from "../../platform/Json.ts"
 import { Warehouse, type OrgWarehouse } from "../../warehouse/Warehouse.ts"
+import { periodsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
 
 /** The clouds that can be converted: the procedure, and the template that owns the cloud's data. */
@@ -33,15 +34,14 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
     const [first] = errors
     if (first !== undefined) return yield* first
     const answers = results.filter(Either.isRight).flatMap(({ right }) => right)
-    const total = (column: string) => answers.reduce((sum, answer) => sum + Number(answer[column] ?? 0), 0)
     return {
-      rowsProcessed: total("rows_inserted"),
-      rowsWritten: total("rows_inserted"),
+      rowsProcessed: total(answers, "rows_inserted"),
+      rowsWritten: total(answers, "rows_inserted"),
       outputTable: "cost_data_standard_1_3",
-      affectedPeriods: affectedBy(context) ?? monthsOf(context),
+      affectedPeriods: periodsOf(context),
       details: {
-        rows_inserted: total("rows_inserted"),
-        orphan_hierarchy_count: total("orphan_hierarchy_count"),
+        rows_inserted: total(answers, "rows_inserted"),
+        orphan_hierarchy_count: total(answers, "orphan_hierarchy_count"),
         conversions: answers
       }
     }
@@ -55,7 +55,7 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
   }
 })
 
-/** Calls a cloud's procedure once per affected period, or once for the run's dates. */
+/** Calls a cloud's procedure once per billing period. */
 const convert = Effect.fn("FocusConverter.convert")(function* (
   org: OrgWarehouse,
   provider: string,
@@ -63,43 +63,25 @@ const convert = Effect.fn("FocusConverter.convert")(function* (
 ) {
   const cloud = clouds[provider]
   if (cloud === undefined) return yield* invalidConfig()
-  const ranges = affectedBy(context)?.map((period) => ({ from: period, to: period })) ?? [
-    { from: context.startDate, to: context.endDate }
-  ]
   const answers: Array<JsonObject> = []
-  for (const { from, to } of ranges) {
+  for (const period of periodsOf(context)) {
     const rows = yield* org
       .call(cloud.procedure, [
-        { type: "DATE", value: from },
-        { type: "DATE", value: to },
+        { type: "DATE", value: period },
+        { type: "DATE", value: period },
         { type: "STRING", value: cloud.pipelineId },
         { type: "STRING", value: context.credentialId ?? null },
         { type: "STRING", value: context.runId }
       ])
       .pipe(Effect.mapError(StepFailure.ofWarehouse))
     answers.push(...rows)
-    yield* context.progress({ rows: answers.reduce((sum, answer) => sum + Number(answer["rows_inserted"] ?? 0), 0) })
+    yield* context.progress({ rows: total(answers, "rows_inserted") })
   }
   return answers
 })
 
-/** The periods that direct dependencies changed; undefined when none of them says. */
-const affectedBy = ({ outputs }: StepContext): ReadonlyArray<string> | undefined => {
-  const named = Object.values(outputs).flatMap((output) =>
-    output.affectedPeriods === undefined ? [] : [output.affectedPeriods]
-  )
-  return named.length === 0 ? undefined : [...new Set(named.flat())].sort()
-}
-
-/** First days of the months that the run's dates touch. */
-const monthsOf = ({ startDate, endDate }: StepContext): ReadonlyArray<string> => {
-  const months: Array<string> = []
-  const day = new Date(`${startDate.slice(0, 7)}-01T00:00:00Z`)
-  for (; day.toISOString().slice(0, 10) <= endDate; day.setUTCMonth(day.getUTCMonth() + 1)) {
-    months.push(day.toISOString().slice(0, 10))
-  }
-  return months
-}
+const total = (answers: ReadonlyArray<JsonObject>, column: string): number =>
+  answers.reduce((sum, answer) => sum + Number(answer[column] ?? 0), 0)
 
 const invalidConfig = () =>
   new StepError({
