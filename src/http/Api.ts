@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
+import { withOneError } from "./OpenApiDocument.ts"
 import {
   ProcedureDetail,
   ProcedureDropped,
@@ -203,7 +204,14 @@ export const Pipelines = HttpApiGroup.make("pipelines")
 
 const noProcedure = failure(404, "No such procedure or file")
 const procedurePath = Schema.Struct({ name: Schema.String.annotations({ description: "Name of a stored procedure" }) })
-const force = Schema.optionalWith(Schema.BooleanFromString, { default: () => false })
+const force = Schema.optionalWith(
+  Schema.transform(Schema.Literal("true", "false"), Schema.Boolean, {
+    strict: true,
+    decode: (text) => text === "true",
+    encode: (value) => (value ? "true" : "false")
+  }),
+  { default: () => false }
+)
 
 /** The stored procedures of the warehouse and their files. Root only. */
 export const Procedures = HttpApiGroup.make("procedures")
@@ -292,4 +300,5 @@ export const Api = HttpApi.make("pipeline-service")
     OpenApi.Description,
     "Runs cost pipelines for many organisations: native bills in, FOCUS 1.3 out. Every failed answer is {detail, error_code, request_id}."
   )
+  .annotate(OpenApi.Transform, withOneError)
   .annotate(OpenApi.License, { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" })

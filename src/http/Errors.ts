@@ -73,7 +73,7 @@ export const ErrorBody = Schema.Struct({
   error: Schema.optional(Schema.String),
   message: Schema.optional(Schema.String),
   retry_after: Schema.optional(Schema.Number.annotations({ description: "Seconds" }))
-}).annotations({ identifier: "Error" })
+})
 export type ErrorBody = typeof ErrorBody.Type
 
 /** What is sent for an error. */
@@ -93,7 +93,7 @@ export const failure = (status: number, description: string) =>
     strict: true,
     decode: (body) => new ApiError({ status, code: body.error_code, detail: body.detail }),
     encode: (error) => bodyOf(error, "")
-  }).annotations(HttpApiSchema.annotations({ status, description }))
+  }).annotations(HttpApiSchema.annotations({ status, description, identifier: "Error" }))
 
 type DomainError =
   | EventLogUnavailable

@@ -3,14 +3,17 @@
  * streams do not hold up.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Headers from "@effect/platform/Headers"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
+import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { Settings } from "../platform/Settings.ts"
 import { Api } from "./Api.ts"
 import * as Authentication from "./Authentication.ts"
@@ -66,8 +69,19 @@ const maximumParameterCharacters = 16 * 1024
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+")}$`)
 
+const serve = Layer.unwrapEffect(
+  Effect.gen(function* () {
+    const { otlpEndpoint } = yield* Settings
+    // Spans of requests cost time that nobody sees the result of unless they are exported; keys never go into one.
+    return HttpServer.serve(yield* app).pipe(
+      HttpMiddleware.withTracerDisabledWhen(() => Option.isNone(otlpEndpoint)),
+      Layer.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key", "x-ca-root-key"])
+    )
+  })
+)
+
 /** Serves the API on an `HttpServer`. */
-export const layerApp = Layer.unwrapEffect(Effect.map(app, (app) => HttpServer.serve(app))).pipe(
+export const layerApp = serve.pipe(
   Layer.provide(docs.pipe(Layer.provideMerge(api))),
   Layer.provide([HttpApiBuilder.Router.Live, RateLimits.layer])
 )
