@@ -19,7 +19,7 @@ export class GenerationFailed extends Schema.TaggedError<GenerationFailed>()("Ge
   message: Schema.String
 }) {}
 
-/** One export as it was written; `totals` are the exact sums of unblended cost by billing period (`YYYY-MM`). */
+/** One export as it was written, in `folder` below the given one; `totals` are the exact sums of unblended cost by billing period (`YYYY-MM`). */
 export interface GeneratedExport {
   readonly kind: "cur1" | "cur2"
   readonly folder: string
@@ -222,7 +222,7 @@ const write = Effect.fn("generateAwsExports.write")(function* (
   }
   const generated: GeneratedExport = {
     kind: layout.kind,
-    folder: join(folder, layout.name),
+    folder: layout.name,
     payer: from.payer,
     totals,
     ...counts

@@ -44,7 +44,7 @@ describe("generateAwsExports", () => {
       const generated = yield* generate(path, 1, 130_000)
       expect(generated.rows).toBeGreaterThanOrEqual(130_000)
       for (const { folder: place, files } of generated.exports) {
-        const store = yield* ObjectStoreFile.open(place)
+        const store = yield* ObjectStoreFile.open(join(path, place))
         const found = yield* AwsExports.discover(store)
         if (found._tag !== "Periods") return expect.fail("no periods")
         expect(found.periods.map(({ period }) => period)).toEqual(["2026-08-01", "2026-09-01", "2026-10-01"])
