@@ -133,7 +133,7 @@ const read = Effect.fnUntraced(function* (
   const rows = yield* sql<BookRow>`
     select 'slot' as book, run_id, org_slug, reservation_date, 1 as runs
       from quota_slots where ${sql.in("run_id", runIds)}
-    union all select 'running', '', org_slug, '', count(*)
+    union all select 'running', '', org_slug, '', cast(count(*) as integer)
       from quota_slots where ${sql.in("org_slug", orgs)} group by org_slug
     union all select 'succeeded', '', org_slug, usage_date, successful_runs
       from org_usage_quotas
