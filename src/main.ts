@@ -8,11 +8,20 @@ import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { admin } from "./cli/admin.ts"
+import { convert } from "./cli/convert.ts"
+import { demo } from "./cli/demo.ts"
+import { query } from "./cli/query.ts"
+import { replay } from "./cli/replay.ts"
 import { serve } from "./cli/serve.ts"
+import * as Installation from "./Installation.ts"
+import { Settings } from "./platform/Settings.ts"
+
+const administration = admin.pipe(Command.provide(Installation.records.pipe(Layer.provideMerge(Settings.layer))))
 
 const command = Command.make("pipeline-service").pipe(
   Command.withDescription("Cost pipelines: native bills in, FOCUS 1.3 out, every cent accounted for."),
-  Command.withSubcommands([serve])
+  Command.withSubcommands([serve, demo, convert, query, replay, administration])
 )
 
 const run = Command.run(command, { name: "pipeline-service", version: "0.1.0" })

@@ -12,7 +12,7 @@ import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as WarehouseDuckDb from "../warehouse/duckdb/WarehouseDuckDb.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
-import * as TextTable from "./TextTable.ts"
+import { table } from "./table.ts"
 
 const org = Options.text("org").pipe(
   Options.withSchema(OrgSlug),
@@ -27,22 +27,19 @@ const sql = Args.text({ name: "sql" }).pipe(
 export const query = Command.make("query", { org, json, sql }, (options) =>
   Effect.gen(function* () {
     const rows = yield* (yield* (yield* Warehouse).org(options.org)).query(options.sql)
-    yield* Console.log(options.json ? JSON.stringify(rows) : table(rows))
+    yield* Console.log(options.json ? JSON.stringify(rows) : render(rows))
   }).pipe(Effect.provide(WarehouseDuckDb.layer.pipe(Layer.provide(Settings.layer))))
 ).pipe(Command.withDescription("Run one SELECT on an organisation's tables (while no service holds the warehouse)."))
 
-const table = (rows: ReadonlyArray<{ readonly [name: string]: Json }>): string => {
+const render = (rows: ReadonlyArray<{ readonly [name: string]: Json }>): string => {
   const names = Object.keys(rows[0] ?? {})
   return names.length === 0
     ? "no rows"
-    : TextTable.render(
-        names.map((title) => ({ title, align: rows.every((row) => isFigure(row[title])) ? "right" : "left" })),
+    : table(
+        names,
         rows.map((row) => names.map((name) => cell(row[name])))
       )
 }
 
-const isFigure = (value: Json | undefined): boolean =>
-  value === null || typeof value === "number" || (typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value))
-
-const cell = (value: Json | undefined): string =>
-  value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value)
+const cell = (value: Json | undefined): string | undefined =>
+  value === null || value === undefined ? undefined : typeof value === "string" ? value : JSON.stringify(value)

@@ -15,7 +15,7 @@ import { RunId } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { streamOf } from "../runs/RunEvent.ts"
 import { RunNotFound } from "../runs/Runs.ts"
-import * as TextTable from "./TextTable.ts"
+import { table } from "./table.ts"
 
 const runId = Args.text({ name: "run-id" }).pipe(
   Args.withSchema(RunId),
@@ -56,22 +56,15 @@ export const replay = Command.make("replay", { runId, verify, json }, (options) 
 ).pipe(Command.withDescription("Show a run's history from the event log, and verify the log."))
 
 const history = (events: ReadonlyArray<RecordedEvent>): string =>
-  TextTable.render(
-    [
-      { title: "version", align: "right" },
-      { title: "recorded at" },
-      { title: "event" },
-      { title: "what" },
-      { title: "hash" }
-    ],
+  table(
+    ["version", "recorded at", "event", "what", "hash"],
     events.map((event) => [
-      String(event.version),
+      event.version,
       new Date(event.recordedAt).toISOString(),
       event.type,
       summary(event),
       event.hash.slice(0, 12)
-    ]),
-    80
+    ])
   )
 
 /** The few members that tell the story; `--json` has all. */

@@ -2,9 +2,14 @@
  * The settings: one table, read once from the environment and from `.env.local` (the environment wins). A bad value stops the start and
  * is named by its variable only.
  */
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+
+/** The package's own folder: this file lies two folders below it, the bundle in `dist` one. */
+const packageFolder = fileURLToPath(new URL(import.meta.url.includes("/dist/") ? ".." : "../..", import.meta.url))
 
 const settings = Config.all({
   /** `ENVIRONMENT`: production, staging, test or development; part of each dataset's name. */
@@ -18,10 +23,10 @@ const settings = Config.all({
   port: Config.integer("API_PORT").pipe(Config.withDefault(8001)),
   /** `DATA_DIR`: the event log, the embedded warehouse and the local key lie here. */
   dataDir: Config.nonEmptyString("DATA_DIR").pipe(Config.withDefault("./data")),
-  /** `CONFIGS_BASE_PATH`: pipelines, tables, FOCUS data. */
-  configsPath: Config.nonEmptyString("CONFIGS_BASE_PATH").pipe(Config.withDefault("./configs")),
-  /** `PROCEDURES_PATH`: the stored procedures. */
-  proceduresPath: Config.nonEmptyString("PROCEDURES_PATH").pipe(Config.withDefault("./procedures")),
+  /** `CONFIGS_BASE_PATH`: pipelines, tables, lookups, FOCUS data; the package's own by default. */
+  configsPath: Config.nonEmptyString("CONFIGS_BASE_PATH").pipe(Config.withDefault(join(packageFolder, "configs"))),
+  /** `PROCEDURES_PATH`: the stored procedures; the package's own by default. */
+  proceduresPath: Config.nonEmptyString("PROCEDURES_PATH").pipe(Config.withDefault(join(packageFolder, "procedures"))),
   /** `CA_ROOT_API_KEY`: the root key; without it root endpoints answer 503. */
   rootKey: Config.redacted("CA_ROOT_API_KEY").pipe(Config.option),
   /** `DISABLE_AUTH`: every call is DEFAULT_ORG_SLUG; refused in production. */

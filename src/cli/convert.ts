@@ -1,0 +1,177 @@
+/**
+ * `convert`: FOCUS 1.3 from a native bill, without a server. The very pipeline of the service runs in a throwaway installation.
+ */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { extname, join, resolve } from "node:path"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Credentials } from "../credentials/Credentials.ts"
+import * as Installation from "../Installation.ts"
+import { Organizations } from "../organizations/Organizations.ts"
+import { OrgSlug } from "../platform/Identifiers.ts"
+import { Runs } from "../runs/Runs.ts"
+import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
+import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as Summary from "./ConversionSummary.ts"
+
+const providers = ["aws"] as const
+
+const provider = Options.choice("provider", providers).pipe(Options.withDescription("Whose bill it is"))
+const input = Options.text("input").pipe(
+  Options.withDescription("A file, a folder in the provider's layout, or s3://bucket/prefix")
+)
+const output = Options.text("output").pipe(
+  Options.withDescription("Where the FOCUS rows go: a .parquet or a .csv file"),
+  Options.optional
+)
+const json = Options.boolean("json").pipe(Options.withDescription("Print the summary as one JSON object"))
+
+/** The bill was not converted, or the result is not what it must be; the message says why in one line. */
+export class ConversionFailed extends Schema.TaggedError<ConversionFailed>()("ConversionFailed", {
+  message: Schema.String
+}) {}
+
+/** The command. It fails unless every difference is 0 and no rule is violated. */
+export const convert = Command.make("convert", { provider, input, output, json }, (options) =>
+  Effect.gen(function* () {
+    const format = yield* formatOf(options.output)
+    const steps = yield* run(options.provider, options.input)
+    const summary = yield* Summary.of((stepId) => steps.find((step) => step.stepId === stepId)?.metadata["output"])
+    if (Option.isSome(options.output) && format !== undefined) yield* exportRows(options.output.value, format)
+    yield* Console.log(options.json ? JSON.stringify(summary) : Summary.render(summary, options.output))
+    if (!Summary.isSound(summary)) {
+      return yield* new ConversionFailed({
+        message: "the conversion is not sound: a total differs or a rule of FOCUS 1.3 is violated, see above"
+      })
+    }
+  }).pipe(Effect.provide(throwaway))
+).pipe(Command.withDescription("Convert a native bill to FOCUS 1.3 and prove the result, without a server."))
+
+const org = Schema.decodeSync(OrgSlug)("convert")
+
+/** An installation in a temporary folder; its key file, its log and its warehouse go with it. */
+const throwaway = Layer.unwrapScoped(
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.promise(() => mkdtemp(join(tmpdir(), "pipeline-service-"))),
+      (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
+    )
+    const fixed = ConfigProvider.fromMap(
+      new Map([
+        ["DATA_DIR", folder],
+        ["VALIDATOR", "local"]
+      ])
+    )
+    const outer = yield* Effect.configProviderWith(Effect.succeed)
+    return Layer.provide(Installation.layer, Layer.setConfigProvider(ConfigProvider.orElse(fixed, () => outer)))
+  })
+)
+
+const formatOf = (file: Option.Option<string>) =>
+  Option.match(file, {
+    onNone: () => Effect.succeed(undefined),
+    onSome: (path) => {
+      const extension = extname(path).toLowerCase()
+      return extension === ".parquet"
+        ? Effect.succeed("parquet" as const)
+        : extension === ".csv"
+          ? Effect.succeed("csv" as const)
+          : new ConversionFailed({ message: `${path}: the output is a .parquet or a .csv file` })
+    }
+  })
+
+/** Runs the provider's billing pipeline over the input; answers its steps. */
+const run = Effect.fn("convert.run")(function* (cloud: (typeof providers)[number], from: string) {
+  yield* (yield* Organizations).create({
+    org,
+    companyName: "convert",
+    adminEmail: "convert@localhost",
+    plan: "ENTERPRISE"
+  })
+  yield* (yield* Credentials).put({ org, credentialId: "input", ...(yield* credentialOf(from)) })
+  const { failed } = yield* (yield* ProcedureSync).sync()
+  const [fault] = failed
+  if (fault !== undefined) return yield* new ConversionFailed({ message: `${fault.procedure}: ${fault.error}` })
+  const runs = yield* Runs
+  const { runId } = yield* runs.request({
+    org,
+    configId: `cloud/${cloud}/cost/billing`,
+    trigger: "manual",
+    triggerBy: "convert"
+  })
+  const ended = yield* runs.awaitEnd(runId)
+  const { steps } = yield* runs.get(runId)
+  if (ended.status === "COMPLETED") return steps
+  return yield* new ConversionFailed({ message: oneLine(ended.errorMessage ?? `the run ended as ${ended.status}`) })
+})
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ")
+
+const credentialOf = (from: string) =>
+  from.startsWith("s3://")
+    ? Effect.gen(function* () {
+        const [bucket = "", ...prefix] = from.slice("s3://".length).split("/")
+        const { keyId, secret, token, region } = yield* awsEnvironment
+        return {
+          provider: "AWS_KEYS",
+          credentialType: "AWS_ACCESS_KEYS",
+          credentialName: from,
+          metadata: { cur_bucket: bucket, cur_prefix: prefix.join("/"), region },
+          secret: Redacted.make(
+            JSON.stringify({
+              access_key_id: keyId,
+              secret_access_key: Redacted.value(secret),
+              ...Option.match(token, {
+                onNone: () => ({}),
+                onSome: (some) => ({ session_token: Redacted.value(some) })
+              })
+            })
+          )
+        }
+      })
+    : Effect.gen(function* () {
+        const path = resolve(from)
+        if (!(yield* (yield* FileSystem.FileSystem).exists(path))) {
+          return yield* new ConversionFailed({ message: `${from}: there is no such file or folder` })
+        }
+        return {
+          provider: "AWS_FILES",
+          credentialType: "AWS_FOLDER",
+          credentialName: from,
+          metadata: { path },
+          secret: Redacted.make("{}")
+        }
+      })
+
+const awsEnvironment = Config.all({
+  keyId: Config.nonEmptyString("AWS_ACCESS_KEY_ID"),
+  secret: Config.redacted("AWS_SECRET_ACCESS_KEY"),
+  token: Config.option(Config.redacted("AWS_SESSION_TOKEN")),
+  region: Config.nonEmptyString("AWS_REGION").pipe(Config.withDefault("us-east-1"))
+}).pipe(
+  Effect.mapError(
+    () =>
+      new ConversionFailed({ message: "s3:// needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" })
+  )
+)
+
+const exportRows = Effect.fn("convert.exportRows")(function* (path: string, format: "csv" | "parquet") {
+  const target = resolve(path)
+  const files = yield* FileSystem.FileSystem
+  yield* files.remove(target, { force: true })
+  // ChargeType is the provider's own word beside FOCUS, for readers of the table.
+  yield* (yield* (yield* Warehouse).org(org)).exportTo("SELECT * EXCEPT (ChargeType) FROM cost_data_standard_1_3", {
+    path: target,
+    format
+  })
+})

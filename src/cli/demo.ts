@@ -1,0 +1,181 @@
+/**
+ * `demo`: invented AWS bills in AWS's real layouts, a running service, and one run driven over HTTP to a screen that shows every cent.
+ */
+import { join } from "node:path"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Credentials } from "../credentials/Credentials.ts"
+import { InvalidApiKey, Organizations } from "../organizations/Organizations.ts"
+import { OrgSlug } from "../platform/Identifiers.ts"
+import { Settings } from "../platform/Settings.ts"
+import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as Summary from "./ConversionSummary.ts"
+import { generateAwsExports, type GeneratedExports } from "./demo/AwsExportGenerator.ts"
+import * as DemoClient from "./demo/DemoClient.ts"
+import * as DemoScreen from "./demo/DemoScreen.ts"
+import * as Serve from "./serve.ts"
+
+const seed = 20_261_123
+
+const rows = Options.integer("rows").pipe(
+  Options.withSchema(Schema.Int.pipe(Schema.between(1_000, 5_000_000))),
+  Options.withDefault(220_000),
+  Options.withDescription("Billing rows to generate")
+)
+
+/** The command. It leaves a data folder that `serve` goes on with; a second demo loads the same bills again and changes no total. */
+export const demo = Command.make("demo", { rows }, (options) =>
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const folder = join(settings.dataDir, "demo")
+    yield* Console.log(DemoScreen.title)
+    const exports = yield* exportsIn(folder, options.rows)
+    yield* Console.log(DemoScreen.generated(exports))
+    const service = Serve.layer.pipe(
+      Layer.provideMerge(NodeHttpClient.layerUndici),
+      Layer.provide(freePort),
+      Layer.provide(Logger.minimumLogLevel(LogLevel.Warning))
+    )
+    yield* Effect.provide(drive(folder, exports), service)
+  }).pipe(Effect.provide(Settings.layer))
+).pipe(Command.withDescription("Generate AWS bills, run the service on them over HTTP, and show the result."))
+
+/** Any port will do, and the one of a running service is taken. */
+const freePort = Layer.unwrapEffect(
+  Effect.configProviderWith((outer) =>
+    Effect.succeed(
+      Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromMap(new Map([["API_PORT", "0"]])), () => outer))
+    )
+  )
+)
+
+const drive = Effect.fn("demo.drive")(function* (folder: string, exports: GeneratedExports) {
+  const settings = yield* Settings
+  const org = yield* Schema.decode(OrgSlug)(settings.defaultOrg)
+  const keyFile = join(folder, "api-key")
+  const key = yield* keyIn(keyFile, org)
+  yield* Effect.forEach(exports.exports, ({ kind, folder: path }) => store(org, kind, join(folder, "exports", path)))
+
+  const { address } = yield* HttpServer.HttpServer
+  const base = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
+  yield* Console.log(DemoScreen.serving(base))
+  const client = DemoClient.make(base, org, key)
+  const started = yield* client.start({ start_date: exports.startDate, end_date: exports.endDate, force_refresh: true })
+  yield* client.follow(started, (event) =>
+    Console.log(DemoScreen.progress(event)).pipe(Effect.when(() => DemoScreen.isShown(event)))
+  )
+  const run = yield* client.get(started)
+
+  const services = yield* (yield* (yield* Warehouse).org(org)).query(DemoScreen.servicesSql)
+  const summary = yield* Summary.of((stepId) => run.outputs[stepId])
+  const before = yield* totalsBefore(join(folder, "totals.json"), JSON.stringify(services))
+  yield* Console.log(
+    DemoScreen.result({
+      run,
+      summary,
+      services,
+      unchanged: before,
+      location: (yield* Warehouse).location,
+      dataDir: settings.dataDir,
+      keyFile,
+      org,
+      port: settings.port
+    })
+  )
+})
+
+/** The exports of an earlier demo of the same size, or new ones. */
+const exportsIn = Effect.fn("demo.exports")(function* (folder: string, size: number) {
+  const files = yield* FileSystem.FileSystem
+  const note = join(folder, "exports.json")
+  const known = yield* files
+    .readFileString(note)
+    .pipe(Effect.flatMap(Schema.decode(Schema.parseJson(ExportsNote))), Effect.option)
+  if (known._tag === "Some" && known.value.size === size) return known.value.exports
+  const target = join(folder, "exports")
+  yield* files.remove(target, { recursive: true, force: true })
+  const exports = yield* generateAwsExports({ folder: target, seed, rows: size })
+  yield* files.writeFileString(note, JSON.stringify({ size, exports }))
+  return exports
+})
+
+const ExportsNote = Schema.Struct({
+  size: Schema.Number,
+  exports: Schema.Struct({
+    exports: Schema.Array(
+      Schema.Struct({
+        kind: Schema.Literal("cur1", "cur2"),
+        folder: Schema.String,
+        payer: Schema.String,
+        files: Schema.Number,
+        rows: Schema.Number,
+        bytes: Schema.Number,
+        totals: Schema.Record({ key: Schema.String, value: Schema.String })
+      })
+    ),
+    files: Schema.Number,
+    rows: Schema.Number,
+    bytes: Schema.Number,
+    startDate: Schema.String,
+    endDate: Schema.String
+  })
+})
+
+/** The key of an earlier demo while it is valid, else a new one, kept in a file that only its owner may read. */
+const keyIn = Effect.fn("demo.key")(function* (file: string, org: OrgSlug) {
+  const files = yield* FileSystem.FileSystem
+  const organizations = yield* Organizations
+  const known = yield* files.readFileString(file).pipe(
+    Effect.map((text) => Redacted.make(text.trim())),
+    Effect.option
+  )
+  if (known._tag === "Some") {
+    const valid = yield* organizations.authenticate(known.value).pipe(
+      Effect.as(true),
+      Effect.catchIf(
+        (error) => error instanceof InvalidApiKey,
+        () => Effect.succeed(false)
+      )
+    )
+    if (valid) return known.value
+  }
+  const { secret } = yield* organizations.createKey(org)
+  yield* files.writeFileString(file, `${Redacted.value(secret)}\n`, { mode: 0o600 })
+  return secret
+})
+
+/** The folder of one export as a credential of the organisation, stored once. */
+const store = Effect.fn("demo.store")(function* (org: OrgSlug, kind: string, path: string) {
+  const credentials = yield* Credentials
+  const credentialId = `demo_${kind}`
+  const stored = (yield* credentials.list(org)).some((each) => each.credentialId === credentialId && each.isActive)
+  if (stored) return
+  yield* credentials.put({
+    org,
+    credentialId,
+    provider: "AWS_FILES",
+    credentialType: "AWS_FOLDER",
+    credentialName: `Demo ${kind.toUpperCase()}`,
+    metadata: { path },
+    secret: Redacted.make("{}")
+  })
+})
+
+/** Whether the totals are those of the demo before; undefined for the first one. */
+const totalsBefore = Effect.fn("demo.totals")(function* (file: string, totals: string) {
+  const files = yield* FileSystem.FileSystem
+  const before = yield* Effect.option(files.readFileString(file))
+  yield* files.writeFileString(file, totals)
+  return before._tag === "None" ? undefined : before.value === totals
+})

@@ -1,0 +1,142 @@
+/**
+ * What the demo shows.
+ */
+import { relative } from "node:path"
+import type { Json, JsonObject } from "../../platform/Json.ts"
+import type { ConversionSummary } from "../ConversionSummary.ts"
+import { table } from "../table.ts"
+import type { GeneratedExports } from "./AwsExportGenerator.ts"
+import type { FinishedRun, LiveEvent } from "./DemoClient.ts"
+
+const rule = "─".repeat(88)
+
+export const title = `\n${rule}\n  AWS bills to FOCUS 1.3: loaded, converted, reconciled, checked\n${rule}`
+
+const whole = (value: number): string => value.toLocaleString("en-US")
+
+/** The exports that were made or found. */
+export const generated = (exports: GeneratedExports): string =>
+  [
+    `\n1  Bills in AWS's layouts: ${whole(exports.rows)} rows, ${exports.files} files, ${exports.startDate} to ${exports.endDate}`,
+    ...exports.exports.map(
+      ({ kind, payer, rows }) =>
+        `     ${kind === "cur2" ? "CUR 2.0, private discounts" : "CUR 1.0, list prices      "}  payer ${payer}  ${whole(rows)} rows`
+    )
+  ].join("\n")
+
+/** Where the service listens. */
+export const serving = (base: string): string => `\n2  The service runs at ${base}; one run over HTTP:`
+
+const shown = new Set([
+  "RunRequested",
+  "RunAdmitted",
+  "StepStarted",
+  "StepProgressed",
+  "StepSucceeded",
+  "StepAttemptFailed",
+  "StepFailed",
+  "RunCompleted",
+  "RunFailed"
+])
+
+/** Events worth a line. */
+export const isShown = (event: LiveEvent): boolean => shown.has(event.type)
+
+/** One line per event. */
+export const progress = ({ data, recorded_at, type }: LiveEvent): string => {
+  const step = typeof data["stepId"] === "string" ? data["stepId"] : ""
+  const rows = typeof data["rows"] === "number" ? `${whole(data["rows"])} rows so far` : rowsOf(data["output"])
+  return `     ${recorded_at.slice(11, 23)}  ${type.padEnd(17)} ${step.padEnd(18)} ${rows}`.trimEnd()
+}
+
+const rowsOf = (output: unknown): string =>
+  typeof output === "object" && output !== null && "rowsProcessed" in output && typeof output.rowsProcessed === "number"
+    ? `${whole(output.rowsProcessed)} rows`
+    : ""
+
+/** Billed and effective cost by service category. */
+export const servicesSql = `
+SELECT ServiceCategory AS category, BillingCurrency AS currency, COUNT(*) AS n, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
+FROM cost_data_standard_1_3
+WHERE x_source_system = 'cloud_aws_billing_raw_daily'
+GROUP BY category, currency
+ORDER BY billed DESC, category`
+
+/** All that the last screen shows. `unchanged` compares the totals with the demo before. */
+export interface Result {
+  readonly run: FinishedRun
+  readonly summary: ConversionSummary
+  readonly services: ReadonlyArray<JsonObject>
+  readonly unchanged: boolean | undefined
+  readonly location: string
+  readonly dataDir: string
+  readonly keyFile: string
+  readonly org: string
+  readonly port: number
+}
+
+/** The last screen. */
+export const result = ({ run, summary, services, unchanged, ...place }: Result): string => {
+  const { conformance } = summary
+  const seconds = run.durationMs / 1000
+  const explained = Object.entries(summary.explained)
+  return [
+    `\n3  Cost by service category`,
+    indent(
+      table(
+        ["service category", "currency", "rows", "billed", "effective"],
+        services.map((row) => [
+          text(row["category"]),
+          text(row["currency"]),
+          whole(Number(row["n"])),
+          cents(text(row["billed"])),
+          cents(text(row["effective"]))
+        ])
+      )
+    ),
+    `\n4  Every cent: native total against FOCUS total, to the last decimal`,
+    indent(
+      table(
+        ["billing period", "currency", "native billed", "FOCUS billed", "difference"],
+        summary.reconciliation.map((each) => [
+          each.billingPeriod,
+          each.currency,
+          each.nativeBilled,
+          each.focusBilled,
+          each.difference
+        ])
+      )
+    ),
+    `     rows: ${whole(summary.rowsIn)} in, ${whole(summary.rowsOut)} out, ${summary.quarantined} quarantined, ${whole(summary.rowsExtra)} split off${explained.map(([reason, rows]) => `, ${whole(rows)} explained (${reason})`).join("")}`,
+    `\n5  FOCUS 1.3: ${conformance.evaluated} rules checked on every row, ${conformance.violated.length} violated, ${conformance.gaps.length} excused as gaps of the source`,
+    ...conformance.violated.map(
+      ({ rule: id, rows, example }) => `     violated ${id}: ${rows} rows, such as ${example}`
+    ),
+    ...(unchanged === undefined
+      ? []
+      : [
+          `\n   Second demo: the totals are ${unchanged ? "the same as before, to the last decimal" : "NOT the same as before"}.`
+        ]),
+    `\n${rule}`,
+    `  ${whole(summary.rowsIn)} rows in ${seconds.toFixed(1)} s. The data lie in ${place.location.replace(/^duckdb: /, "")}`,
+    `  Next:`,
+    `    npm run -s cli -- query --org ${place.org} "SELECT ServiceName, SUM(BilledCost) AS billed FROM cost_data_standard_1_3 GROUP BY 1 ORDER BY 2 DESC LIMIT 10"`,
+    `    npm run -s cli -- replay ${run.runId} --verify`,
+    `    npm start & sleep 3; curl -s -X POST -H "X-API-Key: $(cat ${relative(".", place.keyFile)})" "http://localhost:${place.port}/api/v1/pipelines/run/${place.org}/cloud/aws/cost/billing?date=2026-10-31"`,
+    rule
+  ].join("\n")
+}
+
+const indent = (lines: string): string =>
+  lines
+    .split("\n")
+    .map((line) => `     ${line}`)
+    .join("\n")
+
+const text = (value: Json | undefined): string => (typeof value === "string" ? value : JSON.stringify(value ?? null))
+
+/** For reading only: cut to cents, with separators. */
+const cents = (decimal: string): string => {
+  const [integer = "0", fraction = ""] = decimal.split(".")
+  return `${integer.replace(/\B(?=(\d{3})+$)/g, ",")}.${fraction.padEnd(2, "0").slice(0, 2)}`
+}
