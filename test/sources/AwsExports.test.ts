@@ -162,6 +162,14 @@ describe("data exports", () => {
         discover({ "metadata/BILLING_PERIOD=2026-05/20260601T000000Z-1/cur2-Manifest.json": "{}", "data/x.csv.gz": "" })
       )
       expect(lost).toMatchObject({ code: "MANIFEST_MISSING" })
+      const inside = yield* folderOf({
+        "20250101-20250201/r-Manifest.json": "{}",
+        "20250101-20250201/a/r-1.csv.gz": ""
+      })
+      const store = yield* ObjectStoreFile.open(join(inside, "20250101-20250201"))
+      expect(yield* failureOf(AwsExports.discover(store))).toMatchObject({ code: "MANIFEST_MISSING" })
+      const one = yield* ObjectStoreFile.open(join(inside, "20250101-20250201/a/r-1.csv.gz"))
+      expect(yield* AwsExports.discover(one)).toMatchObject({ _tag: "BareFiles" })
     })
   )
 

@@ -5,6 +5,7 @@
  * leaves stale chunks behind.
  */
 import { createHash } from "node:crypto"
+import { basename } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { canonical } from "../../platform/Json.ts"
@@ -125,16 +126,16 @@ const tokenOf = (
     .digest("hex")
 
 const bareFiles = Effect.fnUntraced(function* (store: ObjectStore, objects: ReadonlyArray<StoredObject>) {
-  const orphan = objects.find(({ key }) => perRunManifest.test(key))
-  if (orphan !== undefined) {
+  const isOneObject = objects.length === 1 && objects[0]?.key === store.prefix
+  const orphan = [basename(store.location), ...objects.map(({ key }) => key)].find((path) => periodFolder.test(path))
+  if (!isOneObject && orphan !== undefined) {
     return yield* permanent(
       "MANIFEST_MISSING",
-      `${store.location} has ${orphan.key}, but the manifest of its billing period is missing`,
-      "read the export's whole folder, with metadata/ and data/"
+      `${store.location} is a part of an export (${orphan}), but without the manifest of its billing period nobody knows which files count`,
+      "read the export's whole folder, with metadata/ and data/ or with all its billing periods"
     )
   }
   const [first, ...others] = objects.filter(({ key }) => fileOf(key) !== undefined)
-  const isOneObject = first !== undefined && first.key === store.prefix
   if (first === undefined || (store.bucket !== undefined && !isOneObject)) {
     return yield* permanent(
       "NO_EXPORT_FOUND",
@@ -146,11 +147,11 @@ const bareFiles = Effect.fnUntraced(function* (store: ObjectStore, objects: Read
   return content
 })
 
+/** A billing period's folder in AWS's layouts. */
+const periodFolder = /(?:^|\/)(?:\d{8}-\d{8}|BILLING_PERIOD=\d{4}-\d{2})(?:\/|$)/
+
 const cur1Manifest = /^((?:.*\/)?)(\d{4})(\d{2})(\d{2})-\d{8}\/[^/]+-Manifest\.json$/
 const dataExportManifest = /^((?:.*\/)?)metadata\/BILLING_PERIOD=(\d{4}-\d{2})\/[^/]+-Manifest\.json$/
-/** Copies that AWS writes per delivery, one folder deeper. */
-const perRunManifest = /(?:^|\/)(?:\d{8}-\d{8}|metadata\/BILLING_PERIOD=\d{4}-\d{2})\/[^/]+\/[^/]+-Manifest\.json$/
-
 const isDay = Schema.is(Day)
 
 const periodOf = (object: StoredObject): ExportPeriod | undefined => {
