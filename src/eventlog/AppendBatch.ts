@@ -43,23 +43,27 @@ export const record = Effect.fnUntraced(function* (
   const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
   const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
   let position = yield* EventTables.lastPosition
+  let streamId = yield* EventTables.lastStreamId
 
-  const rows: Array<EventTables.EventRow> = []
+  const rows: Array<EventTables.NewEventRow> = []
   const recorded: Array<RecordedEvent> = []
   const moved = new Map<string, EventTables.StreamHead>()
   const exits = appends.map((append, index): Exit.Exit<ReadonlyArray<RecordedEvent>, VersionConflict | KeyHeld> => {
     const { stream, expectedVersion } = append
-    let head = heads.get(stream) ?? { stream, version: 0, hash: EventTables.NO_HASH }
-    if (head.version !== expectedVersion) {
-      return Exit.fail(new VersionConflict({ stream, expectedVersion, actualVersion: head.version }))
+    const before = heads.get(stream)
+    const actualVersion = before?.version ?? 0
+    if (actualVersion !== expectedVersion) {
+      return Exit.fail(new VersionConflict({ stream, expectedVersion, actualVersion }))
     }
     const held = Keys.claim(holders, changes[index] ?? [])
     if (held !== undefined) return Exit.fail(held)
+    const id = before?.id ?? ++streamId
+    let head: EventTables.StreamHead = before ?? { id, stream, version: 0, hash: EventTables.NO_HASH }
     const events = append.events.map(({ type, data, text }): RecordedEvent => {
       const unsealed = { stream, version: head.version + 1, type, data: text, recordedAt, previousHash: head.hash }
       const row = { position: ++position, ...unsealed, hash: EventTables.hashOf(unsealed) }
-      rows.push(row)
-      head = row
+      rows.push({ ...row, streamId: id })
+      head = { id, stream, version: row.version, hash: row.hash }
       return { ...row, data }
     })
     recorded.push(...events)

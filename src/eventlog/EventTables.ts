@@ -23,38 +23,47 @@ export interface EventRow extends Omit<RecordedEvent, "data"> {
   readonly data: string
 }
 
-/** The newest event of a stream. */
+/** The newest event of a stream; `id` is the stream's number in this database. */
 export interface StreamHead {
+  readonly id: number
   readonly stream: string
   readonly version: number
   readonly hash: string
 }
 
-/** Columns of an event in the order and with the names of {@link EventRow}. */
-export const EVENT_COLUMNS =
-  'position, stream, version, type, data, recorded_at as "recordedAt", previous_hash as "previousHash", hash'
+/** An event as it is inserted. */
+export interface NewEventRow extends EventRow {
+  readonly streamId: number
+}
+
+/** Columns of an {@link EventRow} from the joined tables `event` and `stream`; an event whose stream is gone shows the stream's number. */
+export const EVENT_COLUMNS = `
+  event.position, coalesce(stream.stream, 'stream number ' || event.stream_id) as stream, event.version, event.type,
+  event.data, event.recorded_at as "recordedAt", event.previous_hash as "previousHash", event.hash`
 
 /** Creates the tables of the log if they are absent. */
 export const migrate = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
+  // Streams have numbers, because their names are random: an index of names would write one page for each event of a batch, numbers
+  // keep the streams of a time together. The head stands beside the events, so that a stream which lost its newest ones is found out.
+  yield* sql`
+    create table if not exists event_log_streams (
+      id integer primary key,
+      stream text not null unique,
+      version bigint not null,
+      hash text not null
+    )`
   yield* sql`
     create table if not exists event_log (
       position integer primary key,
-      stream text not null,
+      stream_id bigint not null,
       version bigint not null,
       type text not null,
       data text not null,
       recorded_at bigint not null,
       previous_hash text not null,
       hash text not null,
-      unique (stream, version)
-    )`
-  // Beside the events, so that a stream which lost its newest events is found out.
-  yield* sql`
-    create table if not exists event_log_streams (
-      stream text not null primary key,
-      version bigint not null,
-      hash text not null
+      unique (stream_id, version)
     )`
 })
 
@@ -87,8 +96,15 @@ export const decode = (row: EventRow): Option.Option<RecordedEvent> =>
 export const readHeads = Effect.fnUntraced(function* (streams: ReadonlyArray<string>) {
   const sql = yield* SqlClient.SqlClient
   return yield* sql<StreamHead>`
-    select stream, version, hash from event_log_streams
+    select id, stream, version, hash from event_log_streams
     where stream in (select value from json_each(${JSON.stringify(streams)}))`
+})
+
+/** The number of the newest stream, 0 when there is none. */
+export const lastStreamId = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ readonly id: number | null }>`select max(id) as id from event_log_streams`
+  return rows[0]?.id ?? 0
 })
 
 /** The position of the newest event, 0 for an empty log. */
@@ -99,20 +115,25 @@ export const lastPosition = Effect.gen(function* () {
 })
 
 /** Inserts the events and moves the heads of their streams. */
-export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<EventRow>, heads: Iterable<StreamHead>) {
+export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<NewEventRow>, heads: Iterable<StreamHead>) {
   const sql = yield* SqlClient.SqlClient
   for (const chunk of Arr.chunksOf(rows, INSERT_ROWS)) {
-    const events = chunk.map(({ recordedAt, previousHash, ...row }) => ({
-      ...row,
-      recorded_at: recordedAt,
-      previous_hash: previousHash
+    const events = chunk.map((row) => ({
+      position: row.position,
+      stream_id: row.streamId,
+      version: row.version,
+      type: row.type,
+      data: row.data,
+      recorded_at: row.recordedAt,
+      previous_hash: row.previousHash,
+      hash: row.hash
     }))
     yield* sql`insert into event_log ${sql.insert(events)}`
   }
   for (const chunk of Arr.chunksOf(heads, INSERT_ROWS)) {
-    const streams = chunk.map(({ stream, version, hash }) => ({ stream, version, hash }))
+    const streams = chunk.map(({ id, stream, version, hash }) => ({ id, stream, version, hash }))
     yield* sql`
       insert into event_log_streams ${sql.insert(streams)}
-      on conflict (stream) do update set version = excluded.version, hash = excluded.hash`
+      on conflict (id) do update set version = excluded.version, hash = excluded.hash`
   }
 })

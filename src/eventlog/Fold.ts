@@ -55,7 +55,9 @@ export const readPage = Effect.fnUntraced(function* (position: number, limit: nu
   const sql = yield* SqlClient.SqlClient
   return yield* decodeAll(
     yield* sql<EventRow>`
-      select ${sql.literal(EVENT_COLUMNS)} from event_log where position > ${position} order by position limit ${limit}`
+      select ${sql.literal(EVENT_COLUMNS)}
+      from event_log as event left join event_log_streams as stream on stream.id = event.stream_id
+      where event.position > ${position} order by event.position limit ${limit}`
   )
 })
 
@@ -64,7 +66,9 @@ export const readStream = Effect.fnUntraced(function* (stream: string, from: num
   const sql = yield* SqlClient.SqlClient
   return yield* decodeAll(
     yield* sql<EventRow>`
-      select ${sql.literal(EVENT_COLUMNS)} from event_log where stream = ${stream} and version >= ${from} order by version`
+      select ${sql.literal(EVENT_COLUMNS)}
+      from event_log_streams as stream join event_log as event on event.stream_id = stream.id
+      where stream.stream = ${stream} and event.version >= ${from} order by event.version`
   )
 })
 

@@ -26,6 +26,10 @@ const MAX_ROWS_REPORTED = 10
 /** Characters of a different row that are shown. */
 const MAX_ROW_CHARACTERS = 300
 
+/** The events of the attached file. */
+const SERVICE_EVENTS =
+  "service.event_log as event left join service.event_log_streams as stream on stream.id = event.stream_id"
+
 /** Verifies the log in the file of the current SQL client. */
 export const verify = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
   const path = yield* databaseFile
@@ -53,14 +57,14 @@ const verifyChains = Effect.fnUntraced(function* (findings: Array<Finding>) {
   let events = 0
   let previous: StreamHead | undefined
   do {
-    const { stream, version } = previous ?? { stream: "", version: 0 }
-    const page: ReadonlyArray<EventRow> = yield* sql<EventRow>`
-      select ${sql.literal(EVENT_COLUMNS)} from service.event_log
-      where (stream, version) > (${stream}, ${version}) order by stream, version limit ${PAGE_EVENTS}`
+    const { id, version } = previous ?? { id: 0, version: 0 }
+    const page: ReadonlyArray<EventRow & { readonly id: number }> = yield* sql<EventRow & { readonly id: number }>`
+      select event.stream_id as id, ${sql.literal(EVENT_COLUMNS)} from ${sql.literal(SERVICE_EVENTS)}
+      where (event.stream_id, event.version) > (${id}, ${version})
+      order by event.stream_id, event.version limit ${PAGE_EVENTS}`
     if (page.length === 0) break
     for (const row of page) {
-      const before: StreamHead =
-        previous?.stream === row.stream ? previous : { stream: row.stream, version: 0, hash: NO_HASH }
+      const before = previous?.id === row.id ? previous : { id: row.id, stream: row.stream, version: 0, hash: NO_HASH }
       if (before.version === 0) streams += 1
       events += 1
       verifyEvent(before, row, report)
@@ -71,12 +75,9 @@ const verifyChains = Effect.fnUntraced(function* (findings: Array<Finding>) {
   const ends = yield* sql<{ readonly stream: string; readonly version: number; readonly found: number | null }>`
     select head.stream, head.version, last.version as found
     from service.event_log_streams as head
-    left join service.event_log as last on last.stream = head.stream
-      and last.version = (select max(version) from service.event_log where stream = head.stream)
+    left join service.event_log as last on last.stream_id = head.id
+      and last.version = (select max(version) from service.event_log where stream_id = head.id)
     where last.version is null or last.version <> head.version or last.hash <> head.hash
-    union all
-    select stream, 0, max(version) from service.event_log
-    where stream not in (select stream from service.event_log_streams) group by stream
     limit ${MAX_FINDINGS}`
   for (const end of ends) {
     report(
@@ -135,8 +136,8 @@ const foldAll = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
   let recordedAt = 0
   for (;;) {
     const rows: ReadonlyArray<EventRow> = yield* sql<EventRow>`
-      select ${sql.literal(EVENT_COLUMNS)} from service.event_log
-      where position > ${position} order by position limit ${PAGE_EVENTS}`
+      select ${sql.literal(EVENT_COLUMNS)} from ${sql.literal(SERVICE_EVENTS)}
+      where event.position > ${position} order by event.position limit ${PAGE_EVENTS}`
     const last = rows.at(-1)
     if (last === undefined) return recordedAt
     const events: ReadonlyArray<RecordedEvent> = rows.flatMap((row) => Option.toArray(decode(row)))

@@ -32,7 +32,8 @@ describe("verify", () => {
   it.scoped("finds an event whose data was altered, and the balance that is no longer its fold", () =>
     Effect.gen(function* () {
       const findings = yield* findingsAfter(
-        (sql) => sql`update event_log set data = '{"amount":1000}' where stream = 'a' and version = 2`
+        (sql) =>
+          sql`update event_log set data = '{"amount":1000}' where stream_id = (select id from event_log_streams where stream = 'a') and version = 2`
       )
       expect(findings[0]).toEqual({
         stream: "a",
@@ -47,7 +48,7 @@ describe("verify", () => {
   )
 
   it.scoped.each([
-    "stream = 'z'",
+    "stream_id = 99",
     "version = 9",
     "type = 'Withdrawn'",
     "recorded_at = 5",
@@ -60,10 +61,12 @@ describe("verify", () => {
   ])("finds an event with %s", (change) =>
     Effect.gen(function* () {
       const findings = yield* findingsAfter((sql) =>
-        sql.unsafe(`update event_log set ${change} where stream = 'c' and version = 2`)
+        sql.unsafe(
+          `update event_log set ${change} where stream_id = (select id from event_log_streams where stream = 'c') and version = 2`
+        )
       )
       expect(findings.length).toBeGreaterThan(0)
-      expect(findings.every((finding) => ["", "c", "z"].includes(finding.stream))).toBe(true)
+      expect(findings.every((finding) => ["", "c", "stream number 99"].includes(finding.stream))).toBe(true)
     }).pipe(Effect.provide(Accounts.newLog))
   )
 
@@ -79,7 +82,7 @@ describe("verify", () => {
           const { hash, recordedAt } = forged[0]!
           yield* sql`
             update event_log set data = '{"amount":7}', recorded_at = ${recordedAt}, hash = ${hash}
-            where stream = 'b' and version = 1`
+            where stream_id = (select id from event_log_streams where stream = 'b') and version = 1`
         })
       )
       expect(findings[0]).toEqual({
@@ -93,7 +96,8 @@ describe("verify", () => {
   it.scoped.each([1, 2, 4])("finds that version %s of 4 was deleted", (version) =>
     Effect.gen(function* () {
       const findings = yield* findingsAfter(
-        (sql) => sql`delete from event_log where stream = 'b' and version = ${version}`
+        (sql) =>
+          sql`delete from event_log where stream_id = (select id from event_log_streams where stream = 'b') and version = ${version}`
       )
       expect(findings[0]?.stream).toBe("b")
       expect(findings[0]?.problem).toMatch(/missing|ends with/)
@@ -111,7 +115,7 @@ describe("verify", () => {
     Effect.gen(function* () {
       const findings = yield* findingsAfter((sql) =>
         Effect.all([
-          sql`delete from event_log where stream = 'a'`,
+          sql`delete from event_log where stream_id = (select id from event_log_streams where stream = 'a')`,
           sql`delete from event_log_streams where stream = 'a'`,
           sql`delete from balances where account = 'a'`
         ])
@@ -120,6 +124,17 @@ describe("verify", () => {
         "the log has no events at the positions 1 to 2",
         "the log has no events at the positions 7 to 8"
       ])
+    }).pipe(Effect.provide(Accounts.newLog))
+  )
+
+  it.scoped("finds that two streams have exchanged their names", () =>
+    Effect.gen(function* () {
+      const findings = yield* findingsAfter((sql) =>
+        Effect.forEach(["a' || 'x' where stream = 'b", "b' where stream = 'a", "a' where stream = 'ax"], (change) =>
+          sql.unsafe(`update event_log_streams set stream = '${change}'`)
+        )
+      )
+      expect(findings.filter((finding) => finding.problem.includes("altered")).length).toBe(8)
     }).pipe(Effect.provide(Accounts.newLog))
   )
 
