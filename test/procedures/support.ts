@@ -157,3 +157,39 @@ export const line = (change: JsonObject): JsonObject => ({
   x_source_row: 1,
   ...change
 })
+
+/** One row of a FOCUS export, by the columns of the raw table: the same hour, changed by `change`. */
+export const charge = (change: JsonObject): JsonObject => ({
+  billing_period_start_date: "2026-03-01",
+  BillingPeriodStart: "2026-03-01T00:00:00Z",
+  BillingPeriodEnd: "2026-04-01T00:00:00Z",
+  ChargePeriodStart: "2026-03-02T00:00:00Z",
+  ChargePeriodEnd: "2026-03-02T01:00:00Z",
+  BillingAccountId: "333333333333",
+  SubAccountId: "222222222222",
+  BillingCurrency: "USD",
+  ChargeCategory: "Usage",
+  ChargeFrequency: "Usage-Based",
+  BilledCost: "0.096",
+  EffectiveCost: "0.096",
+  ListCost: "0.096",
+  ContractedCost: "0.096",
+  ListUnitPrice: "0.096",
+  ContractedUnitPrice: "0.096",
+  PricingCategory: "Standard",
+  PricingQuantity: "1",
+  PricingUnit: "Hours",
+  ConsumedQuantity: "1",
+  ConsumedUnit: "Hours",
+  ProviderName: "AWS",
+  PublisherName: "Amazon Web Services, Inc.",
+  InvoiceIssuerName: "Amazon Web Services, Inc.",
+  ServiceCategory: "Compute",
+  ServiceName: "Amazon Elastic Compute Cloud",
+  SkuId: "SKU1",
+  SkuPriceId: "SKU1.TERM.RATE",
+  RegionId: "us-east-1",
+  x_source_file: "focus.csv",
+  x_source_row: 1,
+  ...change
+})
