@@ -8,7 +8,7 @@ import { typeOf } from "./SqlText.ts"
 const decimalDigits = { NUMERIC: [29, 9], BIGNUMERIC: [14, 24] } as const
 
 /**
- * SQL of the typed value of `cell`, a VARCHAR expression whose NULL is the missing value. Correct only where {@link readable} holds:
+ * SQL of the typed value of `cell`, a VARCHAR expression whose NULL is the missing value. Correct only where {@link unreadable} does not hold:
  * a decimal with more digits than the type would be rounded.
  */
 export const value = (cell: string, type: ColumnType): string => {
@@ -26,8 +26,12 @@ export const value = (cell: string, type: ColumnType): string => {
   }
 }
 
-/** SQL of whether the text of `cell` is a value of the type, exactly; NULL or true for a missing cell. */
-export const readable = (cell: string, type: ColumnType): string | undefined => {
+/**
+ * SQL of whether a `cell` that is there is not a value of the type, exactly. The cheap test comes first: where it holds, the engine
+ * does not evaluate the rest. Undefined for a type that every text is a value of.
+ */
+export const unreadable = (cell: string, type: ColumnType): string | undefined => {
+  const isNot = (test: string) => `${cell} IS NOT NULL AND (${test}) IS NOT TRUE`
   switch (type) {
     case "STRING":
       return undefined
@@ -35,21 +39,21 @@ export const readable = (cell: string, type: ColumnType): string | undefined => 
     case "BIGNUMERIC": {
       const [before, after] = decimalDigits[type]
       const plain = `regexp_full_match(${cell}, '-?[0-9]{1,${before}}(\\.[0-9]{0,${after}})?')`
-      return `(${plain} OR (${exactDecimal(cell, after)} AND ${value(cell, type)} IS NOT NULL))`
+      return `NOT ${plain} AND ${isNot(`${exactDecimal(cell, after)} AND ${value(cell, type)} IS NOT NULL`)}`
     }
     case "INT64":
       // A cast alone would round 1.5 to 2.
-      return `(regexp_full_match(${cell}, '[+-]?[0-9]+(\\.0*)?') AND ${value(cell, type)} IS NOT NULL)`
+      return isNot(`regexp_full_match(${cell}, '[+-]?[0-9]+(\\.0*)?') AND ${value(cell, type)} IS NOT NULL`)
     case "FLOAT64":
-      return `coalesce(isfinite(${value(cell, type)}), false)`
+      return isNot(`isfinite(${value(cell, type)})`)
     case "DATE":
     case "TIMESTAMP":
       // The engine also knows the words epoch, infinity and -infinity, which are shorter than any date.
-      return `(length(${cell}) >= 10 AND ${value(cell, type)} IS NOT NULL)`
+      return isNot(`length(${cell}) >= 10 AND ${value(cell, type)} IS NOT NULL`)
     case "JSON":
-      return `json_valid(${cell})`
+      return `NOT json_valid(${cell})`
     default:
-      return `${value(cell, type)} IS NOT NULL`
+      return isNot(`${value(cell, type)} IS NOT NULL`)
   }
 }
 

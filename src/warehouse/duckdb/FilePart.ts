@@ -1,14 +1,11 @@
 /**
  * Compiles the mapping of a native format and the header of one file to SQL: rows go from the file to the table inside the engine.
  */
-import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { FileMapping } from "../FileMapping.ts"
+import type { FileFormat, FileMapping } from "../FileMapping.ts"
 import { type Column, lineageColumns, type Table } from "../Table.ts"
-import { SourceRejected, type StatementFailed, type WarehouseError } from "../Warehouse.ts"
-import { kindOf, readable, value } from "./CellValue.ts"
-import { firstRaggedRecord } from "./CsvScan.ts"
-import type { Connection } from "./DuckDb.ts"
+import { SourceRejected, type StatementFailed } from "../Warehouse.ts"
+import { kindOf, unreadable, value } from "./CellValue.ts"
 import { jsonObject, type Part, type PartValue } from "./Part.ts"
 import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
 import { name, text, texts } from "./SqlText.ts"
@@ -22,12 +19,7 @@ interface Source {
 }
 
 /** The part that a file is, or why the mapping refuses the file. */
-export const compile = (
-  file: ReadableFile,
-  mapping: FileMapping,
-  table: Table,
-  connection: Connection
-): Either.Either<Part, SourceRejected> =>
+export const compile = (file: ReadableFile, mapping: FileMapping, table: Table): Either.Either<Part, SourceRejected> =>
   Either.gen(function* () {
     const natives = new NativeColumns(file)
     const columns = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]))
@@ -55,12 +47,10 @@ export const compile = (
       if (source.mustHaveValue === true) {
         stops.push({ missing: `${found.cell} IS NULL`, reason: `${label} has no value` })
       } else if (column.required) {
-        checks.push({ ok: `${found.cell} IS NOT NULL`, reason: `${label}: has no value` })
+        checks.push({ bad: `${found.cell} IS NULL`, reason: `${label}: has no value` })
       }
-      const test = readable(found.cell, column.type)
-      if (test !== undefined) {
-        checks.push({ ok: `(${found.cell} IS NULL OR ${test})`, reason: `${label}: is not ${kindOf[column.type]}` })
-      }
+      const bad = unreadable(found.cell, column.type)
+      if (bad !== undefined) checks.push({ bad, reason: `${label}: is not ${kindOf[column.type]}` })
     }
     for (const { column: wanted, prefixes, maps } of mapping.collected) {
       const column = yield* declared(wanted)
@@ -71,10 +61,7 @@ export const compile = (
       if (pieces.length > 0) values.push({ column, sql: merged(pieces) })
     }
     for (const map of natives.usedMaps()) {
-      checks.push({
-        ok: `(${map.cell} IS NULL OR ${isJsonObject(map.cell)})`,
-        reason: `${map.name}: is not a JSON object`
-      })
+      checks.push({ bad: isNoJsonObject(map.cell), reason: `${map.name}: is not a JSON object` })
     }
 
     const drift = natives.unused()
@@ -91,7 +78,6 @@ export const compile = (
       values,
       checks,
       stops,
-      guard: file.format === "csv" ? noEmptyCellTooMany(file, connection) : Effect.void,
       raw: jsonObject(natives.all.map((native) => [native.name, native.cell])) ?? "NULL",
       unmapped: drift.map((native) => native.name).filter((native) => !known.has(reduced(native))),
       headerLines: file.format === "csv" ? 1 : 0,
@@ -113,7 +99,8 @@ const splitKey = (from: string): { readonly name: string; readonly key?: string 
   return match?.[1] === undefined || match[2] === undefined ? { name: from } : { name: match[1], key: match[2] }
 }
 
-const isJsonObject = (cell: string): string => `CASE WHEN json_valid(${cell}) THEN json_type(${cell}) = 'OBJECT' END`
+const isNoJsonObject = (cell: string): string =>
+  `${cell} IS NOT NULL AND CASE WHEN json_valid(${cell}) THEN json_type(${cell}) <> 'OBJECT' ELSE true END`
 
 const merged = (pieces: ReadonlyArray<string>): string => {
   const [first, ...others] = pieces
@@ -217,14 +204,20 @@ const keyCell = (map: NativeCell, index: number): string => `${map.cell}_keys[${
 
 const relation = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns, numbered: boolean): string => {
   const cells = natives.all.map((native) => `${cellText(file, native, mapping.nullWords)} AS ${native.cell}`)
-  const number = file.format === "parquet" ? "file_row_number + 1" : "row_number() OVER ()"
-  const source = `SELECT ${[...cells, ...(numbered ? [`${number} AS source_row`] : [])].join(", ")} FROM ${reader(file, mapping, natives)}`
+  const source = `SELECT ${[...cells, ...(numbered ? [rowNumber[file.format]] : [])].join(", ")} FROM ${reader(file, mapping, natives)}`
   const keyLists = Array.from(natives.keys(), ([map, keys]) => {
     const paths = keys.map((key) => text(`$."${key.replaceAll('"', '\\"')}"`)).join(", ")
     const found = `list_transform(json_extract_string(${map.cell}, [${paths}]), found -> nullif(found, ''))`
     return `CASE WHEN json_valid(${map.cell}) THEN ${found} END AS ${map.cell}_keys`
   })
   return keyLists.length === 0 ? `(${source})` : `(SELECT *, ${keyLists.join(", ")} FROM (${source}))`
+}
+
+/** The row's number: a CSV file was given it when it was made ready, a Parquet file's reader knows it. */
+const rowNumber: Readonly<Record<FileFormat, string>> = {
+  csv: "source_row",
+  parquet: "file_row_number + 1 AS source_row",
+  ndjson: "row_number() OVER () AS source_row"
 }
 
 /** The engine does not unite the empty cell and the null words for Parquet and JSON; for CSV its reader does. */
@@ -250,28 +243,14 @@ const reader = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns
       return `read_json(${path}, format = 'newline_delimited', columns = {${columns}})`
     }
     case "csv": {
-      const cells = natives.all.map((native) => native.cell)
-      return csvReader(file, cells, `nullstr = [${texts(["", ...mapping.nullWords])}]`)
+      const columns = natives.all.map((native) => `${text(native.cell)}: 'VARCHAR'`).join(", ")
+      return (
+        `read_csv(${path}, auto_detect = false, header = true, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
+        `nullstr = [${texts(["", ...mapping.nullWords])}], columns = {source_row: 'BIGINT', ${columns}})`
+      )
     }
   }
 }
-
-const csvReader = (file: ReadableFile, cells: ReadonlyArray<string>, option: string): string =>
-  `read_csv(${text(file.path)}, auto_detect = false, header = true, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
-  `${option}, columns = {${cells.map((cell) => `${text(cell)}: 'VARCHAR'`).join(", ")}})`
-
-/** The engine reads over one empty cell behind the last column, so rows are looked for that are whole with one column more. */
-const noEmptyCellTooMany = (file: ReadableFile, connection: Connection): Effect.Effect<void, WarehouseError> =>
-  Effect.gen(function* () {
-    const cells = Array.from({ length: file.columns.length + 1 }, (_, index) => `c${index}`)
-    const longer = yield* connection.query(`SELECT count(*) FROM ${csvReader(file, cells, "ignore_errors = true")}`, {
-      label: `count the cells of ${file.uri}`
-    })
-    if (Number(longer.rows[0]?.[0]) === 0) return
-    const line = yield* firstRaggedRecord(file.path, file.delimiter, file.columns.length)
-    const reason = `Expected Number of Columns: ${file.columns.length} Found: ${cells.length}`
-    return yield* refusal(file, reason, line)
-  })
 
 /** Failures that are not the file's fault. */
 const engineFailure = /^(Out of Memory|INTERRUPT|INTERNAL|FATAL|Parser|Binder|Catalog|TransactionContext|Constraint)/

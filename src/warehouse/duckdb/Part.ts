@@ -1,7 +1,6 @@
 /**
  * One part of a slice's source, a file or the result of a query, as SQL that the engine can check and insert.
  */
-import type * as Effect from "effect/Effect"
 import type { Column } from "../Table.ts"
 import type { StatementFailed, WarehouseError } from "../Warehouse.ts"
 
@@ -18,12 +17,10 @@ export interface Part {
   /** The relation, for a FROM clause; with `numbered` it has the BIGINT column `source_row`, 1 for the first row. */
   readonly relation: (numbered: boolean) => string
   readonly values: ReadonlyArray<PartValue>
-  /** A row of which `ok` is not true goes to the quarantine with the first such reason. */
-  readonly checks: ReadonlyArray<{ readonly ok: string; readonly reason: string }>
+  /** A row of which `bad` is true goes to the quarantine with the first such reason. */
+  readonly checks: ReadonlyArray<{ readonly bad: string; readonly reason: string }>
   /** A row of which `missing` is true stops the whole slice. */
   readonly stops: ReadonlyArray<{ readonly missing: string; readonly reason: string }>
-  /** Tells a fault of the whole part that the engine reads over; run before the part is loaded. */
-  readonly guard: Effect.Effect<void, WarehouseError>
   /** SQL of the native row as a JSON object, for the quarantine. */
   readonly raw: string
   /** Native columns that the mapping does not know. */

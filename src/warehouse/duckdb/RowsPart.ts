@@ -10,7 +10,7 @@ import { join } from "node:path"
 import type { Json, JsonObject } from "../../platform/Json.ts"
 import { type Column, lineageColumns, type Table } from "../Table.ts"
 import { SourceRejected, WarehouseUnavailable } from "../Warehouse.ts"
-import { kindOf, readable, value } from "./CellValue.ts"
+import { kindOf, unreadable, value } from "./CellValue.ts"
 import { jsonObject, type Part } from "./Part.ts"
 import { name, text } from "./SqlText.ts"
 
@@ -87,16 +87,13 @@ const part = (path: string, table: Table): Part => {
     values: table.columns.map((column) => ({ column, sql: value(name(column.name), column.type) })),
     checks: table.columns.flatMap((column) => {
       const cell = name(column.name)
-      const test = readable(cell, column.type)
+      const bad = unreadable(cell, column.type)
       return [
-        ...(column.required ? [{ ok: `${cell} IS NOT NULL`, reason: `${column.name}: has no value` }] : []),
-        ...(test === undefined
-          ? []
-          : [{ ok: `(${cell} IS NULL OR ${test})`, reason: `${column.name}: is not ${kindOf[column.type]}` }])
+        ...(column.required ? [{ bad: `${cell} IS NULL`, reason: `${column.name}: has no value` }] : []),
+        ...(bad === undefined ? [] : [{ bad, reason: `${column.name}: is not ${kindOf[column.type]}` }])
       ]
     }),
     stops: [],
-    guard: Effect.void,
     raw: jsonObject(table.columns.map((column) => [column.name, name(column.name)])) ?? "NULL",
     unmapped: [],
     headerLines: 0,

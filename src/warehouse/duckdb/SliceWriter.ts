@@ -1,9 +1,11 @@
 /**
  * Replaces one slice in one transaction from the parts of its source: each part is checked as a whole first, then inserted.
  */
+import { DuckDBListValue, type DuckDBValue } from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import type { Day, OrgSlug } from "../../platform/Identifiers.ts"
+import { Day, type OrgSlug } from "../../platform/Identifiers.ts"
 import type { Table } from "../Table.ts"
 import { quarantineTable, sliceTokensTable } from "../Tables.ts"
 import {
@@ -118,7 +120,6 @@ const forgetTokens = (target: Target, days: ReadonlyArray<Day>) =>
 const load = Effect.fn("SliceWriter.load")(function* (target: Target, state: Progress, part: Part) {
   const rows = plan(target, part)
   const found = yield* check(target, part, rows)
-  yield* part.guard
   const { extent } = target.write.slice
   if (extent.kind === "periods" && extent.expected === undefined) {
     const added = found.periods.filter((period) => !state.replaced.has(period))
@@ -157,11 +158,11 @@ const plan = (target: Target, part: Part): RowPlan => {
   }
   const period = dayOf(extent.periodColumn)
   const runDate = dayOf(extent.runDateColumn)
-  checks.push({ ok: `${period} IS NOT NULL`, reason: `${extent.periodColumn}: the billing period is missing` })
-  checks.push({ ok: `${runDate} IS NOT NULL`, reason: `${extent.runDateColumn}: the day of the row is missing` })
+  checks.push({ bad: `${period} IS NULL`, reason: `${extent.periodColumn}: the billing period is missing` })
+  checks.push({ bad: `${runDate} IS NULL`, reason: `${extent.runDateColumn}: the day of the row is missing` })
   if (extent.expected !== undefined) {
     const reason = `${extent.periodColumn}: not one of the billing periods ${extent.expected.join(", ")}`
-    checks.push({ ok: `${period} IN (${dates(extent.expected)})`, reason })
+    checks.push({ bad: `${period} NOT IN (${dates(extent.expected)})`, reason })
   }
   return { runDate, period, problem: problemOf(checks) }
 }
@@ -169,7 +170,7 @@ const plan = (target: Target, part: Part): RowPlan => {
 const problemOf = (checks: Part["checks"]): string =>
   checks.length === 0
     ? "CAST(NULL AS VARCHAR)"
-    : `CASE ${checks.map(({ ok, reason }) => `WHEN (${ok}) IS NOT TRUE THEN ${text(reason)}`).join(" ")} END`
+    : `CASE ${checks.map(({ bad, reason }) => `WHEN ${bad} THEN ${text(reason)}`).join(" ")} END`
 
 /** Reads the part once and counts, without writing: the engine does this with all its threads. */
 const check = Effect.fn("SliceWriter.check")(function* (target: Target, part: Part, { period, problem }: RowPlan) {
@@ -177,7 +178,7 @@ const check = Effect.fn("SliceWriter.check")(function* (target: Target, part: Pa
   const result = yield* run(
     target,
     `check ${part.uri} for`,
-    `SELECT count(*), count(problem), list(DISTINCT strftime(period, '%Y-%m-%d')) FILTER (problem IS NULL)` +
+    `SELECT count(*), count(problem), list(DISTINCT period) FILTER (problem IS NULL)` +
       part.stops.map((_, index) => `, count(*) FILTER (stop${index})`).join("") +
       ` FROM (SELECT ${[`${problem} AS problem`, `${period ?? "CAST(NULL AS DATE)"} AS period`, ...stops].join(", ")} ` +
       `FROM ${part.relation(false)})`
@@ -199,10 +200,10 @@ const check = Effect.fn("SliceWriter.check")(function* (target: Target, part: Pa
   return { total: Number(total), bad: Number(bad), periods: daysOf(periods) }
 })
 
-const daysOf = (list: unknown): ReadonlyArray<Day> =>
-  typeof list === "object" && list !== null && "items" in list && Array.isArray(list.items)
-    ? list.items.filter((item): item is Day => typeof item === "string").sort()
-    : []
+const isDay = Schema.is(Day)
+
+const daysOf = (list: DuckDBValue | undefined): ReadonlyArray<Day> =>
+  list instanceof DuckDBListValue ? list.items.map(String).filter(isDay).sort() : []
 
 const lineage = (target: Target, runDate: string): ReadonlyArray<readonly [column: string, sql: string]> => [
   ["x_org_slug", text(target.org)],
@@ -246,7 +247,17 @@ const quarantine = Effect.fn("SliceWriter.quarantine")(function* (
 ) {
   const [first] = [...state.replaced].sort()
   if (first === undefined) {
-    return yield* new SourceRejected({ file: part.uri, reason: "no row has a billing period that can be read" })
+    const row = yield* run(
+      target,
+      `find the first problem of ${part.uri} for`,
+      `SELECT source_row, ${rows.problem} FROM ${part.relation(true)} ORDER BY source_row LIMIT 1`
+    )
+    const [number, problem] = row.rows[0] ?? []
+    return yield* new SourceRejected({
+      file: part.uri,
+      line: Number(number) + part.headerLines,
+      reason: `no row of any billing period can be loaded; the first one: ${String(problem)}`
+    })
   }
   const own =
     rows.period === undefined

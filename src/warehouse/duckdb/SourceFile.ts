@@ -2,7 +2,8 @@
  * A local source file made ready for the engine: found, unpacked, its native columns known.
  *
  * The engine does not notice a gzip stream that was cut at a line's end or damaged inside, so gzip is unpacked here, where its check
- * sum and length are verified; the engine then reads the plain file with several threads.
+ * sum and length are verified. Text goes through a byte stream that prepares it for the engine, which then reads the plain file with
+ * all its threads.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -14,8 +15,9 @@ import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import type { FileFormat } from "../FileMapping.ts"
 import { SourceRejected, type StatementFailed, type WarehouseUnavailable } from "../Warehouse.ts"
-import { type CsvHeader, readCsvHeader } from "./CsvHeader.ts"
+import { readCsvHeader } from "./CsvHeader.ts"
 import type { Connection } from "./DuckDb.ts"
+import { CsvFault, NumberedCsv } from "./NumberedCsv.ts"
 import { NumberQuoter } from "./NumberQuoter.ts"
 import { text } from "./SqlText.ts"
 
@@ -45,6 +47,10 @@ export interface ReadableFile {
 const UNPACKED_LIMIT_BYTES = 256 * 1024 ** 3
 /** A header may not be longer. */
 const HEADER_LIMIT_BYTES = 4 * 1024 ** 2
+/** What tells a format is within these first bytes. */
+const MAGIC_BYTES = 4
+/** Files are read and written in pieces of this size. */
+const PIECE_BYTES = 1024 ** 2
 
 /** Makes a file readable; what is unpacked lies in `spillFolder` until the scope closes. */
 export const prepare = Effect.fn("SourceFile.prepare")(function* (
@@ -53,7 +59,7 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
   connection: Connection,
   spillFolder: string
 ) {
-  const start = yield* readStart(file, 4)
+  const start = yield* readStart(file, MAGIC_BYTES)
   if (format === "parquet") {
     const columns = yield* describe(connection, file, `read_parquet(${text(file.path)}, binary_as_string = true)`)
     return readable(file, file.path, format, columns)
@@ -68,8 +74,9 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
     )
     return readable(file, path, format, columns)
   }
-  const path = isGzip(start) ? yield* unpack(file, spillFolder, true, undefined) : file.path
-  const header = yield* headerOf(file, yield* readStart({ path, uri: file.uri }, HEADER_LIMIT_BYTES))
+  const header = yield* headerOf(file, isGzip(start))
+  const numbered = new NumberedCsv(header.delimiter, header.names.length)
+  const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
   const columns = header.names.map((name) => ({ name, type: "VARCHAR" }))
   return { ...readable(file, path, format, columns), delimiter: header.delimiter }
 })
@@ -82,10 +89,9 @@ export const columnNames = Effect.fn("SourceFile.columnNames")(function* (
   spillFolder: string
 ) {
   if (format === "csv") {
-    const start = yield* readStart(file, HEADER_LIMIT_BYTES)
+    const start = yield* readStart(file, MAGIC_BYTES)
     yield* refuseOtherContent(file, start)
-    const plain = isGzip(start) ? yield* unpackStart(file) : start
-    return (yield* headerOf(file, plain)).names
+    return (yield* headerOf(file, isGzip(start))).names
   }
   const prepared = yield* prepare(file, format, connection, spillFolder)
   return prepared.columns.map((column) => column.name)
@@ -98,12 +104,10 @@ const readable = (
   columns: ReadonlyArray<NativeColumn>
 ): ReadableFile => ({ uri: file.uri, path, format, columns, delimiter: "," })
 
-const headerOf = (file: SourceFile, start: Buffer): Effect.Effect<CsvHeader, SourceRejected> => {
-  const header = readCsvHeader(start)
-  return typeof header === "string"
-    ? Effect.fail(new SourceRejected({ file: file.uri, line: 1, reason: header }))
-    : Effect.succeed(header)
-}
+const headerOf = Effect.fn("SourceFile.header")(function* (file: SourceFile, gzip: boolean) {
+  const header = readCsvHeader(gzip ? yield* unpackStart(file) : yield* readStart(file, HEADER_LIMIT_BYTES))
+  return typeof header === "string" ? yield* new SourceRejected({ file: file.uri, line: 1, reason: header }) : header
+})
 
 const describe = (connection: Connection, file: SourceFile, reader: string) =>
   connection.query(`DESCRIBE SELECT * FROM ${reader}`).pipe(
@@ -150,12 +154,12 @@ const readFully = async (handle: FileHandle, bytes: number): Promise<Buffer> => 
 const unreadable = (file: SourceFile) =>
   new SourceRejected({ file: file.uri, reason: "the file does not exist or cannot be read" })
 
-/** Writes the plain text of a file into the spill folder; the file goes with the scope. */
+/** Writes the text of a file, changed by `transform`, into the spill folder; the file goes with the scope. */
 const unpack = (
   file: SourceFile,
   spillFolder: string,
   gzip: boolean,
-  transform: Transform | undefined
+  transform: Transform
 ): Effect.Effect<string, SourceRejected | WarehouseUnavailable, Scope.Scope> =>
   Effect.gen(function* () {
     const target = join(spillFolder, `${crypto.randomUUID()}.plain`)
@@ -163,10 +167,14 @@ const unpack = (
     yield* Effect.tryPromise({
       try: async (signal) => {
         await mkdir(spillFolder, { recursive: true })
-        const steps = [...(gzip ? [createGunzip()] : []), limiter(), ...(transform === undefined ? [] : [transform])]
-        await pipeline([createReadStream(file.path), ...steps, createWriteStream(target)], { signal })
+        const steps = [...(gzip ? [createGunzip({ chunkSize: PIECE_BYTES })] : []), limiter(), transform]
+        const source = createReadStream(file.path, { highWaterMark: PIECE_BYTES })
+        await pipeline([source, ...steps, createWriteStream(target)], { signal })
       },
-      catch: (cause) => new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+      catch: (cause) =>
+        cause instanceof CsvFault
+          ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
+          : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
     })
     return target
   })
