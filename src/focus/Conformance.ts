@@ -196,7 +196,7 @@ const countGroups = Effect.fn("Conformance.countGroups")(function* (context: Con
     ...judged,
     rows: numberOf(found?.["n"]),
     excused: [],
-    example: context.warehouse.query(example).pipe(Effect.map(([row]) => describe(row ?? {})))
+    example: firstExample(context.warehouse, example)
   }
   return counted
 })
@@ -226,18 +226,19 @@ const exampleRow = ({ source, subject, warehouse }: Context, judged: Judged) => 
   if (columns.length === 0 || leaves.some((leaf) => leaf[0] === "present")) {
     return Effect.succeed(`${rule.column} is not a column of ${source.table}`)
   }
-  const select = columns.map((name) =>
-    subject.columns.get(name) === "JSON" ? `TO_JSON_STRING(${name}) AS ${name}` : name
+  const cells = columns.map((name) => {
+    const cell = subject.columns.get(name) === "JSON" ? `TO_JSON_STRING(${name})` : `CAST(${name} AS STRING)`
+    return `${text(`${name}=`)}, COALESCE(${cell}, 'null')`
+  })
+  const where = and([...source.rows, violated])
+  return firstExample(
+    warehouse,
+    `SELECT CONCAT(${cells.join(", ', ', ")}) AS example FROM ${source.table} WHERE ${where} LIMIT 1`
   )
-  return warehouse
-    .query(`SELECT ${select.join(", ")} FROM ${source.table} WHERE ${and([...source.rows, violated])} LIMIT 1`)
-    .pipe(Effect.map(([row]) => describe(row ?? {})))
 }
 
-const describe = (row: Readonly<Record<string, Json>>): string => {
-  const cells = Object.entries(row).map(([name, value]) => `${name}=${value === null ? "null" : String(value)}`)
-  return cells.join(", ").slice(0, MAX_EXAMPLE_CHARACTERS)
-}
+const firstExample = (warehouse: OrgWarehouse, sql: string) =>
+  Effect.map(warehouse.query(sql), ([row]) => String(row?.["example"] ?? "").slice(0, MAX_EXAMPLE_CHARACTERS))
 
 /** JSON column whose content a rule reads. */
 const documentOf = (rule: Rule): string | undefined => {

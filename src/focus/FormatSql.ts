@@ -32,9 +32,13 @@ export const isUnitText = (value: string): string => and([matches(value, unit), 
 /** The text is a flat JSON object. */
 export const isFlatObjectText = (value: string): string => matches(value, flatObject)
 
-/** The column as a decimal. */
+/** The column as a decimal; text that is none is NULL. */
 export const decimal = (sql: string, type: ColumnType | undefined): string =>
   type === "STRING" ? `SAFE_CAST(${sql} AS BIGNUMERIC)` : sql
+
+/** The column as a point in time; text that is none is NULL. */
+export const timestamp = (sql: string, type: ColumnType | undefined): string =>
+  type === "STRING" ? `SAFE_CAST(${sql} AS TIMESTAMP)` : sql
 
 /** The column as JSON; text that is not JSON is NULL. */
 export const json = (sql: string, type: ColumnType | undefined): string =>

@@ -1,7 +1,7 @@
 /**
  * Rules that look at groups of rows: a value must belong to so many values of another column, or occur once.
  */
-import { type Leaf, leavesOf } from "./Expression.ts"
+import { columnsOf, type Leaf, leavesOf } from "./Expression.ts"
 import { json } from "./FormatSql.ts"
 import { elementsOf, scalarAt } from "./JsonSql.ts"
 import type { Rule } from "./RuleSet.ts"
@@ -11,6 +11,9 @@ import { and, text } from "./SqlText.ts"
 
 /** Must the rule be decided for groups of rows? */
 export const isGrouped = (rule: Rule): boolean => leavesOf(rule.check).some(isGroupLeaf)
+
+/** The column whose value names a group. */
+const columnOf = (rule: Rule): string => leavesOf(rule.check).flatMap(columnsOf)[0] ?? rule.column
 
 const isGroupLeaf = (leaf: Leaf) =>
   leaf[0] === "distinct" || leaf[0] === "unique" || (leaf[0] === "json" && leaf[3] === "one_per_value")
@@ -23,7 +26,7 @@ export const statements = (rule: Rule, subject: Subject, source: Source) => {
       .at(0) ?? ""
   return {
     rows: `SELECT SUM(n) AS n FROM (${groups})`,
-    example: `SELECT value AS ${rule.column} FROM (${groups}) LIMIT 1`
+    example: `SELECT CONCAT(${text(`${columnOf(rule)}=`)}, value) AS example FROM (${groups}) LIMIT 1`
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import type { ColumnType } from "../warehouse/Table.ts"
 import { columnsOf, type Expression, type Leaf, leavesOf } from "./Expression.ts"
-import { decimal, hasFormat, json } from "./FormatSql.ts"
+import { decimal, hasFormat, json, timestamp } from "./FormatSql.ts"
 import { elementsOf, type JsonLeaf, passes } from "./JsonSql.ts"
 import type { FocusColumn, Lists, Rule } from "./RuleSet.ts"
 import { and, coalesce, not, or, text, textList } from "./SqlText.ts"
@@ -78,6 +78,8 @@ const withColumn = (leaf: Leaf, type: ColumnType, subject: Subject, place: Place
   const columns = columnsOf(leaf)
   const [column = "", second = "", third = ""] = columns
   const test = (sql: (of: Reference) => string) => place(columns, (of) => coalesce(sql(of), onNull))
+  const number = (of: Reference, name: string) => decimal(of(name), subject.columns.get(name))
+  const time = (of: Reference, name: string) => timestamp(of(name), subject.columns.get(name))
   switch (leaf[0]) {
     case "null":
       return place(columns, (of) => `${of(column)} IS NULL`)
@@ -94,7 +96,7 @@ const withColumn = (leaf: Leaf, type: ColumnType, subject: Subject, place: Place
     case "is": {
       const value = leaf[2]
       return typeof value === "number"
-        ? test((of) => `${decimal(of(column), type)} = ${value}`)
+        ? test((of) => `${number(of, column)} = ${value}`)
         : test((of) => `${of(column)} = ${text(value)}`)
     }
     case "is_not":
@@ -110,20 +112,19 @@ const withColumn = (leaf: Leaf, type: ColumnType, subject: Subject, place: Place
       )
     }
     case "at_least":
-      return test((of) => `${decimal(of(column), type)} >= ${leaf[2]}`)
-    case "product": {
-      const exact = (of: Reference, name: string) => decimal(of(name), subject.columns.get(name))
-      return test((of) => `${exact(of, column)} * ${exact(of, second)} = ${exact(of, third)}`)
-    }
+      return test((of) => `${number(of, column)} >= ${leaf[2]}`)
+    case "product":
+      return test((of) => `${number(of, column)} * ${number(of, second)} = ${number(of, third)}`)
     case "equal":
       return place(columns, (of) => coalesce(`${of(column)} = ${of(second)}`, "FALSE"))
     case "later":
-      return test((of) => `${of(column)} > ${of(second)}`)
+      return test((of) => `${time(of, column)} > ${time(of, second)}`)
     case "month": {
       const zone = text(leaf[3])
       return test((of) => {
-        const next = `TIMESTAMP(DATE_ADD(DATE(${of(column)}, ${zone}), INTERVAL 1 MONTH), ${zone})`
-        return `${of(column)} = TIMESTAMP_TRUNC(${of(column)}, MONTH, ${zone}) AND ${of(second)} = ${next}`
+        const start = time(of, column)
+        const next = `TIMESTAMP(DATE_ADD(DATE(${start}, ${zone}), INTERVAL 1 MONTH), ${zone})`
+        return `${start} = TIMESTAMP_TRUNC(${start}, MONTH, ${zone}) AND ${time(of, second)} = ${next}`
       })
     }
     case "json":

@@ -24,7 +24,7 @@ export const countViolations = (
     return inFaultyGroups(applicable, leaf[1], (group) => valuesOf(group, leaf[2]).size !== leaf[3])
   if (leaf?.[0] === "unique") return inFaultyGroups(applicable, leaf[1], (group) => group.length > 1)
   if (leaf?.[0] === "json" && leaf[3] === "one_per_value") {
-    const elements = applicable.flatMap((row) => elementsOf(row[leaf[1]]).filter(isObject))
+    const elements = applicable.flatMap((row) => elementsOf(row[leaf[1]]).filter(isObject).map(scalars))
     return inFaultyGroups(elements, keyOf(leaf[4]), (group) => valuesOf(group, keyOf(leaf[2])).size > 1)
   }
   if (ofElements(rule.check)) {
@@ -160,6 +160,12 @@ const elementsOf = (value: Json | undefined): ReadonlyArray<Json> => {
   const elements = member(value ?? null, "Elements")
   return Array.isArray(elements) ? elements : []
 }
+
+/** Objects and lists are no values that could be compared. */
+const scalars = (element: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(element).map(([key, value]) => [key, typeof value === "object" ? null : String(value)])
+  )
 
 const keyOf = (path: string): string => path.slice(path.indexOf("[*].") + 4)
 
