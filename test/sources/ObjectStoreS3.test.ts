@@ -1,14 +1,15 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
-import { startFauxqs } from "fauxqs"
 import type { SourceError } from "../../src/sources/SourceError.ts"
 import * as ObjectStoreS3 from "../../src/sources/object-store/ObjectStoreS3.ts"
 import { httpServer, type SeenRequest } from "../support/httpServer.ts"
+import { s3Server } from "../support/s3Server.ts"
 
 const secret = "not-a-real-secret-key"
 const keys = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: Redacted.make(secret) }
@@ -20,23 +21,9 @@ const folder = Effect.acquireRelease(
 
 /** A real S3 server with one bucket that holds `objects`. */
 const bucketOf = Effect.fnUntraced(function* (objects: Readonly<Record<string, string>>) {
-  const server = yield* Effect.acquireRelease(
-    Effect.promise(() => startFauxqs({ port: 0, host: "127.0.0.1", logger: false })),
-    (started) => Effect.promise(() => started.stop())
-  )
-  server.createBucket("acme-billing")
-  const endpoint = `http://127.0.0.1:${server.port}`
-  const client = new S3Client({
-    endpoint,
-    region: "us-east-1",
-    forcePathStyle: true,
-    credentials: { accessKeyId: "a", secretAccessKey: "b" }
-  })
-  yield* Effect.addFinalizer(() => Effect.sync(() => client.destroy()))
-  const put = (key: string, body: string) =>
-    Effect.promise(() => client.send(new PutObjectCommand({ Bucket: "acme-billing", Key: key, Body: body })))
-  yield* Effect.forEach(Object.entries(objects), ([key, body]) => put(key, body), { concurrency: 8 })
-  return { endpoint, put }
+  const server = yield* s3Server("acme-billing")
+  yield* Effect.forEach(Object.entries(objects), ([key, body]) => server.put(key, body), { concurrency: 8 })
+  return server
 })
 
 const openAt = (endpoint: string, prefix: string, downloads: string) =>
@@ -203,6 +190,28 @@ describe("against a server that answers as told", () => {
       if (object === undefined) return expect.fail("no object")
       expect(yield* Effect.flip(Effect.scoped(store.localFile(object, 10)))).toMatchObject({ kind: "stale" })
       expect(server.journal.at(-1)?.headers["if-match"]).toBe('"e1"')
+      expect(yield* Effect.promise(() => readdir(downloads))).toEqual([])
+    })
+  )
+
+  it.scoped("gives up a download that is interrupted, and leaves nothing behind", () =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const closed = yield* Deferred.make<void>()
+      const server = yield* httpServer(({ url }, response) => {
+        response.writeHead(200, { "content-type": "application/xml" })
+        if (url.searchParams.has("list-type")) return void response.end(listing(one))
+        response.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+        response.write("12", () => Deferred.unsafeDone(started, Effect.void))
+      })
+      const downloads = yield* folder
+      const store = yield* openAt(server.endpoint, "cur", downloads)
+      const [object] = yield* store.list
+      if (object === undefined) return expect.fail("no object")
+      const download = yield* Effect.fork(Effect.scoped(store.localFile(object, 10)))
+      yield* Deferred.await(started)
+      yield* Fiber.interrupt(download)
+      yield* Deferred.await(closed)
       expect(yield* Effect.promise(() => readdir(downloads))).toEqual([])
     })
   )
