@@ -5,7 +5,7 @@
  * snapshot to another process (the admin commands open the same file). A commit is on the disk when it returns. The process has one
  * connection, and statements block the thread: keep transactions short and do no other input or output inside them.
  */
-import { mkdirSync } from "node:fs"
+import { closeSync, mkdirSync, openSync } from "node:fs"
 import { dirname, join } from "node:path"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -20,8 +20,9 @@ import { Settings } from "./Settings.ts"
 /** How long a statement waits for another process that holds the write lock before it fails with SQLITE_BUSY. */
 const BUSY_TIMEOUT_MILLISECONDS = 5_000
 
-/** Only the owner may enter the data folder. */
+/** Only the owner may enter the data folder and read the file; SQLite's own files beside it get the file's mode. */
 const FOLDER_MODE = 0o700
+const FILE_MODE = 0o600
 
 /** The database file cannot be opened or created. */
 export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>()("DatabaseUnavailable", {
@@ -37,7 +38,10 @@ export class DatabaseUnavailable extends Schema.TaggedError<DatabaseUnavailable>
 const open = Effect.fn("Database.open")(function* (path: string) {
   const unavailable = (cause: unknown) => new DatabaseUnavailable({ path, cause })
   yield* Effect.try({
-    try: () => mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE }),
+    try: () => {
+      mkdirSync(dirname(path), { recursive: true, mode: FOLDER_MODE })
+      closeSync(openSync(path, "a", FILE_MODE))
+    },
     catch: unavailable
   })
   const sqlite = yield* SqliteClient.make({ filename: path }).pipe(
@@ -71,7 +75,7 @@ const immediateTransactions = (reserve: SqlClient.SqlClient["reserve"]): SqlClie
 
 const execute = (connection: Connection, statement: string) => connection.execute(statement, [], undefined)
 
-/** The SQL client on a database file; the file and its folder (mode 0700) are created when absent. */
+/** The SQL client on a database file; the file (mode 0600) and its folder (0700) are created when absent. */
 export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable> =>
   Layer.scoped(SqlClient.SqlClient, open(path)).pipe(Layer.provide(Reactivity.layer))
 

@@ -74,7 +74,8 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   const takeBatch = Effect.sync(() => {
     const batch = waiting.splice(0, options.maxBatch)
     if (waiting.length === 0) arrived.unsafeClose()
-    room.unsafeOpen()
+    // Not for each batch: all that wait for room wake up when there is some.
+    if (waiting.length <= MAX_WAITING_TASKS / 2) room.unsafeOpen()
     return batch
   })
 

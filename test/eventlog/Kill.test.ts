@@ -25,7 +25,7 @@ const killAfter = (path: string, name: string, lines: number) =>
               output
                 .split("\n")
                 .slice(0, -1)
-                .map((line) => line.split(" "))
+                .map((line) => line.split("/"))
                 .map(([stream, version]) => [String(stream), Number(version)] as const)
             )
           : Effect.fail(new Error(`the program ended by itself with ${code}`))
@@ -35,13 +35,17 @@ const killAfter = (path: string, name: string, lines: number) =>
   })
 
 describe("SIGKILL of a process that appends", () => {
-  it.scoped("loses no append that was acknowledged, and the log stays whole", () =>
+  it.scoped("loses no append that was acknowledged, also when two processes append, and the log stays whole", () =>
     Effect.gen(function* () {
       const path = yield* TemporaryDatabase.temporaryFile
       const lengths = new Map<string, number>()
-      for (const [round, lines] of [1, 40, 700].entries()) {
-        for (const [stream, version] of yield* killAfter(path, `round${round}`, lines)) lengths.set(stream, version)
-      }
+      const kill = (name: string, lines: number) =>
+        Effect.map(killAfter(path, name, lines), (acknowledged) => {
+          for (const [stream, version] of acknowledged) lengths.set(stream, version)
+        })
+      yield* kill("at once", 1)
+      yield* kill("soon", 40)
+      yield* Effect.all([kill("one of two", 200), kill("the other", 300)], { concurrency: 2 })
       expect(lengths.size).toBeGreaterThan(30)
       yield* Effect.gen(function* () {
         const log = yield* EventLog

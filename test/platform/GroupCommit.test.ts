@@ -114,6 +114,35 @@ describe("GroupCommit", () => {
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
+  it.scoped("gives a task that was not begun back to a caller that is interrupted", () =>
+    Effect.gen(function* () {
+      const started = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release)))
+      const inFlight = yield* Effect.fork(list.submit("in flight"))
+      yield* Deferred.await(started)
+      const impatient = yield* Effect.fork(list.submit("impatient"))
+      const behind = yield* Effect.fork(list.submit("behind"))
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(impatient)
+      yield* Deferred.succeed(release, undefined)
+      yield* Fiber.joinAll([inFlight, behind])
+      expect(yield* list.stored).toEqual(["behind", "in flight"])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("lets more callers wait for room than it has", () =>
+    Effect.gen(function* () {
+      const list = yield* wordList()
+      const fibers = yield* Effect.forEach(numbered(5_000), (word) => Effect.fork(list.submit(word)))
+      yield* Effect.yieldNow()
+      // The last one waits for room: it is not among the tasks yet.
+      yield* Fiber.interrupt(fibers[4_999]!)
+      yield* Fiber.joinAll(fibers.slice(0, 4_999))
+      expect((yield* list.stored).length).toBe(4_999)
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
   it.scoped("finishes the batch in flight when its scope closes and interrupts the callers behind it", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
@@ -138,13 +167,15 @@ describe("GroupCommit", () => {
 })
 
 describe("Database", () => {
-  it.scoped("creates a folder that only its owner may enter, and flushes every commit", () =>
+  it.scoped("creates a folder and files that are its owner's alone, and flushes every commit", () =>
     Effect.gen(function* () {
       const path = yield* TemporaryDatabase.temporaryFile
       yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         expect(yield* sql`pragma synchronous`).toEqual([{ synchronous: 2 }])
         expect(yield* sql`pragma journal_mode`).toEqual([{ journal_mode: "wal" }])
+        yield* sql`create table written (value bigint)`
+        for (const file of [path, `${path}-wal`]) expect(statSync(file).mode & 0o777).toBe(0o600)
       }).pipe(Effect.provide(Database.layerFile(path)))
       expect(statSync(dirname(path)).mode & 0o777).toBe(0o700)
     })

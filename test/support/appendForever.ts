@@ -16,7 +16,7 @@ const writer = (number: number) =>
     const stream = `${name}-${number}`
     for (let version = 0; ; version += 2) {
       yield* log.append({ stream, expectedVersion: version, events: [deposit(1), deposit(2)] })
-      yield* Effect.sync(() => writeSync(1, `${stream} ${version + 2}\n`))
+      yield* Effect.sync(() => writeSync(1, `${stream}/${version + 2}\n`))
     }
   })
 
