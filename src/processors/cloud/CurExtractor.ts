@@ -76,7 +76,9 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
     const [failures, reports] = yield* Effect.partition(opened, load)
     const [first, ...others] = failures
     if (first !== undefined) return yield* failed(context, [first, ...others], opened.length)
-    const waiting = yield* unconvertedPeriods(org, "aws").pipe(Effect.mapError(StepFailure.ofWarehouse))
+    const waiting = yield* unconvertedPeriods(org, "aws", context.credentialId).pipe(
+      Effect.mapError(StepFailure.ofWarehouse)
+    )
     return outputOf(reports, waiting)
   }, Effect.scoped)
 

@@ -13,10 +13,11 @@ const nativeTables = {
   ]
 } as const
 
-/** First days of the periods of one cloud that await conversion, ascending. */
+/** First days of the periods of one cloud, or of one of its credentials, that await conversion, ascending. */
 export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(function* (
   org: OrgWarehouse,
-  provider: keyof typeof nativeTables
+  provider: keyof typeof nativeTables,
+  credentialId: string | undefined
 ) {
   const waiting = new Set<string>()
   for (const { table, period } of nativeTables[provider]) {
@@ -27,8 +28,8 @@ export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(fu
       `SELECT x_credential_id AS credential, DATE(BillingPeriodStart) AS period, UNIX_MICROS(MIN(x_ingested_at)) AS written FROM cost_data_standard_1_3 WHERE x_source_system = @table GROUP BY x_credential_id, DATE(BillingPeriodStart)`,
       { table: { type: "STRING", value: table } }
     )
-    const loaded = writtenBySlice(native)
-    const converted = writtenBySlice(focus)
+    const loaded = writtenBySlice(native, credentialId)
+    const converted = writtenBySlice(focus, credentialId)
     for (const slice of new Set([...loaded.keys(), ...converted.keys()])) {
       const [from, to] = [loaded.get(slice), converted.get(slice)]
       if (from === undefined || to === undefined || from > to) waiting.add(slice.slice(0, 10))
@@ -37,5 +38,9 @@ export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(fu
   return [...waiting].sort()
 })
 
-const writtenBySlice = (rows: Rows) =>
-  new Map(rows.map((row) => [`${row["period"]} ${row["credential"]}`, Number(row["written"])]))
+const writtenBySlice = (rows: Rows, credentialId: string | undefined) =>
+  new Map(
+    rows
+      .filter((row) => credentialId === undefined || row["credential"] === credentialId)
+      .map((row) => [`${row["period"]} ${row["credential"]}`, Number(row["written"])])
+  )
