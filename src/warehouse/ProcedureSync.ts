@@ -53,6 +53,10 @@ const maximumFiles = 1_000
 const maximumFileBytes = 1024 * 1024
 const readConcurrency = 8
 
+/** The statement of a file; leading comments may explain it. */
+const declaration =
+  /^(?:\s|--[^\n]*\n|#[^\n]*\n|\/\*[\s\S]*?\*\/)*CREATE\s+OR\s+REPLACE\s+PROCEDURE\s+[`\w.-]*?(?<name>\w+)`?\s*\(/i
+
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const warehouse = yield* Warehouse
@@ -86,6 +90,12 @@ const make = Effect.gen(function* () {
     const { size } = yield* fileSystem.stat(location)
     if (size > maximumFileBytes) return yield* unreadable(`${file.path} has more than ${maximumFileBytes} bytes`)
     const text = (yield* fileSystem.readFileString(location)).replaceAll("{project_id}", warehouse.projectId)
+    const declared = declaration.exec(text)?.groups?.["name"]
+    if (declared !== file.name) {
+      return yield* unreadable(
+        `${file.path} must CREATE OR REPLACE the procedure ${file.name}, not ${declared ?? "something else"}`
+      )
+    }
     return { name: file.name, text, contentHash: createHash("sha256").update(text).digest("hex") }
   })
 

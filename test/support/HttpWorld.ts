@@ -17,9 +17,9 @@ import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { Runs, type RunsService } from "../../src/runs/Runs.ts"
+import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { pipeline, step } from "./pipelines.ts"
-import * as ProcedureWarehouse from "./ProcedureWarehouse.ts"
 import * as RunsWorld from "./RunsWorld.ts"
 import { settings, temporaryFolder } from "./ServiceDatabase.ts"
 
@@ -82,6 +82,7 @@ export const layer = (options: WorldOptions = {}) =>
         RATE_LIMIT_REQUESTS_PER_HOUR: "100000",
         RATE_LIMIT_PIPELINE_RUN_PER_MINUTE: "100000",
         RATE_LIMIT_GLOBAL_REQUESTS_PER_MINUTE: "100000",
+        GCP_PROJECT_ID: "test-project",
         PROCEDURES_PATH: "test/http/procedures",
         ...options.variables
       }
@@ -93,7 +94,7 @@ export const layer = (options: WorldOptions = {}) =>
       })
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
-        ProcedureSync.layer.pipe(Layer.provideMerge(ProcedureWarehouse.layer)),
+        ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer)),
         EncryptionLocal.layer,
         keys.pipe(
           Layer.provideMerge(OrganizationsSql.layer),

@@ -8,9 +8,9 @@ import { dirname, join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
-import { Warehouse } from "../../src/warehouse/Warehouse.ts"
-import * as ProcedureWarehouse from "../support/ProcedureWarehouse.ts"
+import { StatementFailed, Warehouse } from "../../src/warehouse/Warehouse.ts"
 import { settings, temporaryFolder } from "../support/ServiceDatabase.ts"
 
 const text = (name: string, body: string) =>
@@ -21,13 +21,33 @@ const write = (folder: string, path: string, content: string) => {
   writeFileSync(join(folder, path), content)
 }
 
+/** The embedded warehouse, which refuses one definition, as an engine refuses bad SQL. */
+const warehouse = Layer.effect(
+  Warehouse,
+  Effect.map(Warehouse, (embedded) => ({
+    ...embedded,
+    procedures: {
+      ...embedded.procedures,
+      create: (definition) =>
+        definition.name === "sp_refused"
+          ? new StatementFailed({ statement: `CREATE PROCEDURE ${definition.name}`, reason: "syntax error" })
+          : embedded.procedures.create(definition)
+    }
+  }))
+).pipe(Layer.provide(WarehouseDuckDb.layerTemporary))
+
 const withFolder = <A, E>(test: (folder: string) => Effect.Effect<A, E, ProcedureSync | Warehouse>) =>
   Effect.flatMap(temporaryFolder, (folder) =>
     test(folder).pipe(
       Effect.provide(
         ProcedureSync.layer.pipe(
-          Layer.provideMerge(ProcedureWarehouse.layer),
-          Layer.provide(Layer.merge(settings(folder, { PROCEDURES_PATH: folder }), NodeContext.layer))
+          Layer.provideMerge(warehouse),
+          Layer.provide(
+            Layer.merge(
+              settings(folder, { PROCEDURES_PATH: folder, GCP_PROJECT_ID: "test-project" }),
+              NodeContext.layer
+            )
+          )
         )
       )
     )
@@ -75,20 +95,24 @@ describe("syncing procedures", () => {
     )
   )
 
-  it.scoped("reports a file that the warehouse refuses or that is too long, and goes on with the others", () =>
+  it.scoped("reports each bad file with its reason, and goes on with the others", () =>
     withFolder((folder) =>
       Effect.gen(function* () {
         const sync = yield* ProcedureSync
-        write(folder, "a/sp_a.sql", text("sp_a", "REFUSED"))
+        write(folder, "a/sp_a.sql", text("sp_refused", "SELECT 1;"))
         write(folder, "a/sp_b.sql", text("sp_b", `SELECT '${"x".repeat(1024 * 1024)}';`))
-        write(folder, "a/sp_c.sql", text("sp_c", "SELECT 3;"))
-        const report = yield* sync.sync({ procedures: ["sp_a", "sp_b", "sp_c", "sp_d"] })
+        write(folder, "a/sp_c.sql", `-- why\n/* CREATE */\n${text("sp_c", "SELECT 3;")}`)
+        write(folder, "a/sp_e.sql", "SELECT 1")
+        write(folder, "a/sp_refused.sql", text("sp_refused", "SELECT 1;"))
+        const report = yield* sync.sync({ procedures: ["sp_a", "sp_b", "sp_c", "sp_d", "sp_e", "sp_refused"] })
         expect(report.created).toEqual(["sp_c"])
-        expect(report.failed.map(({ error, procedure }) => [procedure, error])).toEqual([
-          ["sp_d", "there is no file sp_d.sql"],
-          ["sp_a", "CREATE PROCEDURE sp_a: syntax error"],
-          ["sp_b", expect.stringContaining("has more than 1048576 bytes")]
-        ])
+        expect(Object.fromEntries(report.failed.map(({ error, procedure }) => [procedure, error]))).toEqual({
+          sp_a: "PROCEDURES_PATH: a/sp_a.sql must CREATE OR REPLACE the procedure sp_a, not sp_refused",
+          sp_b: "PROCEDURES_PATH: a/sp_b.sql has more than 1048576 bytes",
+          sp_d: "there is no file sp_d.sql",
+          sp_e: "PROCEDURES_PATH: a/sp_e.sql must CREATE OR REPLACE the procedure sp_e, not something else",
+          sp_refused: "CREATE PROCEDURE sp_refused: syntax error"
+        })
       })
     )
   )
