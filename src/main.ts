@@ -2,6 +2,7 @@
  * The process: reads the command line and the settings, runs one command.
  */
 import * as Command from "@effect/cli/Command"
+import * as ValidationError from "@effect/cli/ValidationError"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
@@ -24,15 +25,15 @@ const command = Command.make("pipeline-service").pipe(
   Command.withSubcommands([serve, demo, convert, query, replay, administration])
 )
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
 const run = Command.run(command, { name: "pipeline-service", version: "0.1.0" })
 
 run(process.argv).pipe(
-  Effect.tapError((error) => Console.error("message" in error ? error.message : String(error))),
-  Effect.provide(
-    Layer.provideMerge(
-      PlatformConfigProvider.layerDotEnvAdd(".env.local").pipe(Layer.orElse(() => Layer.empty)),
-      NodeContext.layer
-    )
+  // A wrong command line has been explained already.
+  Effect.tapError((error) =>
+    ValidationError.isValidationError(error) ? Effect.void : Console.error(messageOf(error))
   ),
+  Effect.provide(Layer.provideMerge(PlatformConfigProvider.layerDotEnvAdd(".env.local"), NodeContext.layer)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )

@@ -1,0 +1,25 @@
+# The bundle is built with the development dependencies; the image has only what the bundle cannot hold.
+FROM node:24-slim AS build
+WORKDIR /build
+COPY package.json package-lock.json ./
+RUN npm install --no-audit --no-fund
+COPY tsconfig.json ./
+COPY src src
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:24-slim
+ENV NODE_ENV=production DATA_DIR=/data
+WORKDIR /service
+COPY --from=build /build/package.json ./
+COPY --from=build /build/node_modules/better-sqlite3 node_modules/better-sqlite3
+COPY --from=build /build/node_modules/@duckdb node_modules/@duckdb
+COPY --from=build /build/dist dist
+COPY configs configs
+COPY procedures procedures
+RUN mkdir /data && chown node:node /data
+USER node
+VOLUME /data
+EXPOSE 8001
+HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \
+  CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.API_PORT || 8001) + '/health/ready').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/main.js", "serve"]
