@@ -76,6 +76,8 @@ export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path
       const started = performance.now()
       const id = idOf(request)
       return guarded.pipe(
+        // Also the id that the validator is told.
+        Effect.annotateLogs("request_id", id),
         Effect.catchAllCause((cause) => answerFailure(cause, request, id, allowedMethods)),
         Effect.flatMap((response) =>
           Effect.map(FiberRef.get(currentNotes), (notes) => {

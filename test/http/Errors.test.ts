@@ -3,6 +3,7 @@
  */
 import { describe, expect, it, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Schema from "effect/Schema"
 import { EventLogUnavailable } from "../../src/eventlog/EventLog.ts"
 import { apiError, bodyOf, fromDomain } from "../../src/http/Errors.ts"
@@ -171,12 +172,25 @@ layer(
   World.layer({
     runs: (runs) => ({
       ...runs,
+      request: () =>
+        Effect.flatMap(FiberRef.get(FiberRef.currentLogAnnotations), (annotations) =>
+          Effect.fail(new RunNotAllowed({ code: "X", status: 400, message: JSON.stringify(annotations) }))
+        ),
       list: () => Effect.succeed({ runs: [Object.assign({}, { runId: 1 }) as never], total: 1 })
     })
   }),
   { excludeTestServices: true }
-)("an answer that is not what the schema says", (it) => {
-  it.effect("is a fault of the service, not of the caller", () =>
+)("between the caller and the rooms below", (it) => {
+  it.effect("the request id goes along, for logs and the validator", () =>
+    Effect.gen(function* () {
+      const keys = yield* World.Keys
+      const answer = yield* World.call("POST", run, named({ "X-API-Key": keys.acme }))
+      expect(answer.text).toContain("request_id")
+      expect(Object(answer.json).detail).toContain("golden-1")
+    })
+  )
+
+  it.effect("an answer that is not what the schema says is a fault of the service, not of the caller", () =>
     Effect.gen(function* () {
       const keys = yield* World.Keys
       const answer = yield* World.call("GET", "/api/v1/pipelines/runs?limit=5", World.withKey(keys.acme))
