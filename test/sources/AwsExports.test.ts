@@ -198,6 +198,7 @@ describe("a folder without manifests", () => {
         bare: ["a.csv", "c.csv.gz", "deep/b.parquet"]
       })
       expect(yield* failureOf(contents({ "README.md": "" }))).toMatchObject({ code: "NO_EXPORT_FOUND" })
+      expect(yield* failureOf(contents({ "a.csv": "", "b.zip": "" }))).toMatchObject({ code: "FILE_TYPE_UNSUPPORTED" })
     })
   )
 

@@ -135,6 +135,14 @@ const bareFiles = Effect.fnUntraced(function* (store: ObjectStore, objects: Read
       "read the export's whole folder, with metadata/ and data/ or with all its billing periods"
     )
   }
+  const packed = objects.find(({ key }) => /\.zip$/i.test(key))
+  if (packed !== undefined) {
+    return yield* permanent(
+      "FILE_TYPE_UNSUPPORTED",
+      `${store.uri(packed.key)} is a zip archive`,
+      "unpack it, or let the export write GZIP or Parquet"
+    )
+  }
   const [first, ...others] = objects.filter(({ key }) => fileOf(key) !== undefined)
   if (first === undefined || (store.bucket !== undefined && !isOneObject)) {
     return yield* permanent(
