@@ -80,9 +80,10 @@ converted AS (
     IF(row_kind IN ('usage', 'tax', 'credit', 'discount') OR row_kind IS NULL, NULL,
       COALESCE(savings_plan_arn, IF(is_capacity_reservation, NULL, reservation_arn))) AS commitment_id,
     savings_plan_total_commitment_to_date - savings_plan_used_commitment AS unused_commitment,
-    COALESCE(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee)
+    IF(COALESCE(reservation_unused_recurring_fee, reservation_unused_amortized_upfront_fee_for_billing_period) IS NULL, NULL,
+      COALESCE(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
       + COALESCE(reservation_net_unused_amortized_upfront_fee_for_billing_period,
-        reservation_unused_amortized_upfront_fee_for_billing_period)
+        reservation_unused_amortized_upfront_fee_for_billing_period, 0))
       AS unused_reservation_cost,
     -- Price of a line without a rate, where the division ends.
     CASE
