@@ -46,13 +46,12 @@ const validator = Layer.unwrapEffect(
 
 const warehouse = ProcedureSync.ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer))
 
-/** Everything but the HTTP server, on the current settings. `Runs.recover` is left to the caller. */
+/** Everything but the HTTP server, on the settings given. `Runs.recover` is left to the caller. */
 export const layer = RunsEventLog.layer.pipe(
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Registry.layer),
   Layer.provideMerge(validator),
   Layer.provideMerge(warehouse),
   Layer.provideMerge(records),
-  Layer.provideMerge(Settings.layer),
   Layer.provideMerge(NodeContext.layer)
 )

@@ -12,6 +12,8 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -19,6 +21,7 @@ import { Credentials } from "../credentials/Credentials.ts"
 import * as Installation from "../Installation.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
+import { Settings } from "../platform/Settings.ts"
 import { Runs } from "../runs/Runs.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
@@ -73,7 +76,13 @@ const throwaway = Layer.unwrapScoped(
       ])
     )
     const outer = yield* Effect.configProviderWith(Effect.succeed)
-    return Layer.provide(Installation.layer, Layer.setConfigProvider(ConfigProvider.orElse(fixed, () => outer)))
+    const settings = Settings.layer.pipe(
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.orElse(fixed, () => outer)))
+    )
+    return Installation.layer.pipe(
+      Layer.provideMerge(Logger.minimumLogLevel(LogLevel.None)),
+      Layer.provideMerge(settings)
+    )
   })
 )
 

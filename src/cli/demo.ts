@@ -11,8 +11,6 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
@@ -42,22 +40,22 @@ export const demo = Command.make("demo", { rows }, (options) =>
     yield* Console.log(DemoScreen.title)
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
-    const service = Serve.layer.pipe(
-      Layer.provideMerge(NodeHttpClient.layerUndici),
-      Layer.provide(freePort),
-      Layer.provide(Logger.minimumLogLevel(LogLevel.Warning))
-    )
+    const service = Serve.layer.pipe(Layer.provideMerge(NodeHttpClient.layerUndici), Layer.provide(quietly))
     yield* Effect.provide(drive(folder, exports), service)
   }).pipe(Effect.provide(Settings.layer))
 ).pipe(Command.withDescription("Generate AWS bills, run the service on them over HTTP, and show the result."))
 
-/** Any port will do, and the one of a running service is taken. */
-const freePort = Layer.unwrapEffect(
-  Effect.configProviderWith((outer) =>
-    Effect.succeed(
-      Layer.setConfigProvider(ConfigProvider.orElse(ConfigProvider.fromMap(new Map([["API_PORT", "0"]])), () => outer))
+/** Any port will do, since that of a running service is taken; its log would spoil the screen. */
+const quietly = Layer.unwrapEffect(
+  Effect.configProviderWith((outer) => {
+    const own = ConfigProvider.fromMap(
+      new Map([
+        ["API_PORT", "0"],
+        ["LOG_LEVEL", "WARNING"]
+      ])
     )
-  )
+    return Effect.succeed(Layer.setConfigProvider(ConfigProvider.orElse(own, () => outer)))
+  })
 )
 
 const drive = Effect.fn("demo.drive")(function* (folder: string, exports: GeneratedExports) {

@@ -14,6 +14,7 @@ import * as Installation from "../Installation.ts"
 import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Telemetry from "../platform/Telemetry.ts"
 import { Runs } from "../runs/Runs.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
@@ -52,7 +53,9 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
 export const layer = Layer.unwrapScoped(Effect.as(prepare, Server.layer)).pipe(
   Layer.provideMerge(Shutdown.layer),
-  Layer.provideMerge(Installation.layer)
+  Layer.provideMerge(Installation.layer),
+  Layer.provideMerge(Telemetry.layer),
+  Layer.provideMerge(Settings.layer)
 )
 
 /** The command. */
