@@ -36,6 +36,9 @@ export const makeServer = (): Http.Server => {
     if (!socket.writable || isAnswering) socket.destroy()
     else socket.end(rawAnswer(faultOf(error.code)))
   })
+  server.on("connect", (_request, socket: Duplex) =>
+    socket.end(rawAnswer(apiError("METHOD_NOT_ALLOWED", "this is not a proxy: CONNECT is not allowed")))
+  )
   closeInBoundedTime(server)
   return server
 }

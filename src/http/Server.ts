@@ -57,7 +57,10 @@ const app = Effect.gen(function* () {
     )
   )
   const routed = yield* HttpRouter.toHttpApp(noted).pipe(
-    Effect.locally(HttpRouter.currentRouterConfig, { maxParamLength: maximumParameterCharacters })
+    Effect.locally(HttpRouter.currentRouterConfig, {
+      caseSensitive: true,
+      maxParamLength: maximumParameterCharacters
+    })
   )
   const around = yield* Lifecycle.make(allowedMethods)
   return around(routed)

@@ -91,6 +91,12 @@ layer(World.layer(), { excludeTestServices: true })("limits of a request", (it) 
       expectError(yield* answerOf(["nonsense\r\n\r\n"]), 400, "INVALID_REQUEST", "nonsense")
       expectError(yield* answerOf(["\x16\x03\x01\x02\0\x01\r\n\r\n"]), 400, "INVALID_REQUEST", "TLS")
       expectError(yield* answerOf([request("GET / HTTP/9.9")]), 400, "INVALID_REQUEST", "version")
+      expectError(yield* answerOf([request("CONNECT a:1 HTTP/1.1")]), 405, "METHOD_NOT_ALLOWED", "CONNECT")
+      expectError(yield* answerOf([request("PROPFIND /health HTTP/1.1")]), 405, "METHOD_NOT_ALLOWED", "PROPFIND")
+      expectError(yield* answerOf([request("GET /HEALTH HTTP/1.1")]), 404, "NOT_FOUND", "upper case")
+      const upgrade = ["Connection: Upgrade", "Upgrade: websocket"]
+      const protocol = yield* answerOf([request("GET /api/v1/pipelines/runs HTTP/1.1", upgrade)])
+      expectError(protocol, 401, "MISSING_API_KEY", "upgrade")
     })
   )
 
