@@ -1,0 +1,71 @@
+/**
+ * Child processes of the bench: what they print, how long they take, and their peak memory as the kernel counts it.
+ */
+import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
+import * as Effect from "effect/Effect"
+
+/** What a child did. `seconds` until it ended, or until the awaited line. */
+export interface ChildReport {
+  readonly seconds: number
+  readonly peakMegabytes: number
+  readonly lines: ReadonlyArray<string>
+}
+
+const pollMilliseconds = 50
+const patienceMilliseconds = 1_800_000
+
+/** Runs a Node program to its end; or, with `until`, to the first line that contains it, and ends it then. */
+export const run = (
+  program: string,
+  args: ReadonlyArray<string>,
+  options: { readonly until?: string; readonly environment?: Readonly<Record<string, string>> } = {}
+): Effect.Effect<ChildReport, Error> =>
+  Effect.async((resume) => {
+    const begun = performance.now()
+    const child = spawn(process.execPath, [program, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, ...options.environment }
+    })
+    let peakMegabytes = 0
+    let output = ""
+    let seconds: number | undefined
+    const sample = () => {
+      peakMegabytes = Math.max(peakMegabytes, peakOf(child.pid))
+    }
+    const poll = setInterval(sample, pollMilliseconds)
+    const deadline = setTimeout(() => child.kill("SIGKILL"), patienceMilliseconds)
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text
+      if (options.until !== undefined && seconds === undefined && output.includes(options.until)) {
+        seconds = (performance.now() - begun) / 1000
+        sample()
+        child.kill("SIGTERM")
+      }
+    })
+    child.on("close", (code) => {
+      clearInterval(poll)
+      clearTimeout(deadline)
+      const reached = options.until === undefined ? code === 0 : seconds !== undefined
+      resume(
+        reached
+          ? Effect.succeed({
+              seconds: seconds ?? (performance.now() - begun) / 1000,
+              peakMegabytes,
+              lines: output.split("\n")
+            })
+          : Effect.fail(new Error(`${program} ended with ${code}: ${output.slice(-500)}`))
+      )
+    })
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+/** The kernel's high-water mark of a process's resident memory. */
+const peakOf = (pid: number | undefined): number => {
+  try {
+    const kilobytes = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+    return Number(kilobytes ?? 0) / 1024
+  } catch {
+    return 0
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * Runs per second over HTTP: a server process, and clients of this process that ask for runs on kept connections. Each organisation has one
+ * live run at a time, so the clients go round many organisations; only answers that accepted a new run count.
+ */
+import { spawn } from "node:child_process"
+import { Agent, request } from "node:http"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+import { measure as measureRate, type Rate } from "./Engine.ts"
+
+const program = fileURLToPath(new URL("httpChild.ts", import.meta.url))
+const organisations = 512
+
+interface Api {
+  readonly port: number
+  readonly keys: ReadonlyArray<{ readonly org: string; readonly key: string }>
+}
+
+const server = Effect.gen(function* () {
+  const folder = yield* temporaryFolder
+  const child = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      spawn(process.execPath, [program, folder, String(organisations)], { stdio: ["ignore", "pipe", "inherit"] })
+    ),
+    (running) =>
+      Effect.async<void>((resume) => {
+        running.once("close", () => resume(Effect.void))
+        running.kill("SIGTERM")
+      })
+  )
+  return yield* Effect.async<Api, Error>((resume) => {
+    let output = ""
+    child.once("close", (code) => resume(Effect.fail(new Error(`the server ended with ${code}`))))
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      output += text
+      const port = /Listening on (\d+)/.exec(output)?.[1]
+      if (port === undefined) return
+      const keys = [...output.matchAll(/^key (\S+) (\S+)$/gm)].map(([, org = "", key = ""]) => ({ org, key }))
+      resume(Effect.succeed({ port: Number(port), keys }))
+    })
+  })
+})
+
+/** Asks for one run; true when it is a new one. */
+const post = (agent: Agent, api: Api, index: number) =>
+  Effect.async<boolean, Error>((resume) => {
+    const { org, key } = api.keys[index % api.keys.length] ?? { org: "", key: "" }
+    const sent = request(
+      {
+        agent,
+        host: "127.0.0.1",
+        port: api.port,
+        method: "POST",
+        path: `/api/v1/pipelines/run/${org}/test/bench/cost/noop`,
+        headers: { "X-API-Key": key }
+      },
+      (response) => {
+        let text = ""
+        response.setEncoding("utf8").on("data", (part: string) => (text += part))
+        response.on("end", () =>
+          resume(
+            response.statusCode === 200
+              ? Effect.succeed(!text.includes("already running"))
+              : Effect.fail(new Error(`${response.statusCode} ${text}`))
+          )
+        )
+      }
+    )
+    sent.on("error", (error) => resume(Effect.fail(error)))
+    sent.end()
+  })
+
+/** Accepted runs per second at several numbers of clients. */
+export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
+  Effect.gen(function* () {
+    const api = yield* server
+    const agent = new Agent({ keepAlive: true, maxSockets: 256 })
+    let next = 0
+    const one = Effect.suspend(() => post(agent, api, next++)).pipe(Effect.repeat({ until: (accepted) => accepted }))
+    yield* measureRate(16, 500, () => one)
+    const rates: ReadonlyArray<Rate> = yield* Effect.forEach(sizes, ({ clients, total }) =>
+      measureRate(clients, total, () => one)
+    )
+    agent.destroy()
+    return rates
+  }).pipe(Effect.scoped)

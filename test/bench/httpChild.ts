@@ -1,0 +1,85 @@
+/**
+ * The HTTP API over real runs of three steps that do nothing, for the bench. Prints `Listening on PORT` and one API key per organisation.
+ *
+ *   node test/bench/httpChild.ts DATA_FOLDER ORGANISATIONS
+ */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Server from "../../src/http/Server.ts"
+import { Shutdown } from "../../src/http/Shutdown.ts"
+import * as Installation from "../../src/Installation.ts"
+import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as CatalogueYaml from "../../src/pipelines/CatalogueYaml.ts"
+import { Processors } from "../../src/pipelines/Processor.ts"
+import { Settings } from "../../src/platform/Settings.ts"
+import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
+import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
+import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
+import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
+import { scripted } from "../support/RunsWorld.ts"
+import { createOrgs, orgOf } from "./Engine.ts"
+
+const [, , folder = "", organisations = "0"] = process.argv
+
+const writeConfigs = () => {
+  const configs = join(folder, "configs")
+  for (const name of ["tables", "lookups", "procedures", "test/bench/cost"])
+    mkdirSync(join(configs, name), { recursive: true })
+  const step = (id: string) => `  - { step_id: ${id}, ps_type: test.step }\n`
+  writeFileSync(
+    join(configs, "test/bench/cost/noop.yml"),
+    `pipeline_id: "{org_slug}-noop"\nname: noop\nprovider: test\ndomain: cost\nsteps:\n${step("a")}${step("b")}${step("c")}`
+  )
+}
+
+const processor = scripted({})
+const world = Server.layer.pipe(
+  Layer.provideMerge(Shutdown.layer),
+  Layer.provideMerge(RunsEventLog.layer),
+  Layer.provideMerge(CatalogueYaml.layer),
+  Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),
+  Layer.provideMerge(ProcedureSync.layer),
+  Layer.provideMerge(WarehouseDuckDb.layer),
+  Layer.provideMerge(ValidatorLocal.layer),
+  Layer.provideMerge(Installation.records),
+  Layer.provideMerge(Settings.layer),
+  Layer.provideMerge(Layer.setTracerEnabled(false)),
+  Layer.provideMerge(Logger.minimumLogLevel(LogLevel.None)),
+  Layer.provide(
+    Layer.setConfigProvider(
+      ConfigProvider.fromMap(
+        new Map([
+          ["DATA_DIR", join(folder, "data")],
+          ["CONFIGS_BASE_PATH", join(folder, "configs")],
+          ["PROCEDURES_PATH", join(folder, "configs", "procedures")],
+          ["API_PORT", "0"],
+          ["RATE_LIMIT_ENABLED", "false"]
+        ])
+      )
+    )
+  ),
+  Layer.provideMerge(NodeContext.layer)
+)
+
+writeConfigs()
+await Effect.runPromise(
+  Effect.gen(function* () {
+    yield* createOrgs(Number(organisations))
+    const { createKey } = yield* Organizations
+    for (let client = 0; client < Number(organisations); client++) {
+      const { secret } = yield* createKey(orgOf(client))
+      console.log(`key ${orgOf(client)} ${Redacted.value(secret)}`)
+    }
+    const { address } = yield* HttpServer.HttpServer
+    console.log(`Listening on ${address._tag === "TcpAddress" ? address.port : ""}`)
+    return yield* Effect.never
+  }).pipe(Effect.provide(world))
+)

@@ -1,0 +1,106 @@
+/**
+ * `npm run bench [-- --json FILE] [--rows N] [--only engine|http|conversion|start]`: figures of this machine, each beside a ceiling that is
+ * measured in the same run. Nothing here fails a build: a figure is for reading.
+ */
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { table } from "../../src/cli/table.ts"
+import * as Conversion from "./Conversion.ts"
+import * as Engine from "./Engine.ts"
+import * as Http from "./Http.ts"
+import * as Start from "./Start.ts"
+
+const { values } = parseArgs({
+  options: { json: { type: "string" }, rows: { type: "string", default: "1000000" }, only: { type: "string" } }
+})
+const isWanted = (part: string) => values.only === undefined || values.only === part
+
+const sizes = [
+  { clients: 1, total: 1000 },
+  { clients: 16, total: 5000 },
+  { clients: 128, total: 10_000 }
+]
+
+const rateRow = (what: string, { clients, p50, p99, perSecond }: Engine.Rate) => [
+  what,
+  String(clients),
+  perSecond.toFixed(0),
+  p50.toFixed(2),
+  p99.toFixed(2)
+]
+
+const engine = Effect.gen(function* () {
+  const ceiling = yield* Engine.ceiling(128, 20_000)
+  const runs = yield* Engine.runs(sizes)
+  const most = runs.at(-1)?.perSecond ?? 0
+  console.log(
+    table(
+      ["durable 3-step runs", "clients", "runs/s", "p50 ms", "p99 ms"],
+      [...runs.map((rate) => rateRow("in-process", rate)), rateRow("plain group commit, 5 rows", ceiling)]
+    )
+  )
+  console.log(
+    `in-process at 128 clients: ${(most / ceiling.perSecond).toFixed(2)} of the ceiling (goal 0.25, 2,000/s)\n`
+  )
+  return { runs, ceiling, ratio: most / ceiling.perSecond }
+})
+
+const http = Effect.gen(function* () {
+  const runs = yield* Http.runs(sizes.map(({ clients, total }) => ({ clients, total: total / 2 })))
+  console.log(
+    `${table(
+      ["runs over HTTP", "clients", "runs/s", "p50 ms", "p99 ms"],
+      runs.map((rate) => rateRow("POST run", rate))
+    )}\n(goal 1,000/s)\n`
+  )
+  return runs
+})
+
+const conversion = Effect.gen(function* () {
+  const rate = yield* Conversion.measure(Number(values.rows))
+  console.log(
+    table(
+      ["CUR files to FOCUS", "rows/s", "peak MB", "seconds"],
+      [
+        [
+          "pipeline (extract + convert)",
+          rate.rowsPerSecond,
+          rate.peakMegabytes,
+          rate.extractSeconds + rate.convertSeconds
+        ],
+        ["  extract", rate.rows / rate.extractSeconds, "", rate.extractSeconds],
+        ["  convert", rate.rows / rate.convertSeconds, "", rate.convertSeconds],
+        ["  reconcile", rate.rows / rate.reconcileSeconds, "", rate.reconcileSeconds],
+        ["  check conformance", rate.rows / rate.conformanceSeconds, "", rate.conformanceSeconds],
+        [
+          "DuckDB read + insert",
+          rate.duckDbRowsPerSecond,
+          rate.duckDbPeakMegabytes,
+          rate.rows / rate.duckDbRowsPerSecond
+        ]
+      ].map((row) => row.map((cell) => (typeof cell === "number" ? cell.toFixed(cell < 100 ? 1 : 0) : cell)))
+    )
+  )
+  console.log(`${rate.rows} rows, ${rate.ratio.toFixed(2)} of DuckDB's own rate (goal 0.5, under 512 MB)\n`)
+  return rate
+})
+
+const start = Effect.gen(function* () {
+  const rate = yield* Start.measure(5)
+  console.log(
+    `start of the bundle to the open port: ${(rate.seconds * 1000).toFixed(0)} ms, ${rate.peakMegabytes.toFixed(0)} MB (goal 500 ms)\n`
+  )
+  return rate
+})
+
+const results = await Effect.runPromise(
+  Effect.all({
+    engine: isWanted("engine") ? engine : Effect.succeed(undefined),
+    http: isWanted("http") ? http : Effect.succeed(undefined),
+    conversion: isWanted("conversion") ? conversion : Effect.succeed(undefined),
+    start: isWanted("start") ? start : Effect.succeed(undefined)
+  }).pipe(Effect.provide(Layer.setTracerEnabled(false)))
+)
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
