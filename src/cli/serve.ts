@@ -58,12 +58,18 @@ export const layer = Layer.unwrapScoped(Effect.as(prepare, Server.layer)).pipe(
   Layer.provideMerge(Settings.layer)
 )
 
+const longestShutdownMilliseconds = 30_000
+
+/** Runs are resumable after any end, so a shutdown that hangs is cut off. */
+const dieAnyway = Effect.sync(() => void setTimeout(() => process.exit(1), longestShutdownMilliseconds).unref())
+
 /** The command. */
 export const serve = Command.make("serve", {}, () =>
   Effect.gen(function* () {
     const { address } = yield* HttpServer.HttpServer
     const where = address._tag === "TcpAddress" ? `http://localhost:${address.port}` : address.path
     yield* Console.log(`Listening on ${where} (API documentation: ${where}/docs). Stop with Ctrl+C.`)
-    return yield* Effect.never
+    const { begin } = yield* Shutdown
+    return yield* Effect.onInterrupt(Effect.never, () => Effect.zipRight(begin, dieAnyway))
   }).pipe(Effect.provide(layer))
 ).pipe(Command.withDescription("Serve the HTTP API until stopped; unfinished runs go on."))
