@@ -75,7 +75,8 @@ export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const started = performance.now()
       const id = idOf(request)
-      return guarded.pipe(
+      return FiberRef.set(currentNotes, { requestId: id }).pipe(
+        Effect.zipRight(guarded),
         // Also the id that the validator is told.
         Effect.annotateLogs("request_id", id),
         Effect.catchAllCause((cause) => answerFailure(cause, request, id, allowedMethods)),

@@ -5,6 +5,7 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -12,6 +13,7 @@ import * as Stream from "effect/Stream"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { RunStatus, RunsService, RunView } from "../runs/Runs.ts"
 import { type ApiError, apiError, bodyOf, fromDomain } from "./Errors.ts"
+import { currentNotes } from "./RequestNotes.ts"
 import { eventOf } from "./RunSchemas.ts"
 import { Shutdown } from "./Shutdown.ts"
 
@@ -52,6 +54,12 @@ export class LiveStreams extends Context.Tag("pipeline-service/LiveStreams")<
 export const encodeEvent = (event: RecordedEvent): string =>
   `id: ${event.version}\nevent: ${event.type}\ndata: ${JSON.stringify(eventOf(event))}\n\n`
 
+/** Comments that keep proxies from closing a connection on which nothing happens. */
+export const heartbeats = Stream.map(
+  Stream.fromSchedule(Schedule.spaced(`${heartbeatSeconds} seconds`)),
+  () => ": heartbeat\n\n"
+)
+
 /** Answers with the run's events after `lastEventId`; 204 when the run has ended and all were seen, so that a browser stops asking. */
 export const answerLive = (
   runs: RunsService,
@@ -70,15 +78,13 @@ export const answerLive = (
         retryAfterSeconds: retrySeconds
       })
     }
+    const { requestId } = yield* FiberRef.get(currentNotes)
     const events = runs.watch(run.runId, seen + 1).pipe(
       Stream.map(encodeEvent),
       Stream.catchAll((error) => {
-        const failed = bodyOf(fromDomain(error), "")
+        const failed = bodyOf(fromDomain(error), requestId)
         return Stream.make(`event: error\ndata: ${JSON.stringify(failed)}\n\n`)
       })
-    )
-    const heartbeats = Stream.fromSchedule(Schedule.spaced(`${heartbeatSeconds} seconds`)).pipe(
-      Stream.map(() => ": heartbeat\n\n")
     )
     const texts = Stream.make(`retry: ${reconnectMilliseconds}\n\n`).pipe(
       Stream.concat(Stream.merge(events, heartbeats, { haltStrategy: "left" })),

@@ -5,6 +5,8 @@ import { expect, layer } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import * as Stream from "effect/Stream"
+import { EventLogUnavailable } from "../../src/eventlog/EventLog.ts"
 import type { RunId } from "../../src/platform/Identifiers.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import * as World from "../support/HttpWorld.ts"
@@ -67,6 +69,30 @@ layer(World.layer({ script: { slow: () => Effect.as(Deferred.await(gate), done) 
         for (const id of ["x", "-1", "1.5", "99999999999"]) {
           expect((yield* from(id)).json, id).toMatchObject({ error_code: "INVALID_HEADERS" })
         }
+      })
+    )
+  }
+)
+
+const broken = new EventLogUnavailable({ operation: "read", cause: new Error("disk /dev/secret is gone") })
+
+layer(World.layer({ runs: (runs) => ({ ...runs, watch: () => Stream.fail(broken) }) }), { excludeTestServices: true })(
+  "live events of a store that fails",
+  (it) => {
+    it.effect("end with an error event in the one shape, without what is inside", () =>
+      Effect.gen(function* () {
+        const keys = yield* World.Keys
+        const path = "/api/v1/pipelines/run/acme_corp/cloud/test/cost/demo"
+        const runId = Object((yield* World.call("POST", path, World.withKey(keys.acme))).json).pipeline_logging_id
+        const live = yield* World.call(
+          "GET",
+          `/api/v1/pipelines/acme_corp/runs/${runId}/events/live`,
+          World.withKey(keys.acme, { "X-Request-ID": "live-1" })
+        )
+        expect(live.text).toBe(
+          'retry: 1000\n\nevent: error\ndata: {"detail":"a store of the service does not answer: try again in a few seconds",' +
+            '"error_code":"STORE_UNAVAILABLE","request_id":"live-1"}\n\n'
+        )
       })
     )
   }
