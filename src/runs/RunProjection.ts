@@ -55,7 +55,13 @@ export const runProjection: Projection = {
     }
     if (changes.size === 0) return
     const sql = yield* SqlClient.SqlClient
-    yield* sql`insert into runs ${sql.insert([...changes.values()].map((change) => ({ ...change })))}
+    // One text for any number of rows, so that it stays prepared.
+    yield* sql`insert into runs
+      select value ->> 'run_id', value ->> 'org_slug', value ->> 'tracking_id', value ->> 'status',
+        value ->> 'trigger_type', value ->> 'trigger_by', value ->> 'start_time', value ->> 'end_time',
+        value ->> 'run_date', value ->> 'error_message', value ->> 'error_context', value ->> 'parameters',
+        value ->> 'definition_hash', value ->> 'failed_steps', value ->> 'open'
+      from json_each(${JSON.stringify([...changes.values()])}) where true
       on conflict (run_id) do update set
         status = coalesce(excluded.status, runs.status), end_time = coalesce(excluded.end_time, runs.end_time),
         error_message = coalesce(excluded.error_message, runs.error_message),
