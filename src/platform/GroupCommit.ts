@@ -108,8 +108,10 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
       room.unsafeOpen()
     })
   )
-  // Fibers that are ready to run submit while the worker yields: a batch begins with them, not with the first of them alone.
-  const untilWork = Effect.zipRight(arrived.await, Effect.yieldNow())
+  // A turn of the event loop lets fibers that are ready, and requests that wait in their sockets, submit first: a batch begins with all of
+  // them, not with the first alone.
+  const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+  const untilWork = Effect.zipRight(arrived.await, turn)
   yield* Effect.uninterruptibleMask((restore) =>
     Effect.zipRight(restore(untilWork), Effect.flatMap(takeBatch, settle))
   ).pipe(Effect.forever, Effect.forkScoped)
