@@ -51,7 +51,7 @@ const quietly = Layer.unwrapEffect(
     const own = ConfigProvider.fromMap(
       new Map([
         ["API_PORT", "0"],
-        ["LOG_LEVEL", "WARNING"]
+        ["LOG_LEVEL", "WARN"]
       ])
     )
     return Effect.succeed(Layer.setConfigProvider(ConfigProvider.orElse(own, () => outer)))

@@ -20,7 +20,7 @@ export interface StartRate {
 export const measure = (starts: number) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
-    const environment = { DATA_DIR: join(folder, "data"), API_PORT: "0", LOG_LEVEL: "NONE" }
+    const environment = { DATA_DIR: join(folder, "data"), API_PORT: "0", LOG_LEVEL: "OFF" }
     const start = Child.run(bundle, ["serve"], { until: "Listening on", environment })
     yield* start
     const reports = yield* Effect.replicateEffect(start, starts)

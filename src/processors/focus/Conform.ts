@@ -4,6 +4,7 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Conformance from "../../focus/Conformance.ts"
 import * as RuleSet from "../../focus/RuleSet.ts"
@@ -74,7 +75,9 @@ export const make: Effect.Effect<
   return {
     type: "focus.conformance",
     check: (config) =>
-      Schema.is(Config)(config) ? undefined : "config.provider must be a cloud, config.fail_on_violation true or false",
+      Option.isSome(Schema.decodeUnknownOption(Config)(config))
+        ? undefined
+        : "config.provider must be a cloud, config.fail_on_violation true or false",
     execute
   }
 })
