@@ -77,7 +77,7 @@ interface Counted extends Judged {
   readonly example: Effect.Effect<string, WarehouseError>
 }
 
-/** Judges the rows of one table: one statement for most rules, one for each JSON column in use, one for each rule about groups of rows. */
+/** Judges the rows of one table: one statement for most rules, one for each JSON column and unit price in use, one for each rule about groups of rows. */
 export const evaluate = Effect.fn("Conformance.evaluate")(function* (
   warehouse: OrgWarehouse,
   ruleSet: RuleSet,
@@ -93,23 +93,24 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
     .filter((rule) => isApplicable(rule, request) && isDecidable(rule, subject))
     .map((rule): Judged => ({ rule, gaps: ruleSet.gaps.filter((gap) => gap.rules.includes(rule.id)) }))
   const single = judged.filter(({ rule }) => !Groups.isGrouped(rule))
-  const ofRows = single.filter(({ rule }) => documentOf(rule) === undefined)
-  const documentColumns = [...new Set(single.flatMap(({ rule }) => documentOf(rule) ?? []))]
+  const cheap = single.filter(({ rule }) => leadOf(rule) === undefined)
+  const leads = [...new Set(single.flatMap(({ rule }) => leadOf(rule) ?? []))]
 
-  const shapes = Shapes.make(lowCardinality(ofRows, subject))
+  const shapes = Shapes.make(lowCardinality(cheap, subject))
   const rowsAlias = shapes.count("TRUE")
-  const documentAliases = documentColumns.map(
+  const leadAliases = leads.map(
     (column) => [column, shapes.count(not(shapes.place([column], (of) => `${of(column)} IS NULL`)))] as const
   )
   const context = { warehouse, subject, source }
-  const main = yield* countRows(context, ofRows, shapes)
+  const main = yield* countRows(context, cheap, shapes)
   const counted = [...main.counted]
-  for (const [column, alias] of documentAliases) {
+  for (const [column, alias] of leadAliases) {
     if (numberOf(main.counts[alias]) === 0) continue
-    const rules = single.filter(({ rule }) => documentOf(rule) === column)
+    const rules = single.filter(({ rule }) => leadOf(rule) === column)
     const within = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
-    const documents = Shapes.make(documentKeys(column, rules, subject))
-    counted.push(...(yield* countRows({ ...context, source: within }, rules, documents)).counted)
+    counted.push(
+      ...(yield* countRows({ ...context, source: within }, rules, Shapes.make(keysOf(rules, subject)))).counted
+    )
   }
   for (const { gaps, rule } of judged.filter(({ rule }) => Groups.isGrouped(rule))) {
     counted.push(yield* countGroups(context, { rule, gaps }))
@@ -240,23 +241,22 @@ const exampleRow = ({ source, subject, warehouse }: Context, judged: Judged) => 
 const firstExample = (warehouse: OrgWarehouse, sql: string) =>
   Effect.map(warehouse.query(sql), ([row]) => String(row?.["example"] ?? "").slice(0, MAX_EXAMPLE_CHARACTERS))
 
-/** JSON column whose content a rule reads. */
-const documentOf = (rule: Rule): string | undefined => {
-  const isDocument = (leaf: Leaf) =>
-    leaf[0] === "json" || (leaf[0] === "format" && (leaf[2] === "key_value" || leaf[2] === "json_object"))
-  return leavesOf(rule.check)
-    .filter(isDocument)
+/** The column that leads the values of a rule which is costly to decide: a document, or a price to multiply. Equal values are decided once. */
+const leadOf = (rule: Rule): string | undefined =>
+  leavesOf(rule.check)
+    .filter(isCostly)
     .map((leaf) => columnsOf(leaf)[0])
     .at(0)
-}
 
-/** Equal documents are judged once. */
-const documentKeys = (column: string, rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> => [
-  subject.columns.get(column) === "JSON" ? { column, groupBy: `TO_JSON_STRING(${column})` } : { column },
-  ...[...new Set(rules.flatMap(({ rule }) => leavesOf(rule.check).flatMap(columnsOf)))]
-    .filter((other) => other !== column)
-    .map((column) => ({ column }))
-]
+const isCostly = (leaf: Leaf): boolean =>
+  leaf[0] === "json" ||
+  leaf[0] === "product" ||
+  (leaf[0] === "format" && (leaf[2] === "key_value" || leaf[2] === "json_object"))
+
+const keysOf = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> =>
+  [...new Set(rules.flatMap(({ rule }) => leavesOf(rule.check).flatMap(columnsOf)))].map((column) =>
+    subject.columns.get(column) === "JSON" ? { column, groupBy: `TO_JSON_STRING(${column})` } : { column }
+  )
 
 /** Columns that rules compare with given words: they hold few different values, so rows are grouped by them. */
 const lowCardinality = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> => {

@@ -42,7 +42,7 @@ export const timestamp = (sql: string, type: ColumnType | undefined): string =>
 
 /** The column as JSON; text that is not JSON is NULL. */
 export const json = (sql: string, type: ColumnType | undefined): string =>
-  type === "STRING" ? `SAFE.PARSE_JSON(${sql})` : sql
+  type === "STRING" ? `SAFE.PARSE_JSON(${sql}, wide_number_mode => 'round')` : sql
 
 const numericTypes: ReadonlyArray<ColumnType> = ["INT64", "NUMERIC", "BIGNUMERIC", "FLOAT64"]
 
