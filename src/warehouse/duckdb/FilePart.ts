@@ -10,6 +10,11 @@ import { jsonObject, type Part, type PartValue } from "./Part.ts"
 import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
 import { name, text, texts } from "./SqlText.ts"
 
+/** A row of a CSV file may not be longer. */
+const ROW_LIMIT_BYTES = 2_000_000
+/** The engine reads ahead with several such buffers, which count against its memory; its own choice is 16 rows of the limit. */
+const READ_BUFFER_BYTES = 4 * ROW_LIMIT_BYTES
+
 /** Where a value comes from: a native column, or a key of a native map column. */
 interface Source {
   readonly native: NativeColumn
@@ -245,7 +250,7 @@ const reader = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns
     case "csv": {
       const columns = natives.all.map((native) => `${text(native.cell)}: 'VARCHAR'`).join(", ")
       return (
-        `read_csv(${path}, auto_detect = false, header = true, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
+        `read_csv(${path}, auto_detect = false, header = true, buffer_size = ${READ_BUFFER_BYTES}, max_line_size = ${ROW_LIMIT_BYTES}, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
         `nullstr = [${texts(["", ...mapping.nullWords])}], columns = {source_row: 'BIGINT', ${columns}})`
       )
     }

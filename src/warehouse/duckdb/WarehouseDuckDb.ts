@@ -1,0 +1,209 @@
+/**
+ * The embedded warehouse: one DuckDB file, a schema for each organisation's dataset.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
+import { mkdir, mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
+import { Settings, type SettingsValues } from "../../platform/Settings.ts"
+import * as Tables from "../Tables.ts"
+import type { Table } from "../Table.ts"
+import {
+  type OrgWarehouse,
+  type Slice,
+  type SliceSource,
+  type SliceWrite,
+  SourceRejected,
+  StatementFailed,
+  Warehouse,
+  type WarehouseError,
+  type WarehouseService,
+  WarehouseUnavailable
+} from "../Warehouse.ts"
+import * as Datasets from "./Datasets.ts"
+import { type Connection, open } from "./DuckDb.ts"
+import * as FilePart from "./FilePart.ts"
+import * as Lookups from "./Lookups.ts"
+import type { Part } from "./Part.ts"
+import * as Procedures from "./Procedures.ts"
+import * as QueryPart from "./QueryPart.ts"
+import * as RowsPart from "./RowsPart.ts"
+import * as SliceWriter from "./SliceWriter.ts"
+import * as SourceFile from "./SourceFile.ts"
+import { name } from "./SqlText.ts"
+import * as Statements from "./Statements.ts"
+
+/** Each thread that loads holds a block for each column: with the engine's own 256 KiB, wide tables would not fit its memory. */
+const BLOCK_BYTES = 128 * 1024
+/** Statements that read at a time; more wait. */
+const READER_CONNECTIONS = 4
+
+/** The warehouse of DATA_DIR. */
+export const layer = Layer.scoped(
+  Warehouse,
+  Effect.flatMap(Settings, (settings) => make(settings, join(settings.dataDir, "warehouse")))
+)
+
+/** A warehouse in a temporary folder that goes with the scope. */
+export const layerTemporary = Layer.scoped(
+  Warehouse,
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    const folder = yield* Effect.acquireRelease(
+      inFolder(tmpdir(), () => mkdtemp(join(tmpdir(), "pipeline-service-"))),
+      (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+    )
+    return yield* make(settings, folder)
+  })
+)
+
+const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, WarehouseUnavailable> =>
+  Effect.tryPromise({
+    try: use,
+    catch: (cause) =>
+      new WarehouseUnavailable({
+        message: `the folder ${folder} cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`
+      })
+  })
+
+const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValues, folder: string) {
+  const tables = yield* Tables.load(join(settings.configsPath, "tables"))
+  const file = resolve(folder, "warehouse.duckdb")
+  const spillFolder = resolve(folder, "spill")
+  yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
+  const database = yield* open(file, {
+    memory_limit: settings.duckdbMemoryLimit,
+    temp_directory: spillFolder,
+    // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
+    default_block_size: String(BLOCK_BYTES),
+    preserve_insertion_order: "false",
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false"
+  })
+  // Whoever holds the database owns the folder: what lies there was left by a process that died.
+  yield* inFolder(spillFolder, () => rm(spillFolder, { recursive: true, force: true }))
+
+  const readers = yield* Pool.make({ acquire: database.connect, size: READER_CONNECTIONS })
+  const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E>) =>
+    Effect.scoped(Effect.flatMap(Pool.get(readers), use))
+  const writing = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.scoped(Effect.flatMap(database.connect, use))
+
+  const lookups = yield* writing((connection) =>
+    Effect.gen(function* () {
+      yield* connection.query(
+        `CREATE SCHEMA IF NOT EXISTS ${Datasets.systemDataset}; CREATE SCHEMA IF NOT EXISTS ${name(Datasets.centralDataset)}`
+      )
+      yield* Procedures.ensure(connection)
+      yield* Statements.prepare(connection)
+      return yield* Lookups.load(connection, join(settings.configsPath, "lookups"))
+    })
+  )
+
+  const openOrg = Effect.fn("WarehouseDuckDb.org")(function* (org: OrgSlug) {
+    const dataset = datasetOf(org, settings.environment)
+    yield* writing((connection) => Datasets.ensure(connection, dataset, tables.values()))
+    const writer = yield* Effect.makeSemaphore(1)
+    const scope: Statements.TenantScope = { org, dataset, projectId: settings.projectId, tables, lookups }
+
+    const partsOf = <E>(
+      connection: Connection,
+      table: Table,
+      source: Exclude<SliceSource<E>, { readonly _tag: "Rows" }>
+    ): ReadonlyArray<Effect.Effect<Part, WarehouseError, Scope.Scope>> =>
+      source._tag === "Query"
+        ? [
+            Statements.translate(connection, scope, source.sql, source.parameters).pipe(
+              Effect.flatMap((sql) => QueryPart.open(connection, table, sql))
+            )
+          ]
+        : source.files.map((file) =>
+            SourceFile.prepare(file, source.format, connection, spillFolder).pipe(
+              Effect.flatMap((prepared) => FilePart.compile(prepared, source.mapping, table))
+            )
+          )
+
+    const replaceSlice = Effect.fn("OrgWarehouse.replaceSlice")(function* <E>(write: SliceWrite<E>) {
+      const table = yield* tableOf(write.slice)
+      const { source } = write
+      return yield* writing((connection) =>
+        Effect.gen(function* () {
+          // Rows come at their provider's pace; the writer's turn begins when they are all here.
+          const parts =
+            source._tag === "Rows"
+              ? [Effect.succeed(yield* RowsPart.spool(source.rows, table, spillFolder))]
+              : partsOf(connection, table, source)
+          const ingestedAt = new Date(yield* Clock.currentTimeMillis).toISOString()
+          const target: SliceWriter.Target = { connection, org, dataset, table, write, ingestedAt }
+          return yield* writer.withPermits(1)(SliceWriter.replace(target, parts))
+        })
+      )
+    })
+
+    const tableOf = (slice: Slice): Effect.Effect<Table, StatementFailed> => {
+      const table = tables.get(slice.table)
+      return table === undefined
+        ? Effect.fail(
+            new StatementFailed({ statement: `write ${dataset}.${slice.table}`, reason: "no such table is declared" })
+          )
+        : Effect.succeed(table)
+    }
+
+    const service: OrgWarehouse = {
+      org,
+      dataset,
+      replaceSlice,
+      token: (slice) => reading((connection) => SliceWriter.token(connection, org, dataset, slice)),
+      query: (sql, parameters = {}) => reading((connection) => Statements.query(connection, scope, sql, parameters)),
+      call: (procedure, args) =>
+        writer.withPermits(1)(writing((connection) => Statements.call(connection, scope, procedure, args))),
+      exportTo: (sql, target) => reading((connection) => Statements.exportTo(connection, scope, sql, target))
+    }
+    return service
+  })
+
+  const orgs = new Map<OrgSlug, OrgWarehouse>()
+  const opening = yield* Effect.makeSemaphore(1)
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
+
+  const service: WarehouseService = {
+    location: `duckdb: ${file}`,
+    projectId: settings.projectId,
+    org: (org) =>
+      opening.withPermits(1)(
+        Effect.suspend(() => {
+          const known = orgs.get(org)
+          return known === undefined
+            ? Effect.tap(openOrg(org), (opened) => Effect.sync(() => orgs.set(org, opened)))
+            : Effect.succeed(known)
+        })
+      ),
+    columnsOf: ({ path, uri, format }) =>
+      Effect.scoped(
+        Effect.flatMap(Pool.get(readers), (connection) =>
+          SourceFile.columnNames({ path, uri }, format, connection, spillFolder)
+        )
+      ).pipe(
+        Effect.catchTag("WarehouseUnavailable", (error) =>
+          Effect.fail(new SourceRejected({ file: uri, reason: error.message }))
+        )
+      ),
+    ready: reading((connection) => Effect.asVoid(connection.query("SELECT 1"))),
+    procedures: {
+      list: reading(Procedures.list),
+      create: (definition) =>
+        Effect.gen(function* () {
+          yield* Statements.checkProcedure(definition)
+          const at = yield* now
+          yield* writing((connection) => Procedures.save(connection, definition, at))
+        }),
+      drop: (procedure) => writing((connection) => Procedures.remove(connection, procedure))
+    }
+  }
+  return service
+})
