@@ -135,7 +135,7 @@ const credentialOf = (from: string) =>
           provider: "AWS_KEYS",
           credentialType: "AWS_ACCESS_KEYS",
           credentialName: from,
-          metadata: { cur_bucket: bucket, cur_prefix: prefix.join("/"), region },
+          metadata: { cur_bucket: bucket, cur_prefix: prefix.join("/"), region, all_periods: true },
           secret: Redacted.make(
             JSON.stringify({
               access_key_id: keyId,
@@ -157,7 +157,7 @@ const credentialOf = (from: string) =>
           provider: "AWS_FILES",
           credentialType: "AWS_FOLDER",
           credentialName: from,
-          metadata: { path },
+          metadata: { path, all_periods: true },
           secret: Redacted.make("{}")
         }
       })
