@@ -1,0 +1,412 @@
+/**
+ * JSON as text: a parser that keeps the source text of numbers and the first of equal keys, JSONPath, and BigQuery's conversions.
+ */
+import {
+  bool,
+  fail,
+  float64,
+  int64,
+  list,
+  native1,
+  native2,
+  Refusal,
+  text,
+  unsupported,
+  type Native
+} from "./Native.ts"
+import { floatText } from "./Number.ts"
+
+export type Json =
+  | { readonly kind: "null" }
+  | { readonly kind: "boolean"; readonly value: boolean }
+  | { readonly kind: "number"; readonly text: string }
+  | { readonly kind: "string"; readonly value: string }
+  | { readonly kind: "array"; readonly items: ReadonlyArray<Json> }
+  | { readonly kind: "object"; readonly fields: ReadonlyMap<string, Json> }
+
+const maxDepth = 500
+const numberPattern = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+const stringPattern = /"(?:[ !#-[\]-\u{10ffff}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy
+const spacePattern = /[ \t\n\r]*/y
+
+/** The value of a JSON text; undefined when it is none. */
+export const parseJson = (source: string): Json | undefined => {
+  let position = 0
+  const take = (pattern: RegExp): string | undefined => {
+    pattern.lastIndex = position
+    const match = pattern.exec(source)
+    if (match === null) return undefined
+    position = pattern.lastIndex
+    return match[0]
+  }
+  const skip = (): void => void take(spacePattern)
+  const accept = (char: string): boolean => {
+    if (source.charAt(position) !== char) return false
+    position++
+    return true
+  }
+  const string = (): string | undefined => {
+    const raw = take(stringPattern)
+    if (raw === undefined) return undefined
+    if (!raw.includes("\\")) return raw.slice(1, -1)
+    const parsed: unknown = JSON.parse(raw)
+    return typeof parsed === "string" ? parsed : undefined
+  }
+  const value = (depth: number): Json | undefined => {
+    if (depth > maxDepth) return undefined
+    skip()
+    const char = source.charAt(position)
+    if (char === '"') {
+      const parsed = string()
+      return parsed === undefined ? undefined : { kind: "string", value: parsed }
+    }
+    if (accept("[")) {
+      const items: Array<Json> = []
+      skip()
+      if (accept("]")) return { kind: "array", items }
+      do {
+        const item = value(depth + 1)
+        if (item === undefined) return undefined
+        items.push(item)
+        skip()
+      } while (accept(","))
+      return accept("]") ? { kind: "array", items } : undefined
+    }
+    if (accept("{")) {
+      const fields = new Map<string, Json>()
+      skip()
+      if (accept("}")) return { kind: "object", fields }
+      do {
+        skip()
+        const key = string()
+        skip()
+        if (key === undefined || !accept(":")) return undefined
+        const field = value(depth + 1)
+        if (field === undefined) return undefined
+        if (!fields.has(key)) fields.set(key, field)
+        skip()
+      } while (accept(","))
+      return accept("}") ? { kind: "object", fields } : undefined
+    }
+    for (const word of ["true", "false", "null"] as const) {
+      if (source.startsWith(word, position)) {
+        position += word.length
+        return word === "null" ? { kind: "null" } : { kind: "boolean", value: word === "true" }
+      }
+    }
+    const number = take(numberPattern)
+    return number === undefined ? undefined : { kind: "number", text: number }
+  }
+  const result = value(0)
+  skip()
+  return position === source.length ? result : undefined
+}
+
+const quote = (value: string): string => JSON.stringify(value).replaceAll("\u007f", "\\u007f")
+
+/** The text without white space. */
+export const writeJson = (json: Json): string => {
+  switch (json.kind) {
+    case "null":
+      return "null"
+    case "boolean":
+      return String(json.value)
+    case "number":
+      return json.text
+    case "string":
+      return quote(json.value)
+    case "array":
+      return `[${json.items.map(writeJson).join(",")}]`
+    case "object":
+      return `{${[...json.fields].map(([key, value]) => `${quote(key)}:${writeJson(value)}`).join(",")}}`
+  }
+}
+
+/** The JSON type orders the keys of an object. */
+const sortKeys = (json: Json): Json =>
+  json.kind === "array"
+    ? { kind: "array", items: json.items.map(sortKeys) }
+    : json.kind === "object"
+      ? {
+          kind: "object",
+          fields: new Map(
+            [...json.fields]
+              .toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+              .map(([key, value]) => [key, sortKeys(value)] as const)
+          )
+        }
+      : json
+
+type Step = string | number
+const stepPattern = /\.([A-Za-z_0-9$-]+)|\."([^"\\]*)"|\[(\d+)\]|\['([^'\\]*)'\]|\["([^"\\]*)"\]/y
+const paths = new Map<string, ReadonlyArray<Step> | Refusal>()
+const maxCachedPaths = 1000
+
+const parsePath = (path: string): ReadonlyArray<Step> | Refusal => {
+  const cached = paths.get(path)
+  if (cached !== undefined) return cached
+  const steps: Array<Step> = []
+  let position = 1
+  while (path.startsWith("$") && position < path.length) {
+    stepPattern.lastIndex = position
+    const match = stepPattern.exec(path)
+    if (match === null) break
+    steps.push(match[3] !== undefined ? Number(match[3]) : (match[1] ?? match[2] ?? match[4] ?? match[5] ?? ""))
+    position = stepPattern.lastIndex
+  }
+  const result = path.startsWith("$") && position === path.length ? steps : unsupported(`the JSONPath ${path}`)
+  if (paths.size < maxCachedPaths) paths.set(path, result)
+  return result
+}
+
+/** The value that a path finds; undefined when there is none or the text is no JSON. */
+const find = (source: string, path: string): Json | undefined | Refusal => {
+  const steps = parsePath(path)
+  if (steps instanceof Refusal) return steps
+  let current = parseJson(source)
+  for (const step of steps) {
+    if (current === undefined) return undefined
+    current =
+      current.kind === "array" && typeof step === "number"
+        ? current.items[step]
+        : current.kind === "object"
+          ? current.fields.get(String(step))
+          : undefined
+  }
+  return current
+}
+
+const scalarText = (json: Json | undefined): string | null => {
+  switch (json?.kind) {
+    case "string":
+      return json.value
+    case "number":
+      return json.text
+    case "boolean":
+      return String(json.value)
+    default:
+      return null
+  }
+}
+
+/** `given` builds the answer from what the path finds. */
+const at =
+  <R>(given: (json: Json | undefined) => R | null | Refusal) =>
+  (source: string, path: string): R | null | Refusal => {
+    const found = find(source, path)
+    return found instanceof Refusal ? found : given(found)
+  }
+
+const whole =
+  <R>(given: (json: Json) => R | null | Refusal) =>
+  (source: string): R | null | Refusal => {
+    const json = parseJson(source)
+    return json === undefined ? fail("Invalid JSON") : given(json)
+  }
+
+const parse = (source: string) => {
+  const json = parseJson(source)
+  if (json === undefined) return fail(`Invalid input: syntax error while parsing value`)
+  const wide = (part: Json): boolean =>
+    part.kind === "number"
+      ? !exact(part.text)
+      : part.kind === "array"
+        ? part.items.some(wide)
+        : part.kind === "object"
+          ? [...part.fields.values()].some(wide)
+          : false
+  return wide(json) ? unsupported("a JSON number that FLOAT64 or INT64 cannot hold exactly") : writeJson(sortKeys(json))
+}
+
+/** Whether the number reads back from FLOAT64 or INT64 with the same decimal value. */
+const exact = (source: string): boolean => {
+  if (/^-?\d+$/.test(source)) {
+    const value = BigInt(source)
+    return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+  }
+  const number = Number(source)
+  const digits = source
+    .replace(/[eE].*$/, "")
+    .replace(/[-.]/g, "")
+    .replace(/^0+/, "")
+    .replace(/0+$/, "")
+  return Number.isFinite(number) && digits.length <= 15
+}
+
+const integerOf = (source: string): bigint | undefined => {
+  const number = Number(source)
+  if (/^-?\d+$/.test(source)) {
+    const value = BigInt(source)
+    return BigInt.asIntN(64, value) === value ? value : undefined
+  }
+  return Number.isInteger(number) && Math.abs(number) < 2 ** 53 ? BigInt(number) : undefined
+}
+
+const keys = (json: Json, prefix: string, found: Set<string>): Set<string> => {
+  if (json.kind === "object") {
+    for (const [key, value] of json.fields) {
+      const name = /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? key : quote(key)
+      const path = prefix === "" ? name : `${prefix}.${name}`
+      found.add(path)
+      keys(value, path, found)
+    }
+  }
+  return found
+}
+
+const remove = (json: Json, steps: ReadonlyArray<Step>): Json => {
+  const [step, ...rest] = steps
+  if (json.kind === "object" && typeof step === "string") {
+    const fields = new Map(json.fields)
+    const field = fields.get(step)
+    if (rest.length === 0) fields.delete(step)
+    else if (field !== undefined) fields.set(step, remove(field, rest))
+    return { kind: "object", fields }
+  }
+  if (json.kind === "array" && typeof step === "number") {
+    const items =
+      rest.length === 0
+        ? json.items.filter((_item, index) => index !== step)
+        : json.items.map((item, index) => (index === step ? remove(item, rest) : item))
+    return { kind: "array", items }
+  }
+  return json
+}
+
+const queryArray = at((json) => (json?.kind === "array" ? json.items.map(writeJson) : null))
+const notNull = (json: Json | undefined): string | null =>
+  json === undefined || json.kind === "null" ? null : writeJson(json)
+
+export const jsonNatives: ReadonlyArray<Native> = [
+  native2("bq_json_value", text, text, text, at(scalarText)),
+  native2("bq_json_query", text, text, text, at(notNull)),
+  native2(
+    "bq_json_query_of_json",
+    text,
+    text,
+    text,
+    at((json) => (json === undefined ? null : writeJson(json)))
+  ),
+  native2("bq_json_query_array", text, text, list(text), queryArray),
+  native2(
+    "bq_json_value_array",
+    text,
+    text,
+    list(text),
+    at((json) =>
+      json?.kind === "array" && json.items.every((item) => item.kind !== "array" && item.kind !== "object")
+        ? json.items.map(scalarText)
+        : null
+    )
+  ),
+  native1("bq_parse_json", text, text, parse),
+  native2("bq_json_field", text, text, text, (source, key) => {
+    const json = parseJson(source)
+    const field = json?.kind === "object" ? json.fields.get(key) : undefined
+    return field === undefined ? null : writeJson(field)
+  }),
+  native2("bq_json_element", text, int64, text, (source, index) => {
+    const json = parseJson(source)
+    const item = json?.kind === "array" && index >= 0n ? json.items[Number(index)] : undefined
+    return item === undefined ? null : writeJson(item)
+  }),
+  native1(
+    "bq_json_type",
+    text,
+    text,
+    whole((json) => json.kind)
+  ),
+  native1(
+    "bq_json_keys",
+    text,
+    list(text),
+    whole((json) => [...keys(json, "", new Set())].toSorted())
+  ),
+  native1(
+    "bq_json_to_string",
+    text,
+    text,
+    whole((json) => (json.kind === "string" ? json.value : fail("The provided JSON input is not a string")))
+  ),
+  native1(
+    "bq_json_to_int64",
+    text,
+    int64,
+    whole((json) =>
+      json.kind === "number"
+        ? (integerOf(json.text) ?? fail(`The provided JSON number: ${json.text} cannot be converted to an integer`))
+        : fail("The provided JSON input is not an integer")
+    )
+  ),
+  native1(
+    "bq_json_to_float64",
+    text,
+    float64,
+    whole((json) => (json.kind === "number" ? Number(json.text) : fail("The provided JSON input is not a number")))
+  ),
+  native1(
+    "bq_json_to_bool",
+    text,
+    bool,
+    whole((json) => (json.kind === "boolean" ? json.value : fail("The provided JSON input is not a boolean")))
+  ),
+  native1(
+    "bq_lax_string",
+    text,
+    text,
+    whole((json) => scalarText(json))
+  ),
+  native1(
+    "bq_lax_int64",
+    text,
+    int64,
+    whole((json) => {
+      if (json.kind === "boolean") return json.value ? 1n : 0n
+      const source = json.kind === "number" ? json.text : json.kind === "string" ? json.value.trim() : ""
+      if (!/^-?\d+$/.test(source))
+        return source === "" ? null : unsupported("LAX_INT64 of a value that is no plain integer")
+      return integerOf(source) ?? null
+    })
+  ),
+  native1(
+    "bq_lax_float64",
+    text,
+    float64,
+    whole((json) => {
+      if (json.kind === "number") return Number(json.text)
+      return json.kind === "string" && /^-?\d+(\.\d+)?$/.test(json.value)
+        ? Number(json.value)
+        : json.kind === "string"
+          ? unsupported("LAX_FLOAT64 of this string")
+          : null
+    })
+  ),
+  native1(
+    "bq_lax_bool",
+    text,
+    bool,
+    whole((json) => {
+      if (json.kind === "boolean") return json.value
+      if (json.kind === "number") return Number(json.text) !== 0
+      const lower = json.kind === "string" ? json.value.toLowerCase() : ""
+      return lower === "true" ? true : lower === "false" ? false : null
+    })
+  ),
+  native2("bq_json_remove", text, text, text, (source, path) => {
+    const steps = parsePath(path)
+    const json = parseJson(source)
+    if (steps instanceof Refusal) return steps
+    return json === undefined || steps.length === 0 ? fail("Invalid JSON or path") : writeJson(remove(json, steps))
+  }),
+  native1("bq_json_of_string", text, text, quote),
+  native1("bq_json_of_int64", int64, text, (value) =>
+    value >= -(2n ** 53n) && value <= 2n ** 53n ? value.toString() : `"${value}"`
+  ),
+  native1("bq_json_of_float64", float64, text, (value) => {
+    const size = Math.abs(value)
+    if (!Number.isFinite(value)) return `"${floatText(value)}"`
+    return size !== 0 && (size >= 1e15 || size < 1e-4)
+      ? unsupported("the JSON text of a FLOAT64 beyond 1e15 or below 1e-4")
+      : floatText(value)
+  })
+]
