@@ -64,7 +64,7 @@ native AS (
     COALESCE(STRPOS(line.reservation_arn, ':capacity-reservation/') > 0, FALSE) AS is_capacity_reservation,
     COALESCE(line.usage_end_time, line.usage_start_time) AS native_end_time,
     COALESCE(line.product_instance_type_family,
-      REGEXP_EXTRACT(line.product_instance_type, r'^(?:[a-z]+\.)?([a-z][a-z0-9-]*)\.[a-z0-9-]+$')) AS instance_series,
+      REGEXP_EXTRACT(line.product_instance_type, r'([a-z0-9-]+)\.[a-z0-9-]+$')) AS instance_series,
     units.focus_unit
   FROM `$dataset.cloud_aws_billing_raw_daily` AS line
   LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
@@ -224,7 +224,7 @@ costed AS (
       IF(instance_series IS NULL, NULL, CONCAT('"InstanceSeries":', TO_JSON_STRING(instance_series))),
       CONCAT('"CoreCount":', REGEXP_EXTRACT(product_vcpu, r'^[1-9][0-9]*$')),
       CONCAT('"GpuCount":', REGEXP_EXTRACT(product_gpu, r'^[1-9][0-9]*$')),
-      CONCAT('"MemorySize":', REPLACE(REGEXP_EXTRACT(product_memory, r'^([0-9][0-9,]*(?:\.[0-9]+)?) GiB$'), ',', '')),
+      CONCAT('"MemorySize":', CAST(SAFE_CAST(REPLACE(REGEXP_EXTRACT(product_memory, r'^([0-9][0-9,.]*) GiB$'), ',', '') AS NUMERIC) AS STRING)),
       IF(COALESCE(product_operating_system, 'NA') = 'NA', NULL, CONCAT('"OperatingSystem":', TO_JSON_STRING(product_operating_system))),
       IF(product_storage_class IS NULL, NULL, CONCAT('"StorageClass":', TO_JSON_STRING(product_storage_class))),
       IF(COALESCE(product_tenancy, 'NA') = 'NA', NULL, CONCAT('"x_Tenancy":', TO_JSON_STRING(product_tenancy))),
@@ -351,12 +351,12 @@ SELECT
   COALESCE(services.service_subcategory, 'Other (Other)') AS ServiceSubcategory,
   CASE WHEN line.kind = 'tax' THEN NULL WHEN line.is_priced THEN line.sku ELSE line.product_sku END AS SkuId,
   IF(line.kind <> 'tax' AND (line.is_priced OR line.product_sku IS NOT NULL), COALESCE(line.usage_type, line.line_item_type), NULL) AS SkuMeter,
-  IF(NOT line.is_priced OR line.price_details = '', NULL, PARSE_JSON(CONCAT('{', line.price_details, '}'), wide_number_mode => 'round')) AS SkuPriceDetails,
+  IF(NOT line.is_priced OR line.price_details = '', NULL, PARSE_JSON(CONCAT('{', line.price_details, '}'))) AS SkuPriceDetails,
   IF(line.is_priced, COALESCE(line.pricing_rate_code, line.pricing_rate_id, line.sku), NULL) AS SkuPriceId,
   line.linked_account_id AS SubAccountId,
   line.linked_account_name AS SubAccountName,
   'Linked Account' AS SubAccountType,
-  PARSE_JSON(line.tags_text, wide_number_mode => 'round') AS Tags,
+  PARSE_JSON(line.tags_text) AS Tags,
   line.line_item_type AS ChargeType,
   line.line_item_type AS x_LineItemType,
   CASE
@@ -370,8 +370,8 @@ SELECT
   line.product_code AS x_ProductCode,
   line.usage_type AS x_UsageType,
   line.operation AS x_Operation,
-  PARSE_JSON(NULLIF(line.discount_json, '{}'), wide_number_mode => 'round') AS x_Discounts,
-  PARSE_JSON(NULLIF(line.cost_category_json, '{}'), wide_number_mode => 'round') AS x_CostCategories,
+  PARSE_JSON(NULLIF(line.discount_json, '{}')) AS x_Discounts,
+  PARSE_JSON(NULLIF(line.cost_category_json, '{}')) AS x_CostCategories,
   IF(line.fitted_quantity = line.usage_amount, NULL, line.usage_amount) AS x_NativeQuantity,
   IF(line.split_part = 1, line.native_cost, NULL) AS x_NativeCost,
   IF(line.is_net, 'net_unblended_cost', 'unblended_cost') AS x_CostBasis,
@@ -405,7 +405,7 @@ LEFT JOIN `{project_id}.organizations.aws_locations` AS locations
   ON locations.location = IF(line.region_code IS NULL, line.region_location, NULL)
 LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
   ON resources.resource_prefix = COALESCE(
-    REGEXP_EXTRACT(line.resource_id, r'^arn:[^:]*:(s3|sns|sqs):'), REGEXP_EXTRACT(line.resource_id, r'^([a-z]+)-[0-9a-f]'))
+    REGEXP_EXTRACT(line.resource_id, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(line.resource_id, r'^([a-z]+)-[0-9a-f]'))
 """, '$dataset', CONCAT(p_project_id, '.', p_dataset_id))
   USING p_org_slug AS org_slug, p_first_period AS first_period, p_last_period AS last_period, p_credential_id AS credential_id,
     p_run_id AS run_id;

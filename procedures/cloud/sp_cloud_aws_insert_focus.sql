@@ -153,7 +153,7 @@ SELECT
   IF(charge.is_consumption, charge.ConsumedQuantity, NULL) AS ConsumedQuantity,
   IF(charge.is_consumption AND charge.ConsumedQuantity IS NOT NULL,
     COALESCE(consumed_units.focus_unit, charge.ConsumedUnit, charge.pricing_unit, 'Count'), NULL) AS ConsumedUnit,
-  PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"'), wide_number_mode => 'round') AS ContractApplied,
+  PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"')) AS ContractApplied,
   -- A cost that differs from price x quantity only by its own rounding is the product; a larger difference is kept and reported.
   CASE
     WHEN charge.ContractedCost IS NULL THEN COALESCE(charge.contracted_product, charge.BilledCost)
@@ -199,24 +199,24 @@ SELECT
   END AS ServiceSubcategory,
   IF(charge.category = 'Tax', NULL, charge.sku) AS SkuId,
   IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, COALESCE(charge.SkuMeter, charge.x_UsageType)) AS SkuMeter,
-  IF(charge.is_priced, PARSE_JSON(charge.SkuPriceDetails, wide_number_mode => 'round'), NULL) AS SkuPriceDetails,
+  IF(charge.is_priced, PARSE_JSON(charge.SkuPriceDetails), NULL) AS SkuPriceDetails,
   IF(charge.is_priced, charge.SkuPriceId, NULL) AS SkuPriceId,
   charge.SubAccountId,
   IF(charge.SubAccountId IS NULL, NULL, charge.SubAccountName) AS SubAccountName,
   IF(charge.SubAccountId IS NULL, NULL, COALESCE(charge.SubAccountType, 'Linked Account')) AS SubAccountType,
-  PARSE_JSON(charge.tags_text, wide_number_mode => 'round') AS Tags,
-  PARSE_JSON(charge.AllocatedMethodDetails, wide_number_mode => 'round') AS AllocatedMethodDetails,
+  PARSE_JSON(charge.tags_text) AS Tags,
+  PARSE_JSON(charge.AllocatedMethodDetails) AS AllocatedMethodDetails,
   charge.AllocatedMethodId,
   charge.AllocatedResourceId,
   charge.AllocatedResourceName,
-  PARSE_JSON(charge.AllocatedTags, wide_number_mode => 'round') AS AllocatedTags,
+  PARSE_JSON(charge.AllocatedTags) AS AllocatedTags,
   charge.ChargeCategory AS ChargeType,
   charge.x_ChargeSubcategory AS x_ChargeSubtype,
   charge.x_ServiceCode AS x_ProductCode,
   charge.x_UsageType,
   charge.x_Operation,
-  PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round') AS x_Discounts,
-  PARSE_JSON(charge.x_CostCategories, wide_number_mode => 'round') AS x_CostCategories,
+  PARSE_JSON(charge.x_Discounts) AS x_Discounts,
+  PARSE_JSON(charge.x_CostCategories) AS x_CostCategories,
   IF(charge.pricing_quantity = charge.PricingQuantity, NULL, charge.PricingQuantity) AS x_NativeQuantity,
   charge.BilledCost AS x_NativeCost,
   'BilledCost' AS x_CostBasis,
@@ -241,7 +241,7 @@ LEFT JOIN `{project_id}.organizations.aws_units` AS consumed_units ON consumed_u
 LEFT JOIN `{project_id}.organizations.aws_regions` AS regions ON regions.region_code = charge.RegionId
 LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
   ON resources.resource_prefix = COALESCE(
-    REGEXP_EXTRACT(charge.resource_id, r'^arn:[^:]*:(s3|sns|sqs):'), REGEXP_EXTRACT(charge.resource_id, r'^([a-z]+)-[0-9a-f]'))
+    REGEXP_EXTRACT(charge.resource_id, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(charge.resource_id, r'^([a-z]+)-[0-9a-f]'))
 """, '$dataset', CONCAT(p_project_id, '.', p_dataset_id))
   USING p_org_slug AS org_slug, p_first_period AS first_period, p_last_period AS last_period, p_credential_id AS credential_id,
     p_run_id AS run_id;
