@@ -23,7 +23,7 @@ export const killRounds = (folder: string, rounds: number): Effect.Effect<KillRe
   Effect.gen(function* () {
     const accepted = new Set<string>()
     for (let round = 0; round < rounds; round++) {
-      const wait = yield* Random.nextIntBetween(20, 400)
+      const wait = yield* Random.nextIntBetween(20, 900)
       const early = round > 0 && (yield* Random.nextIntBetween(0, 5)) === 0
       const lines = yield* victim(folder, "work", { afterReady: !early, wait })
       for (const line of lines) if (line.startsWith("accepted ")) accepted.add(line.slice("accepted ".length))
