@@ -12,20 +12,25 @@ import { name, typeOf } from "./SqlText.ts"
 
 const result = "temp.slice_query"
 
-/** Types of results that become a column's type without loss; the engine gives NULL literals the type INTEGER. */
+const decimalOrInteger = /^(DECIMAL\(.*\)|BIGINT|INTEGER|HUGEINT)$/
+
+/** Types of results that become a column's type without a guess. */
 const accepted: Readonly<Record<ColumnType, RegExp>> = {
-  STRING: /^(VARCHAR|INTEGER)$/,
+  STRING: /^VARCHAR$/,
   INT64: /^(BIGINT|INTEGER|HUGEINT)$/,
-  NUMERIC: /^(DECIMAL\(.*\)|BIGINT|INTEGER|HUGEINT)$/,
-  BIGNUMERIC: /^(DECIMAL\(.*\)|BIGINT|INTEGER|HUGEINT)$/,
+  NUMERIC: decimalOrInteger,
+  BIGNUMERIC: decimalOrInteger,
   FLOAT64: /^(DOUBLE|DECIMAL\(.*\)|BIGINT|INTEGER|HUGEINT)$/,
-  BOOL: /^(BOOLEAN|INTEGER)$/,
-  DATE: /^(DATE|INTEGER)$/,
-  TIMESTAMP: /^(TIMESTAMP WITH TIME ZONE|INTEGER)$/,
-  JSON: /^(JSON|INTEGER)$/,
-  BYTES: /^(BLOB|INTEGER)$/,
-  "ARRAY<STRING>": /^(VARCHAR\[\]|INTEGER)$/
+  BOOL: /^BOOLEAN$/,
+  DATE: /^DATE$/,
+  TIMESTAMP: /^TIMESTAMP WITH TIME ZONE$/,
+  JSON: /^JSON$/,
+  BYTES: /^BLOB$/,
+  "ARRAY<STRING>": /^VARCHAR\[\]$/
 }
+
+/** NULL by itself is a whole number to GoogleSQL and to the engine, and fits every column. */
+const typeOfNull = /^(BIGINT|INTEGER)$/
 
 /** Runs `sql`, the engine's own, and answers what the table's columns become from its columns of the same names. */
 export const open = Effect.fn("QueryPart.open")(function* (connection: Connection, table: Table, sql: string) {
@@ -44,11 +49,14 @@ export const open = Effect.fn("QueryPart.open")(function* (connection: Connectio
     if (column === undefined) {
       return yield* new StatementFailed({ statement, reason: `the table has no column ${written}` })
     }
-    if (!accepted[column.type].test(type)) {
+    const cell = name(written)
+    const fits = accepted[column.type].test(type)
+    const onlyNull = !fits && typeOfNull.test(type) ? yield* isOnlyNull(connection, cell, statement) : false
+    if (!fits && !onlyNull) {
       const reason = `the query's column ${written} is ${type}, the table's is ${column.type}`
       return yield* new StatementFailed({ statement, reason })
     }
-    const cell = name(written)
+    if (onlyNull) continue
     const target = typeOf[column.type]
     values.push({ column, sql: `TRY_CAST(${cell} AS ${target})` })
     // There and back: a decimal that would be rounded, or a value out of range, is not the same any more.
@@ -80,3 +88,8 @@ export const open = Effect.fn("QueryPart.open")(function* (connection: Connectio
   }
   return part
 })
+
+const isOnlyNull = (connection: Connection, cell: string, label: string) =>
+  connection
+    .query(`SELECT count(${cell}) FROM ${result}`, { label })
+    .pipe(Effect.map(({ rows }) => Number(rows[0]?.[0]) === 0))

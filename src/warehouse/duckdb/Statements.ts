@@ -170,11 +170,9 @@ const resolvePlain = (scope: TenantScope, path: ReadonlyArray<string>): Resolved
 const resolveInProcedure = (scope: TenantScope, path: ReadonlyArray<string>): Resolved => {
   const local = path.length === 3 && path[0] === scope.projectId ? path.slice(1) : path
   const [dataset, table] = local
-  return local.length === 2 && dataset === scope.dataset && table !== undefined
-    ? own(scope, table)
-    : local.length <= 2
-      ? resolvePlain(scope, local)
-      : otherTenant(scope, path)
+  if (local.length === 2 && dataset === scope.dataset && table !== undefined) return own(scope, table)
+  if (local.length === 2 && dataset === centralDataset && table !== undefined) return lookup(scope, table)
+  return resolvePlain(scope, path)
 }
 
 const storedText = (connection: Connection, scope: TenantScope, path: ReadonlyArray<string>) => {

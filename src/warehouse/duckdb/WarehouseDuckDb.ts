@@ -16,7 +16,6 @@ import type { Table } from "../Table.ts"
 import {
   type OrgWarehouse,
   type Slice,
-  type SliceSource,
   type SliceWrite,
   SourceRejected,
   StatementFailed,
@@ -105,42 +104,47 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValu
     })
   )
 
+  const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
+
   const openOrg = Effect.fn("WarehouseDuckDb.org")(function* (org: OrgSlug) {
     const dataset = datasetOf(org, settings.environment)
     yield* writing((connection) => Datasets.ensure(connection, dataset, tables.values()))
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Statements.TenantScope = { org, dataset, projectId: settings.projectId, tables, lookups }
 
-    const partsOf = <E>(
-      connection: Connection,
-      table: Table,
-      source: Exclude<SliceSource<E>, { readonly _tag: "Rows" }>
-    ): ReadonlyArray<Effect.Effect<Part, WarehouseError, Scope.Scope>> =>
-      source._tag === "Query"
-        ? [
-            Statements.translate(connection, scope, source.sql, source.parameters).pipe(
-              Effect.flatMap((sql) => QueryPart.open(connection, table, sql))
-            )
-          ]
-        : source.files.map((file) =>
-            SourceFile.prepare(file, source.format, connection, spillFolder).pipe(
-              Effect.flatMap((prepared) => FilePart.compile(prepared, source.mapping, table))
-            )
-          )
-
     const replaceSlice = Effect.fn("OrgWarehouse.replaceSlice")(function* <E>(write: SliceWrite<E>) {
       const table = yield* tableOf(write.slice)
       const { source } = write
       return yield* writing((connection) =>
         Effect.gen(function* () {
-          // Rows come at their provider's pace; the writer's turn begins when they are all here.
-          const parts =
-            source._tag === "Rows"
-              ? [Effect.succeed(yield* RowsPart.spool(source.rows, table, spillFolder))]
-              : partsOf(connection, table, source)
-          const ingestedAt = new Date(yield* Clock.currentTimeMillis).toISOString()
-          const target: SliceWriter.Target = { connection, org, dataset, table, write, ingestedAt }
-          return yield* writer.withPermits(1)(SliceWriter.replace(target, parts))
+          const replaceBy = (parts: ReadonlyArray<Effect.Effect<Part, WarehouseError, Scope.Scope>>) =>
+            Effect.gen(function* () {
+              const ingestedAt = yield* now
+              return yield* SliceWriter.replace({ connection, org, dataset, table, write, ingestedAt }, parts)
+            })
+          switch (source._tag) {
+            case "Files": {
+              const parts = source.files.map((file) =>
+                SourceFile.prepare(file, source.format, connection, spillFolder).pipe(
+                  Effect.flatMap((prepared) => FilePart.compile(prepared, source.mapping, table))
+                )
+              )
+              return yield* writer.withPermits(1)(replaceBy(parts))
+            }
+            case "Rows": {
+              // Rows come at their provider's pace; the writer's turn begins when they are all here.
+              const part = yield* RowsPart.spool(source.rows, table, spillFolder)
+              return yield* writer.withPermits(1)(replaceBy([Effect.succeed(part)]))
+            }
+            case "Query": {
+              // The query may read the slice that it replaces, so it runs before that is cleared.
+              const part = Effect.flatMap(
+                Statements.translate(connection, scope, source.sql, source.parameters),
+                (sql) => QueryPart.open(connection, table, sql)
+              )
+              return yield* writer.withPermits(1)(Effect.flatMap(part, (part) => replaceBy([Effect.succeed(part)])))
+            }
+          }
         })
       )
     })
@@ -169,7 +173,6 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValu
 
   const orgs = new Map<OrgSlug, OrgWarehouse>()
   const opening = yield* Effect.makeSemaphore(1)
-  const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
   const service: WarehouseService = {
     location: `duckdb: ${file}`,
