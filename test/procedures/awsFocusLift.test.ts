@@ -90,7 +90,7 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
       const rows = yield* lifted(
         "rounded_costs",
         [
-          charge({ PricingQuantity: "0.0017863140", ListUnitPrice: "0.085", ListCost: "0.00015183700" }),
+          charge({ PricingQuantity: "0.0001786314", ListUnitPrice: "0.085", ListCost: "0.0000151837" }),
           charge({ PricingQuantity: "0.5", ListUnitPrice: "2", ListCost: "0.75" }),
           charge({ ContractedCost: null, ListUnitPrice: null })
         ],
@@ -98,7 +98,7 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
           CAST(BilledCost AS STRING) AS billed`
       )
       expect(rows).toMatchObject([
-        { list: "0.00015183669", price: "0.085", billed: "0.096" },
+        { list: "0.000015183669", price: "0.085", billed: "0.096" },
         { list: "0.75", price: "2", billed: "0.096" },
         { list: "0.096", price: "0.096", contracted: "0.096" }
       ])

@@ -46,7 +46,8 @@ export const layer = Layer.effectDiscard(
       ConfigProvider.fromMap(
         new Map([
           ["CONFIGS_BASE_PATH", fileURLToPath(new URL("configs", projectFolder))],
-          ["ENVIRONMENT", "test"]
+          ["ENVIRONMENT", "test"],
+          ["DUCKDB_MEMORY_LIMIT", "1GB"]
         ])
       )
     )
