@@ -52,8 +52,9 @@ export const divideHalfAway = (value: bigint, divisor: bigint): bigint => {
 const multiply = (kind: Kind) => (a: bigint, b: bigint) => {
   const product = a * b
   if (kind.name === "NUMERIC") return inRange(kind, divideHalfAway(product, kind.one))
-  return product % kind.one === 0n
-    ? inRange(kind, product / kind.one)
+  const quotient = product / kind.one
+  return quotient * kind.one === product
+    ? inRange(kind, quotient)
     : unsupported("a BIGNUMERIC product with more than 24 decimals")
 }
 
@@ -160,8 +161,8 @@ const natives = (kind: Kind): ReadonlyArray<Native> => {
   const name = `bq_${kind.name.toLowerCase()}`
   const c = kind.codec
   return [
-    native2(`${name}_multiply`, c, c, c, multiply(kind)),
-    native2(`${name}_divide`, c, c, c, divide(kind)),
+    { ...native2(`${name}_multiply`, c, c, c, multiply(kind)), decimals: multiply(kind) },
+    { ...native2(`${name}_divide`, c, c, c, divide(kind)), decimals: divide(kind) },
     native2(`${name}_mod`, c, c, c, (a, b) => (b === 0n ? fail(`division by zero: MOD(${plain(kind, a)}, 0)`) : a % b)),
     native2(`${name}_div`, c, c, c, (a, b) =>
       b === 0n ? fail(`division by zero: ${plain(kind, a)} / 0`) : inRange(kind, (a / b) * kind.one)

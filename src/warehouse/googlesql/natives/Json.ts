@@ -189,6 +189,44 @@ const scalarText = (json: Json | undefined): string | null => {
   }
 }
 
+/** The whole text by the engine's own fast parser; undefined when it is no JSON. */
+const fastParse = (source: string): unknown => {
+  try {
+    return JSON.parse(source)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * The scalar that a path finds. A string is taken from the fast parser; numbers need their source text and equal keys their order, so
+ * those go through the exact one.
+ */
+const value = (source: string, path: string): string | null | Refusal => {
+  const steps = parsePath(path)
+  if (steps instanceof Refusal) return steps
+  let current = fastParse(source)
+  for (const step of steps) {
+    if (typeof step === "number") current = Array.isArray(current) ? current[step] : undefined
+    else {
+      const key = `"${step}"`
+      if (source.includes("\\") || source.indexOf(key) !== source.lastIndexOf(key)) return exactValue(source, path)
+      const property: unknown =
+        typeof current === "object" && current !== null
+          ? Object.getOwnPropertyDescriptor(current, step)?.value
+          : undefined
+      current = Array.isArray(current) ? undefined : property
+    }
+  }
+  return typeof current === "string"
+    ? current
+    : typeof current === "boolean"
+      ? String(current)
+      : typeof current === "number"
+        ? exactValue(source, path)
+        : null
+}
+
 /** `given` builds the answer from what the path finds. */
 const at =
   <R>(given: (json: Json | undefined) => R | null | Refusal) =>
@@ -196,6 +234,8 @@ const at =
     const found = find(source, path)
     return found instanceof Refusal ? found : given(found)
   }
+
+const exactValue = at(scalarText)
 
 const whole =
   <R>(given: (json: Json) => R | null | Refusal) =>
@@ -278,7 +318,7 @@ const notNull = (json: Json | undefined): string | null =>
   json === undefined || json.kind === "null" ? null : writeJson(json)
 
 export const jsonNatives: ReadonlyArray<Native> = [
-  native2("bq_json_value", text, text, text, at(scalarText)),
+  native2("bq_json_value", text, text, text, value),
   native2("bq_json_query", text, text, text, at(notNull)),
   native2(
     "bq_json_query_of_json",
