@@ -4,12 +4,14 @@
  */
 import { columnsOf, type Leaf } from "./Expression.ts"
 import { isFlatObjectText, isNumericText, isUnitText } from "./FormatSql.ts"
-import { coalesce, not, text, textList } from "./SqlText.ts"
+import { coalesce, not, pattern, text, textList } from "./SqlText.ts"
 
 /** A check of a JSON path. */
 export type JsonLeaf = Extract<Leaf, readonly ["json", ...ReadonlyArray<unknown>]>
 
 const EACH = "[*]"
+/** JSON_KEYS answers the keys of every depth: `a.b` is below `a`, while a key that holds a point stands in quotes. */
+const KEY_BELOW = '^("[^"]*"|[^".]*)[.]'
 
 /** Where the elements lie that a leaf looks at one by one; nothing for another leaf. */
 export const elementsOf = (leaf: Leaf): { readonly column: string; readonly array: string } | undefined => {
@@ -39,11 +41,10 @@ export const passes = (leaf: JsonLeaf, document: string, column: (name: string) 
       return coalesce(isUnitText(scalar), "TRUE")
     case "flat":
       return coalesce(isFlatObjectText(`TO_JSON_STRING(${json})`), "TRUE")
-    case "keys_start_with":
-      return (
-        `NOT EXISTS (SELECT 1 FROM UNNEST(JSON_KEYS(${json}, 1)) AS key ` +
-        `WHERE NOT STARTS_WITH(key, ${text(leaf[4])}) AND key NOT IN ${textList(leaf[5])})`
-      )
+    case "keys_start_with": {
+      const isOwn = `REGEXP_CONTAINS(key, ${pattern(`^"?${leaf[4]}`)}) OR key IN ${textList(leaf[5])}`
+      return `NOT EXISTS (SELECT 1 FROM UNNEST(JSON_KEYS(${json})) AS key WHERE NOT (${isOwn} OR REGEXP_CONTAINS(key, ${pattern(KEY_BELOW)})))`
+    }
     case "same_as_column":
       return coalesce(`${scalar} = ${column(columnsOf(leaf)[1] ?? "")}`, "FALSE")
     case "one_per_value":
