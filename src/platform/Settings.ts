@@ -64,7 +64,7 @@ const settings = Config.all({
   /** `AUTO_SYNC_PROCEDURES`: create and update the stored procedures at start. */
   syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
-  duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("256MB")),
+  duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("512MB")),
   /** `LOG_LEVEL`. */
   logLevel: Config.logLevel("LOG_LEVEL").pipe(Config.option),
   /** `OTEL_EXPORTER_OTLP_ENDPOINT`: traces, metrics and logs go there when set. */
