@@ -50,7 +50,13 @@ export const translateCall = (t: Translator, e: Call, scope: Scope): Translate<T
     ) {
       return yield* unsupported(t, e.at, `${name} as an aggregate or window function`)
     }
-    if (e.named.length > 0) return yield* unsupported(t, e.at, `the argument ${e.named[0]?.name} of ${name}`)
+    const [named] = e.named
+    if (named !== undefined) {
+      if (name !== "PARSE_JSON" || named.name !== "wide_number_mode" || e.args.length !== 1 || e.named.length !== 1) {
+        return yield* unsupported(t, e.at, `the argument ${named.name} of ${name}`)
+      }
+      return yield* translateCall(t, { ...e, args: [...e.args, named.value], named: [] }, scope)
+    }
     const special = yield* translateDateCall(t, e, name, scope)
     if (special !== undefined) {
       return e.safe && !special.sql.includes("_safe(") ? yield* unsupported(t, e.at, `SAFE.${name}`) : special
@@ -65,7 +71,7 @@ export const translateCall = (t: Translator, e: Call, scope: Scope): Translate<T
     if (regexpNames.has(name)) return yield* translateRegexp(t, e, name, args)
     const signatures = tables.map((table) => table.get(name)).find((found) => found !== undefined)
     if (signatures !== undefined) {
-      if (name.includes("JSON_") && args[1] !== undefined) yield* checkPath(t, e.at, args[1])
+      if (/JSON_(VALUE|QUERY|EXTRACT|REMOVE)/.test(name) && args[1] !== undefined) yield* checkPath(t, e.at, args[1])
       return yield* applySignature(t, e.at, name, signatures, args, e.safe)
     }
     return known.has(name)

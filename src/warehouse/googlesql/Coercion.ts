@@ -2,6 +2,7 @@
  * How a value becomes another type by itself or by a cast that always succeeds.
  */
 import * as Either from "effect/Either"
+import { plainDecimal } from "./DecimalText.ts"
 import { fieldOf } from "./Names.ts"
 import type { Token } from "./Tokens.ts"
 import {
@@ -175,29 +176,6 @@ export const unify = (
     return { type, sql }
   })
 
-const decimalPattern = /^\s*([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,3}))?\s*$/
-
-/** The digits of a decimal text without exponent, or undefined when it is no number. */
-export const plainDecimal = (
-  text: string
-): { readonly negative: boolean; readonly digits: bigint; readonly scale: number } | undefined => {
-  const match = decimalPattern.exec(text)
-  const whole = match?.[2] ?? ""
-  const fraction = match?.[3] ?? ""
-  if (match === null || whole + fraction === "") return undefined
-  let digits = BigInt(whole + fraction)
-  let scale = fraction.length - Number(match[4] ?? "0")
-  if (scale < 0) {
-    digits *= 10n ** BigInt(-scale)
-    scale = 0
-  }
-  while (scale > 0 && digits % 10n === 0n) {
-    digits /= 10n
-    scale--
-  }
-  return { negative: match[1] === "-", digits, scale }
-}
-
 const invalid = (t: Translator, at: Token, type: string, text: string) =>
   rejected(t, at, `Invalid ${type} literal "${text}"`)
 
@@ -246,7 +224,7 @@ export const typedLiteral = (t: Translator, at: Token, type: SqlType, text: stri
     case "TIMESTAMP":
       return Either.right(`bq_timestamp_from_string(${quoteText(text)})`)
     case "JSON":
-      return Either.right(`CAST(bq_parse_json(${quoteText(text)}) AS JSON)`)
+      return Either.right(`CAST(bq_parse_json(${quoteText(text)}, 'exact') AS JSON)`)
     case "BYTES":
       return Either.right(`encode(${quoteText(text)})`)
     default:

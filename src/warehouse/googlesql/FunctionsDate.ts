@@ -243,6 +243,7 @@ const construct = (t: Translator, e: Call, name: ScalarKind, scope: Scope): Tran
       const zone = yield* zoneArgument(t, e, 1, scope)
       if (from === "DATE" || from === "DATETIME")
         return { sql: `bq_from_local(CAST(${first.sql} AS TIMESTAMP), ${zone})`, type }
+      if (from === "STRING") return { sql: `bq_timestamp_from_string_in(${first.sql}, ${zone})`, type }
       return yield* unsupported(t, e.at, `TIMESTAMP of ${typeName(first.type)} with a zone`)
     }
     if (name === "DATETIME" && args.length === 2 && from === "DATE" && args[1]?.type.kind === "TIME") {

@@ -16,6 +16,13 @@ const pathed = (name: string, returns: string, ofJson = returns): ReadonlyArray<
   [`JSON, STRING -> ${ofJson}`, `${name}($1, $2)`]
 ]
 
+const valued: ReadonlyArray<readonly [string, string]> = [
+  ["STRING -> STRING", "bq_json_value($1, '$')"],
+  ["STRING, STRING -> STRING", "bq_json_value($1, $2)"],
+  ["JSON -> STRING", "bq_json_value_of_json($1, '$')"],
+  ["JSON, STRING -> STRING", "bq_json_value_of_json($1, $2)"]
+]
+
 const query = (name: string): ReadonlyArray<readonly [string, string]> => [
   ["STRING, STRING -> STRING", `${name}($1, $2)`],
   ["STRING -> STRING", `${name}($1, '$')`],
@@ -24,17 +31,23 @@ const query = (name: string): ReadonlyArray<readonly [string, string]> => [
 ]
 
 export const jsonFunctions = functionTable({
-  JSON_VALUE: pathed("bq_json_value", "STRING"),
-  JSON_EXTRACT_SCALAR: pathed("bq_json_value", "STRING"),
+  JSON_VALUE: valued,
+  JSON_EXTRACT_SCALAR: valued,
   JSON_QUERY: query("bq_json_query"),
   JSON_EXTRACT: query("bq_json_query"),
   JSON_VALUE_ARRAY: pathed("bq_json_value_array", "[STRING]"),
   JSON_EXTRACT_STRING_ARRAY: pathed("bq_json_value_array", "[STRING]"),
   JSON_QUERY_ARRAY: pathed("bq_json_query_array", "[STRING]", "[JSON]"),
   JSON_EXTRACT_ARRAY: pathed("bq_json_query_array", "[STRING]", "[JSON]"),
-  PARSE_JSON: [["STRING -> JSON", "bq_parse_json($1)"]],
+  PARSE_JSON: [
+    ["STRING -> JSON", "bq_parse_json($1, 'exact')"],
+    ["STRING, STRING -> JSON", "bq_parse_json($1, $2)"]
+  ],
   JSON_TYPE: [["JSON -> STRING", "bq_json_type($1)"]],
-  JSON_KEYS: [["JSON -> [STRING]", "bq_json_keys($1)"]],
+  JSON_KEYS: [
+    ["JSON -> [STRING]", "bq_json_keys($1, CAST(500 AS BIGINT))"],
+    ["JSON, INT64 -> [STRING]", "bq_json_keys($1, $2)"]
+  ],
   STRING: [["JSON -> STRING", "bq_json_to_string($1)"]],
   INT64: [["JSON -> INT64", "bq_json_to_int64($1)"]],
   FLOAT64: [["JSON -> FLOAT64", "bq_json_to_float64($1)"]],

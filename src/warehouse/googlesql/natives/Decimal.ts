@@ -3,7 +3,7 @@
  *
  * A BIGNUMERIC result that needs more than 24 decimals is refused, since BigQuery would keep them.
  */
-import { plainDecimal } from "../Coercion.ts"
+import { plainDecimal } from "../DecimalText.ts"
 import {
   bool,
   decimal,

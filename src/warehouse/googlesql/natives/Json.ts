@@ -1,6 +1,7 @@
 /**
  * JSON as text: a parser that keeps the source text of numbers and the first of equal keys, JSONPath, and BigQuery's conversions.
  */
+import { plainDecimal } from "../DecimalText.ts"
 import {
   bool,
   fail,
@@ -122,21 +123,6 @@ export const writeJson = (json: Json): string => {
   }
 }
 
-/** The JSON type orders the keys of an object. */
-const sortKeys = (json: Json): Json =>
-  json.kind === "array"
-    ? { kind: "array", items: json.items.map(sortKeys) }
-    : json.kind === "object"
-      ? {
-          kind: "object",
-          fields: new Map(
-            [...json.fields]
-              .toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-              .map(([key, value]) => [key, sortKeys(value)] as const)
-          )
-        }
-      : json
-
 type Step = string | number
 const stepPattern = /\.([A-Za-z_0-9$-]+)|\."([^"\\]*)"|\[(\d+)\]|\['([^'\\]*)'\]|\["([^"\\]*)"\]/y
 const paths = new Map<string, ReadonlyArray<Step> | Refusal>()
@@ -244,34 +230,55 @@ const whole =
     return json === undefined ? fail("Invalid JSON") : given(json)
   }
 
-const parse = (source: string) => {
-  const json = parseJson(source)
-  if (json === undefined) return fail(`Invalid input: syntax error while parsing value`)
-  const wide = (part: Json): boolean =>
-    part.kind === "number"
-      ? !exact(part.text)
-      : part.kind === "array"
-        ? part.items.some(wide)
-        : part.kind === "object"
-          ? [...part.fields.values()].some(wide)
-          : false
-  return wide(json) ? unsupported("a JSON number that FLOAT64 or INT64 cannot hold exactly") : writeJson(sortKeys(json))
+const isInteger = (source: string): boolean =>
+  /^-?\d+$/.test(source) &&
+  (BigInt.asIntN(64, BigInt(source)) === BigInt(source) || BigInt.asUintN(64, BigInt(source)) === BigInt(source))
+
+/** A number as the JSON type keeps it: an integer of 64 bits, or a FLOAT64; undefined when that would lose digits. */
+const storedNumber = (source: string, round: boolean): string | undefined => {
+  if (isInteger(source)) return source
+  const number = Number(source)
+  if (!Number.isFinite(number)) return undefined
+  const shortest = String(number)
+  const [a, b] = [plainDecimal(source), plainDecimal(shortest)]
+  if (!round && (a?.digits !== b?.digits || a?.scale !== b?.scale)) return undefined
+  return Number.isInteger(number) && !shortest.includes("e") ? `${shortest}.0` : shortest
 }
 
-/** Whether the number reads back from FLOAT64 or INT64 with the same decimal value. */
-const exact = (source: string): boolean => {
-  if (/^-?\d+$/.test(source)) {
-    const value = BigInt(source)
-    return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+const stored = (json: Json, round: boolean): Json | undefined => {
+  if (json.kind === "number") {
+    const source = storedNumber(json.text, round)
+    return source === undefined ? undefined : { kind: "number", text: source }
   }
-  const number = Number(source)
-  const digits = source
-    .replace(/[eE].*$/, "")
-    .replace(/[-.]/g, "")
-    .replace(/^0+/, "")
-    .replace(/0+$/, "")
-  return Number.isFinite(number) && digits.length <= 15
+  if (json.kind === "array") {
+    const items = json.items.map((item) => stored(item, round))
+    return items.every((item) => item !== undefined) ? { kind: "array", items } : undefined
+  }
+  if (json.kind !== "object") return json
+  const fields = new Map<string, Json>()
+  for (const [key, field] of [...json.fields].toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))) {
+    const value = stored(field, round)
+    if (value === undefined) return undefined
+    fields.set(key, value)
+  }
+  return { kind: "object", fields }
 }
+
+const parse = (source: string, mode: string) => {
+  const json = parseJson(source)
+  if (json === undefined) return fail("Invalid input: syntax error while parsing value")
+  if (mode !== "exact" && mode !== "round") return fail(`Invalid \`wide_number_mode\` specified: ${mode}`)
+  const value = stored(json, mode === "round")
+  return value === undefined
+    ? fail("Invalid input: a number cannot round-trip through string representation")
+    : writeJson(value)
+}
+
+/** The scalar of a JSON value; a number whose text is not plain would be written by the engine's own rules. */
+const plainScalar = (json: Json | undefined) =>
+  json?.kind === "number" && !/^-?(\d+|(?!0\.0000)\d{1,15}\.\d+)$/.test(json.text)
+    ? unsupported("the text of this JSON number")
+    : scalarText(json)
 
 const integerOf = (source: string): bigint | undefined => {
   const number = Number(source)
@@ -282,13 +289,13 @@ const integerOf = (source: string): bigint | undefined => {
   return Number.isInteger(number) && Math.abs(number) < 2 ** 53 ? BigInt(number) : undefined
 }
 
-const keys = (json: Json, prefix: string, found: Set<string>): Set<string> => {
-  if (json.kind === "object") {
+const keys = (json: Json, prefix: string, depth: number, found: Set<string>): Set<string> => {
+  if (json.kind === "object" && depth > 0) {
     for (const [key, value] of json.fields) {
       const name = /^[A-Za-z_][A-Za-z0-9_]*$/.test(key) ? key : quote(key)
       const path = prefix === "" ? name : `${prefix}.${name}`
       found.add(path)
-      keys(value, path, found)
+      keys(value, path, depth - 1, found)
     }
   }
   return found
@@ -319,6 +326,7 @@ const notNull = (json: Json | undefined): string | null =>
 
 export const jsonNatives: ReadonlyArray<Native> = [
   native2("bq_json_value", text, text, text, value),
+  native2("bq_json_value_of_json", text, text, text, at(plainScalar)),
   native2("bq_json_query", text, text, text, at(notNull)),
   native2(
     "bq_json_query_of_json",
@@ -339,7 +347,7 @@ export const jsonNatives: ReadonlyArray<Native> = [
         : null
     )
   ),
-  native1("bq_parse_json", text, text, parse),
+  native2("bq_parse_json", text, text, text, parse),
   native2("bq_json_field", text, text, text, (source, key) => {
     const json = parseJson(source)
     const field = json?.kind === "object" ? json.fields.get(key) : undefined
@@ -356,12 +364,11 @@ export const jsonNatives: ReadonlyArray<Native> = [
     text,
     whole((json) => json.kind)
   ),
-  native1(
-    "bq_json_keys",
-    text,
-    list(text),
-    whole((json) => [...keys(json, "", new Set())].toSorted())
-  ),
+  native2("bq_json_keys", text, int64, list(text), (source, depth) => {
+    const json = parseJson(source)
+    if (json === undefined) return fail("Invalid JSON")
+    return depth < 1n ? fail("max_depth must be positive") : [...keys(json, "", Number(depth), new Set())].toSorted()
+  }),
   native1(
     "bq_json_to_string",
     text,

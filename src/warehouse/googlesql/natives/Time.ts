@@ -97,13 +97,13 @@ const readDatetime = (source: string): { readonly micros: bigint; readonly rest:
   return clock === undefined ? undefined : { micros: start + clock.micros, rest: rest.slice(1 + clock.length) }
 }
 
-const parseTimestamp = (source: string) => {
+const parseTimestamp = (source: string, otherwise = "UTC") => {
   const trimmed = source.trim()
   const local = readDatetime(trimmed)
   const zone = local?.rest.trim() ?? ""
   if (local === undefined || !/^$|^[Zz]$|^[+-]\d{1,2}(:\d{2})?$|^[A-Za-z][\w/+-]*$/.test(zone))
     return fail(`Invalid timestamp: '${source}'`)
-  const instant = fromLocal(zone === "" || zone.toUpperCase() === "Z" ? "UTC" : zone, local.micros)
+  const instant = fromLocal(zone === "" ? otherwise : zone.toUpperCase() === "Z" ? "UTC" : zone, local.micros)
   return instant instanceof Refusal ? instant : checkedMicros(instant, "Timestamp")
 }
 
@@ -231,7 +231,8 @@ export const timeNatives: ReadonlyArray<Native> = [
       ? fail(`Invalid time string "${source}"`)
       : clock.micros
   }),
-  native1("bq_timestamp_from_string", text, timestamp, parseTimestamp),
+  native1("bq_timestamp_from_string", text, timestamp, (source) => parseTimestamp(source)),
+  native2("bq_timestamp_from_string_in", text, text, timestamp, parseTimestamp),
   native1("bq_datetime_to_string", datetime, text, datetimeText),
   native1("bq_time_to_string", time, text, timeText),
   native1("bq_timestamp_to_string", timestamp, text, (micros) => timestampText(micros, "UTC")),
