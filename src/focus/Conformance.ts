@@ -12,7 +12,7 @@ import * as Groups from "./Groups.ts"
 import type { Dataset, Gap, Rule, RuleSet, Severity } from "./RuleSet.ts"
 import { holds, inPlace, type Placement, type Subject, violation } from "./RuleSql.ts"
 import * as Shapes from "./Shapes.ts"
-import { and, not, text } from "./SqlText.ts"
+import { and, not, startsOnOneOf, text } from "./SqlText.ts"
 
 /** Example texts are cut here. */
 const MAX_EXAMPLE_CHARACTERS = 400
@@ -157,9 +157,7 @@ const isDecidable = (rule: Rule, subject: Subject): boolean => {
 }
 
 const rowConditions = (request: ConformanceRequest): ReadonlyArray<string> => [
-  ...(request.billingPeriods === undefined
-    ? []
-    : [`DATE(BillingPeriodStart) IN (${request.billingPeriods.map((day) => `DATE ${text(day)}`).join(", ")})`]),
+  ...(request.billingPeriods === undefined ? [] : [startsOnOneOf("BillingPeriodStart", request.billingPeriods)]),
   ...(request.sourcePrefix === undefined ? [] : [`STARTS_WITH(${SOURCE_COLUMN}, ${text(request.sourcePrefix)})`])
 ]
 

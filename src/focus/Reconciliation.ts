@@ -8,7 +8,10 @@ import type { Json, JsonObject } from "../platform/Json.ts"
 import type { OrgWarehouse } from "../warehouse/Warehouse.ts"
 import { difference, sum } from "./DecimalText.ts"
 import { dateList, type NativeTable, nativeTables } from "./NativeTotals.ts"
-import { text } from "./SqlText.ts"
+import { startsOnOneOf, text } from "./SqlText.ts"
+
+/** Length of `2026-03-01`, the day of a date or a timestamp. */
+const DAY_CHARACTERS = 10
 
 /** What one kind of native row contributes: `kind` is the native line item type or charge category. */
 export type KindTotals = {
@@ -107,10 +110,10 @@ const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
   const nativeRows = yield* warehouse.query(native.statement(periods))
   const focusRows = yield* warehouse.query(`
 SELECT
-  DATE(BillingPeriodStart) AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
+  BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
   COUNTIF(x_SplitPart > 1 OR x_source_row IS NULL) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
 FROM cost_data_standard_1_3
-WHERE x_source_system = ${text(native.table)} AND DATE(BillingPeriodStart) IN (${dateList(periods)})
+WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}
 GROUP BY period, currency, credential`)
   const ofNative = groupByKey(nativeRows, native.table)
   const ofFocus = groupByKey(focusRows, native.table)
@@ -168,7 +171,7 @@ const groupByKey = (rows: ReadonlyArray<JsonObject>, source: string) => {
   const groups = new Map<string, { readonly key: Key; readonly rows: Array<JsonObject> }>()
   for (const row of rows) {
     const key: Key = {
-      billingPeriod: textOf(row["period"]),
+      billingPeriod: textOf(row["period"]).slice(0, DAY_CHARACTERS),
       currency: textOf(row["currency"]),
       source,
       credentialId: textOf(row["credential"])

@@ -1,6 +1,9 @@
 /**
  * Small pieces of GoogleSQL text. Booleans that are known beforehand are the words TRUE and FALSE and fold away.
  */
+import type { Day } from "../platform/Identifiers.ts"
+
+const MILLIS_PER_DAY = 86_400_000
 
 /** A text literal. */
 export const text = (value: string): string => `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
@@ -29,3 +32,12 @@ export const not = (sql: string): string => (sql === "TRUE" ? "FALSE" : sql === 
 
 /** Gives a test that may be NULL one of two values. */
 export const coalesce = (sql: string, onNull: "TRUE" | "FALSE"): string => `COALESCE(${sql}, ${onNull})`
+
+/** The TIMESTAMP column lies in one of these UTC days; compared as a range, so that the engine can prune. */
+export const startsOnOneOf = (column: string, days: ReadonlyArray<Day>): string =>
+  or(
+    days.map((day) => {
+      const next = new Date(Date.parse(`${day}T00:00:00Z`) + MILLIS_PER_DAY).toISOString().slice(0, 10)
+      return `(${column} >= TIMESTAMP '${day} 00:00:00+00' AND ${column} < TIMESTAMP '${next} 00:00:00+00')`
+    })
+  )
