@@ -37,8 +37,6 @@ import * as SourceFile from "./SourceFile.ts"
 import { name } from "./SqlText.ts"
 import * as Statements from "./Statements.ts"
 
-/** Each thread that loads holds a block for each column: with the engine's own 256 KiB, wide tables would not fit its memory. */
-const BLOCK_BYTES = 128 * 1024
 /** Statements that read at a time; more wait. */
 const READER_CONNECTIONS = 4
 
@@ -79,7 +77,6 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValu
     memory_limit: settings.duckdbMemoryLimit,
     temp_directory: spillFolder,
     // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
-    default_block_size: String(BLOCK_BYTES),
     preserve_insertion_order: "false",
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false"
