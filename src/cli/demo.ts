@@ -14,7 +14,9 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
-import { InvalidApiKey, Organizations } from "../organizations/Organizations.ts"
+import * as Installation from "../Installation.ts"
+import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
+import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
@@ -41,7 +43,8 @@ export const demo = Command.make("demo", { rows }, (options) =>
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
     const service = Serve.layer.pipe(Layer.provideMerge(NodeHttpClient.layerUndici), Layer.provide(quietly))
-    yield* Effect.provide(drive(folder, exports), service)
+    const key = yield* Effect.provide(keyIn(join(folder, "api-key")), Installation.records)
+    yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)
   }).pipe(Effect.provide(Settings.layer))
 ).pipe(Command.withDescription("Generate AWS bills, run the service on them over HTTP, and show the result."))
 
@@ -58,17 +61,20 @@ const quietly = Layer.unwrapEffect(
   })
 )
 
-const drive = Effect.fn("demo.drive")(function* (folder: string, exports: GeneratedExports) {
-  const settings = yield* Settings
-  const org = yield* Schema.decode(OrgSlug)(settings.defaultOrg)
-  const keyFile = join(folder, "api-key")
-  const key = yield* keyIn(keyFile, org)
+const drive = Effect.fn("demo.drive")(function* (given: {
+  readonly folder: string
+  readonly exports: GeneratedExports
+  readonly key: DemoKey
+  readonly port: number
+}) {
+  const { exports, folder } = given
+  const { org, secret } = given.key
   yield* Effect.forEach(exports.exports, ({ kind, folder: path }) => store(org, kind, join(folder, "exports", path)))
 
   const { address } = yield* HttpServer.HttpServer
   const base = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
   yield* Console.log(DemoScreen.serving(base))
-  const client = DemoClient.make(base, org, key)
+  const client = DemoClient.make(base, org, secret)
   const started = yield* client.start({ start_date: exports.startDate, end_date: exports.endDate, force_refresh: true })
   yield* client.follow(started, (event) =>
     Console.log(DemoScreen.progress(event)).pipe(Effect.when(() => DemoScreen.isShown(event)))
@@ -85,10 +91,9 @@ const drive = Effect.fn("demo.drive")(function* (folder: string, exports: Genera
       services,
       unchanged: before,
       location: (yield* Warehouse).location,
-      dataDir: settings.dataDir,
-      keyFile,
+      keyFile: given.key.file,
       org,
-      port: settings.port
+      port: given.port
     })
   )
 })
@@ -130,27 +135,30 @@ const ExportsNote = Schema.Struct({
   })
 })
 
+interface DemoKey {
+  readonly org: OrgSlug
+  readonly secret: Redacted.Redacted
+  readonly file: string
+}
+
 /** The key of an earlier demo while it is valid, else a new one, kept in a file that only its owner may read. */
-const keyIn = Effect.fn("demo.key")(function* (file: string, org: OrgSlug) {
+const keyIn = Effect.fn("demo.key")(function* (file: string) {
   const files = yield* FileSystem.FileSystem
   const organizations = yield* Organizations
-  const known = yield* files.readFileString(file).pipe(
-    Effect.map((text) => Redacted.make(text.trim())),
-    Effect.option
-  )
+  const org = yield* Schema.decode(OrgSlug)((yield* Settings).defaultOrg)
+  const first = yield* ensureFirstOrganization
+  const known = yield* Effect.option(files.readFileString(file))
   if (known._tag === "Some") {
-    const valid = yield* organizations.authenticate(known.value).pipe(
+    const secret = Redacted.make(known.value.trim())
+    const isValid = yield* organizations.authenticate(secret).pipe(
       Effect.as(true),
-      Effect.catchIf(
-        (error) => error instanceof InvalidApiKey,
-        () => Effect.succeed(false)
-      )
+      Effect.catchTag("InvalidApiKey", () => Effect.succeed(false))
     )
-    if (valid) return known.value
+    if (isValid) return { org, secret, file } satisfies DemoKey
   }
-  const { secret } = yield* organizations.createKey(org)
+  const { secret } = first ?? (yield* organizations.createKey(org))
   yield* files.writeFileString(file, `${Redacted.value(secret)}\n`, { mode: 0o600 })
-  return secret
+  return { org, secret, file } satisfies DemoKey
 })
 
 /** The folder of one export as a credential of the organisation, stored once. */

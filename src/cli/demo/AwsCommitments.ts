@@ -100,7 +100,13 @@ export const reservationsOf = ({ payer, resources }: Company): Reservations => (
   count: BigInt(resources.filter(({ coverage }) => coverage === "reserved").length + 2),
   rate: 720_000_000n,
   upfrontRate: 700_000_000n,
-  facts: { ReservationARN: `arn:aws:rds:us-east-1:${payer}:ri:ri-demo-1`, SubscriptionId: "4217709231" }
+  facts: {
+    ReservationARN: `arn:aws:rds:us-east-1:${payer}:ri:ri-demo-1`,
+    SubscriptionId: "4217709231",
+    LeaseContractLength: "1yr",
+    OfferingClass: "standard",
+    PurchaseOption: "Partial Upfront"
+  }
 })
 
 /** Usage that a reservation covers: it costs nothing, its share of the fees is told beside. */
@@ -178,15 +184,25 @@ export function* purchases(plan: Plan, reservations: Reservations, { start, end 
       savingsPlan: plan.facts
     }
   }
-  const price = costOf(reservations.upfrontRate, reservations.count * hoursOfDay * 365n)
+  const rate = reservations.upfrontRate * 24n * 365n
+  const quantity = reservations.count * 1_000n
+  const price = costOf(rate, quantity)
   yield {
     ...ofReservations(reservations),
     start,
     end,
     type: "Fee",
     billType: "Purchase",
-    description: "Sign up charge for subscription: partial upfront",
-    ...amount(price),
-    reservation: { ...reservations.facts, UpfrontValue: money(price) }
+    description: "Sign up charge for subscription: db.r6g.large, Partial Upfront",
+    unit: "Quantity",
+    quantity,
+    rate,
+    cost: price,
+    netCost: price,
+    reservation: {
+      ...reservations.facts,
+      NumberOfReservations: String(reservations.count),
+      UpfrontValue: money(price)
+    }
   }
 }

@@ -181,7 +181,10 @@ const write = Effect.fn("generateAwsExports.write")(function* (
     const bill: Bill = {
       payer: from.payer,
       payerName: "Acme Holding",
-      accountNames: Object.fromEntries(from.accounts.map((account, index) => [account, `acme-${index + 1}`])),
+      accountNames: {
+        [from.payer]: "Acme Holding",
+        ...Object.fromEntries(from.accounts.map((account, index) => [account, `acme-${index + 1}`]))
+      },
       invoiceId: period === periods.at(-1) ? "" : `2026${from.payer.slice(-4)}0${period.index + 1}`,
       start: period.start,
       end: period.end

@@ -11,7 +11,7 @@ const quantityScale = 3
 /** Cost of a quantity at a rate. */
 export const costOf = (rate: bigint, quantity: bigint): bigint => rate * quantity * 10n
 
-/** What a line says about the savings plan or the reservation that it belongs to; the names are those of CUR 1.0. */
+/** What a line says about the savings plan or the reservation that it belongs to, and about the price of the latter; the names are those of CUR 1.0. */
 export type Commitment = Readonly<Record<string, string>>
 
 /** One line item. Times are `YYYY-MM-DDT00:00:00Z`. */
@@ -33,6 +33,7 @@ export interface Line {
   readonly resourceId: string
   readonly description: string
   readonly taxType: string
+  /** 0 leaves the cell empty. */
   readonly quantity: bigint
   readonly unit: string
   /** Undefined where AWS leaves the cell empty. */
@@ -107,7 +108,7 @@ const common: ReadonlyArray<readonly [name: string, value: (line: Line, bill: Bi
   ["lineItem/Operation", (line) => line.operation],
   ["lineItem/AvailabilityZone", (line) => line.availabilityZone],
   ["lineItem/ResourceId", (line) => line.resourceId],
-  ["lineItem/UsageAmount", (line) => quantityText(line.quantity)],
+  ["lineItem/UsageAmount", (line) => (line.quantity === 0n ? "" : quantityText(line.quantity))],
   ["lineItem/CurrencyCode", () => "USD"],
   ["lineItem/UnblendedRate", (line) => rateText(line.rate)],
   ["lineItem/UnblendedCost", (line) => money(line.cost)],
@@ -123,6 +124,9 @@ const common: ReadonlyArray<readonly [name: string, value: (line: Line, bill: Bi
   ],
   ["pricing/term", (line) => line.term],
   ["pricing/unit", (line) => line.unit],
+  ...["LeaseContractLength", "OfferingClass", "PurchaseOption"].map(
+    (name) => [`pricing/${name}`, (line: Line) => line.reservation[name] ?? ""] as const
+  ),
   ["product/instanceType", (line) => line.instanceType],
   ["product/location", (line) => line.location],
   ["product/locationType", (line) => (line.location === "" ? "" : "AWS Region")],

@@ -112,10 +112,6 @@ export function* otherCharges(from: Company, period: Period, books: Iterable<Boo
     usageType: instance.usageType,
     operation: instance.operation,
     description: "Refund of instance hours of this month",
-    sku: "REFUND0SKU000001",
-    unit: "Hrs",
-    rate: instance.rate,
-    quantity: 36_000n,
     cost: -costOf(instance.rate, 36_000n),
     netCost: -costOf(instance.rate, 36_000n)
   }
@@ -129,7 +125,8 @@ export function* otherCharges(from: Company, period: Period, books: Iterable<Boo
       productCode: database.code,
       productName: database.name,
       description: "Refund of an earlier invoice",
-      ...amount(-7_525n * cent)
+      cost: -7_525n * cent,
+      netCost: -7_525n * cent
     }
   }
 }

@@ -69,7 +69,6 @@ export interface Result {
   readonly services: ReadonlyArray<JsonObject>
   readonly unchanged: boolean | undefined
   readonly location: string
-  readonly dataDir: string
   readonly keyFile: string
   readonly org: string
   readonly port: number
