@@ -39,6 +39,69 @@ cost_basis AS (
     AND (@credential_id IS NULL OR x_credential_id = @credential_id)
   GROUP BY x_source_file
 ),
+bills AS (
+  SELECT
+    billing_period_start,
+    TIMESTAMP(billing_period_start) AS period_start,
+    TIMESTAMP(DATE_ADD(billing_period_start, INTERVAL 1 MONTH)) AS period_end
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  GROUP BY billing_period_start
+),
+-- Many lines share their tags and product attributes: JSON is parsed once per text, not once per line.
+tags AS (
+  SELECT native_text, PARSE_JSON(own_text) AS tags, COALESCE(JSON_VALUE(own_text, '$.Name'), JSON_VALUE(own_text, '$.name')) AS resource_name
+  FROM (
+    SELECT resource_tags_json AS native_text, REGEXP_REPLACE(resource_tags_json, r'([{,]\s*)"user[:_]', r'\1"') AS own_text
+    FROM `$dataset.cloud_aws_billing_raw_daily`
+    WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+      AND (@credential_id IS NULL OR x_credential_id = @credential_id) AND resource_tags_json <> '{}'
+    GROUP BY resource_tags_json
+  )
+),
+cost_categories AS (
+  SELECT cost_category_json AS native_text, PARSE_JSON(cost_category_json) AS categories
+  FROM `$dataset.cloud_aws_billing_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id) AND cost_category_json <> '{}'
+  GROUP BY cost_category_json
+),
+products AS (
+  SELECT * EXCEPT (members), IF(members = '', NULL, PARSE_JSON(CONCAT('{', members, '}'))) AS details
+  FROM (
+    SELECT
+      *,
+      ARRAY_TO_STRING([
+        IF(instance_type = '', NULL, CONCAT('"InstanceType":', TO_JSON_STRING(instance_type))),
+        CONCAT('"InstanceSeries":', IF(instance_type_family = '',
+          CONCAT('"', REGEXP_EXTRACT(instance_type, r'([a-z0-9-]+)\.[a-z0-9-]+$'), '"'), TO_JSON_STRING(instance_type_family))),
+        CONCAT('"CoreCount":', REGEXP_EXTRACT(vcpu, r'^[1-9][0-9]*$')),
+        CONCAT('"GpuCount":', REGEXP_EXTRACT(gpu, r'^[1-9][0-9]*$')),
+        CONCAT('"MemorySize":',
+          CAST(SAFE_CAST(REPLACE(REGEXP_EXTRACT(memory, r'^([0-9][0-9,.]*) GiB$'), ',', '') AS NUMERIC) AS STRING)),
+        IF(operating_system IN ('', 'NA'), NULL, CONCAT('"OperatingSystem":', TO_JSON_STRING(operating_system))),
+        IF(storage_class = '', NULL, CONCAT('"StorageClass":', TO_JSON_STRING(storage_class))),
+        IF(tenancy IN ('', 'NA'), NULL, CONCAT('"x_Tenancy":', TO_JSON_STRING(tenancy))),
+        IF(operation = '', NULL, CONCAT('"x_Operation":', TO_JSON_STRING(operation)))
+      ], ',') AS members
+    FROM (
+      SELECT DISTINCT
+        COALESCE(product_instance_type, '') AS instance_type,
+        COALESCE(product_instance_type_family, '') AS instance_type_family,
+        COALESCE(product_vcpu, '') AS vcpu,
+        COALESCE(product_gpu, '') AS gpu,
+        COALESCE(product_memory, '') AS memory,
+        COALESCE(product_operating_system, '') AS operating_system,
+        COALESCE(product_storage_class, '') AS storage_class,
+        COALESCE(product_tenancy, '') AS tenancy,
+        COALESCE(operation, '') AS operation
+      FROM `$dataset.cloud_aws_billing_raw_daily`
+      WHERE x_org_slug = @org_slug AND billing_period_start BETWEEN @first_period AND @last_period
+        AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+    )
+  )
+),
 -- A reservation is counted in normalized hours when all its lines have them, because its unit must be the same on every row.
 reservations AS (
   SELECT reservation_arn, LOGICAL_AND(COALESCE(
@@ -58,16 +121,22 @@ native AS (
     line.*,
     COALESCE(basis.is_net, FALSE) AS is_net,
     types.row_kind,
-    COALESCE(SAFE_CAST(types.split_part AS INT64), 1) AS split_part,
+    IF(types.split_part = '2', 2, 1) AS split_part,
     IF(basis.is_net, line.net_unblended_cost, line.unblended_cost) AS native_cost,
     COALESCE(line.bill_billing_entity = 'AWS Marketplace', FALSE) AS is_marketplace,
-    COALESCE(STRPOS(line.reservation_arn, ':capacity-reservation/') > 0, FALSE) AS is_capacity_reservation,
+    COALESCE(REGEXP_CONTAINS(line.reservation_arn, r':capacity-reservation/'), FALSE) AS is_capacity_reservation,
     COALESCE(line.usage_end_time, line.usage_start_time) AS native_end_time,
-    COALESCE(line.product_instance_type_family,
-      REGEXP_EXTRACT(line.product_instance_type, r'([a-z0-9-]+)\.[a-z0-9-]+$')) AS instance_series,
+    bills.period_start,
+    bills.period_end,
+    tags.tags,
+    COALESCE(line.resource_name, tags.resource_name) AS own_name,
+    cost_categories.categories,
     units.focus_unit
   FROM `$dataset.cloud_aws_billing_raw_daily` AS line
   LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
+  JOIN bills ON bills.billing_period_start = line.billing_period_start
+  LEFT JOIN tags ON tags.native_text = line.resource_tags_json
+  LEFT JOIN cost_categories ON cost_categories.native_text = line.cost_category_json
   LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types ON types.line_item_type = line.line_item_type
   LEFT JOIN `{project_id}.organizations.aws_units` AS units ON units.native_unit = line.pricing_unit
   WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
@@ -101,7 +170,7 @@ classified AS (
     CASE
       WHEN row_kind = 'fee' AND commitment_id IS NOT NULL THEN 'commitment_upfront'
       WHEN row_kind = 'refund' AND tax_type IS NOT NULL THEN 'tax'
-      WHEN row_kind = 'refund' AND usage_start_time < TIMESTAMP(billing_period_start) THEN 'earlier_refund'
+      WHEN row_kind = 'refund' AND usage_start_time < period_start THEN 'earlier_refund'
       WHEN row_kind = 'refund' AND commitment_id IS NOT NULL THEN 'commitment_refund'
       WHEN row_kind = 'refund' AND COALESCE(pricing_rate_code, product_sku) IS NOT NULL AND COALESCE(usage_amount, 0) <> 0
         AND COALESCE(NULLIF(unblended_rate, 0), unit_cost) IS NOT NULL THEN 'usage_refund'
@@ -213,23 +282,11 @@ costed AS (
       REGEXP_EXTRACT(availability_zone, r'^([a-z]{2}(?:-[a-z]+)+-[0-9]+)[a-z]?$')
     ) AS region_code,
     CASE pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END * usage_amount AS term_hours,
-    NULLIF(REGEXP_REPLACE(resource_tags_json, r'([{,]\s*)"user[:_]', r'\1"'), '{}') AS tags_text,
     CASE
       WHEN kind = 'savings_plan_unused' THEN currency
       WHEN is_one_piece OR pricing_unit IS NULL THEN 'Count'
       ELSE COALESCE(focus_unit, IF(ENDS_WITH(pricing_unit, 's'), pricing_unit, CONCAT(pricing_unit, 's')))
-    END AS unit,
-    ARRAY_TO_STRING([
-      IF(product_instance_type IS NULL, NULL, CONCAT('"InstanceType":', TO_JSON_STRING(product_instance_type))),
-      IF(instance_series IS NULL, NULL, CONCAT('"InstanceSeries":', TO_JSON_STRING(instance_series))),
-      CONCAT('"CoreCount":', REGEXP_EXTRACT(product_vcpu, r'^[1-9][0-9]*$')),
-      CONCAT('"GpuCount":', REGEXP_EXTRACT(product_gpu, r'^[1-9][0-9]*$')),
-      CONCAT('"MemorySize":', CAST(SAFE_CAST(REPLACE(REGEXP_EXTRACT(product_memory, r'^([0-9][0-9,.]*) GiB$'), ',', '') AS NUMERIC) AS STRING)),
-      IF(COALESCE(product_operating_system, 'NA') = 'NA', NULL, CONCAT('"OperatingSystem":', TO_JSON_STRING(product_operating_system))),
-      IF(product_storage_class IS NULL, NULL, CONCAT('"StorageClass":', TO_JSON_STRING(product_storage_class))),
-      IF(COALESCE(product_tenancy, 'NA') = 'NA', NULL, CONCAT('"x_Tenancy":', TO_JSON_STRING(product_tenancy))),
-      IF(operation IS NULL, NULL, CONCAT('"x_Operation":', TO_JSON_STRING(operation)))
-    ], ',') AS price_details
+    END AS unit
   FROM fitted
 )
 SELECT
@@ -239,8 +296,8 @@ SELECT
   line.payer_account_name AS BillingAccountName,
   'Payer Account' AS BillingAccountType,
   line.currency AS BillingCurrency,
-  TIMESTAMP(DATE_ADD(line.billing_period_start, INTERVAL 1 MONTH)) AS BillingPeriodEnd,
-  TIMESTAMP(line.billing_period_start) AS BillingPeriodStart,
+  line.period_end AS BillingPeriodEnd,
+  line.period_start AS BillingPeriodStart,
   IF(line.is_capacity_reservation AND line.kind = 'usage', line.reservation_arn, NULL) AS CapacityReservationId,
   CASE
     WHEN NOT (line.is_capacity_reservation AND line.kind = 'usage') THEN NULL
@@ -248,14 +305,13 @@ SELECT
     ELSE 'Used'
   END AS CapacityReservationStatus,
   line.charge_category AS ChargeCategory,
-  IF(line.row_kind = 'refund' AND line.usage_start_time < TIMESTAMP(line.billing_period_start), 'Correction', NULL) AS ChargeClass,
+  IF(line.row_kind = 'refund' AND line.usage_start_time < line.period_start, 'Correction', NULL) AS ChargeClass,
   COALESCE(line.line_item_description, CONCAT(line.line_item_type, COALESCE(CONCAT(' ', line.usage_type), ''))) AS ChargeDescription,
   CASE
     WHEN line.charge_category = 'Usage' AND line.row_kind <> 'refund' THEN 'Usage-Based'
     WHEN line.kind IN ('savings_plan_fee', 'reservation_fee') THEN 'Recurring'
-    WHEN line.kind = 'fee' AND DATE(line.usage_start_time) <= line.billing_period_start
-      AND DATE(TIMESTAMP_ADD(line.native_end_time, INTERVAL 1 SECOND)) >= DATE_ADD(line.billing_period_start, INTERVAL 1 MONTH)
-      THEN 'Recurring'
+    WHEN line.kind = 'fee' AND line.usage_start_time <= line.period_start
+      AND line.native_end_time >= TIMESTAMP_SUB(line.period_end, INTERVAL 1 SECOND) THEN 'Recurring'
     ELSE 'One-Time'
   END AS ChargeFrequency,
   -- Old reports end a period at its last second.
@@ -316,7 +372,7 @@ SELECT
   CASE
     WHEN NOT line.is_priced THEN NULL
     WHEN line.is_covered OR line.is_unused THEN IF(line.commitment_id IS NULL, 'Other', 'Committed')
-    WHEN line.kind = 'usage' AND (STRPOS(line.usage_type, 'SpotUsage') > 0 OR REGEXP_CONTAINS(line.operation, r':SV[0-9]*$')) THEN 'Dynamic'
+    WHEN line.kind = 'usage' AND (REGEXP_CONTAINS(line.usage_type, r'SpotUsage') OR REGEXP_CONTAINS(line.operation, r':SV[0-9]*$')) THEN 'Dynamic'
     ELSE 'Standard'
   END AS PricingCategory,
   COALESCE(line.pricing_currency, line.currency) AS PricingCurrency,
@@ -335,7 +391,7 @@ SELECT
   END AS RegionName,
   IF(line.is_unused OR line.is_commitment_purchase, line.commitment_id, line.resource_id) AS ResourceId,
   IF(line.is_unused OR line.is_commitment_purchase OR line.resource_id IS NULL, NULL,
-    NULLIF(COALESCE(line.resource_name, JSON_VALUE(line.tags_text, '$.Name'), JSON_VALUE(line.tags_text, '$.name')), line.resource_id)) AS ResourceName,
+    NULLIF(line.own_name, line.resource_id)) AS ResourceName,
   CASE
     WHEN line.is_unused OR line.is_commitment_purchase
       THEN IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Reserved Instance', 'Savings Plan'))
@@ -351,12 +407,12 @@ SELECT
   COALESCE(services.service_subcategory, 'Other (Other)') AS ServiceSubcategory,
   CASE WHEN line.kind = 'tax' THEN NULL WHEN line.is_priced THEN line.sku ELSE line.product_sku END AS SkuId,
   IF(line.kind <> 'tax' AND (line.is_priced OR line.product_sku IS NOT NULL), COALESCE(line.usage_type, line.line_item_type), NULL) AS SkuMeter,
-  IF(NOT line.is_priced OR line.price_details = '', NULL, PARSE_JSON(CONCAT('{', line.price_details, '}'))) AS SkuPriceDetails,
+  IF(line.is_priced, products.details, NULL) AS SkuPriceDetails,
   IF(line.is_priced, COALESCE(line.pricing_rate_code, line.pricing_rate_id, line.sku), NULL) AS SkuPriceId,
   line.linked_account_id AS SubAccountId,
   line.linked_account_name AS SubAccountName,
   'Linked Account' AS SubAccountType,
-  PARSE_JSON(line.tags_text) AS Tags,
+  line.tags AS Tags,
   line.line_item_type AS ChargeType,
   line.line_item_type AS x_LineItemType,
   CASE
@@ -370,8 +426,8 @@ SELECT
   line.product_code AS x_ProductCode,
   line.usage_type AS x_UsageType,
   line.operation AS x_Operation,
-  PARSE_JSON(NULLIF(line.discount_json, '{}')) AS x_Discounts,
-  PARSE_JSON(NULLIF(line.cost_category_json, '{}')) AS x_CostCategories,
+  IF(COALESCE(line.discount_json, '{}') = '{}', NULL, PARSE_JSON(line.discount_json, wide_number_mode => 'round')) AS x_Discounts,
+  line.categories AS x_CostCategories,
   IF(line.fitted_quantity = line.usage_amount, NULL, line.usage_amount) AS x_NativeQuantity,
   IF(line.split_part = 1, line.native_cost, NULL) AS x_NativeCost,
   IF(line.is_net, 'net_unblended_cost', 'unblended_cost') AS x_CostBasis,
@@ -397,9 +453,17 @@ SELECT
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
 FROM costed AS line
+JOIN products
+  ON products.instance_type = COALESCE(line.product_instance_type, '')
+  AND products.instance_type_family = COALESCE(line.product_instance_type_family, '')
+  AND products.vcpu = COALESCE(line.product_vcpu, '') AND products.gpu = COALESCE(line.product_gpu, '')
+  AND products.memory = COALESCE(line.product_memory, '')
+  AND products.operating_system = COALESCE(line.product_operating_system, '')
+  AND products.storage_class = COALESCE(line.product_storage_class, '')
+  AND products.tenancy = COALESCE(line.product_tenancy, '') AND products.operation = COALESCE(line.operation, '')
 LEFT JOIN reservations ON reservations.reservation_arn = line.commitment_id
 LEFT JOIN `{project_id}.organizations.aws_services` AS services
-  ON services.product_code = IF(line.product_code = 'AmazonEC2' AND STRPOS(line.usage_type, 'EBS:') > 0, 'AmazonEBS', line.product_code)
+  ON services.product_code = IF(line.product_code = 'AmazonEC2' AND REGEXP_CONTAINS(line.usage_type, r'EBS:'), 'AmazonEBS', line.product_code)
 LEFT JOIN `{project_id}.organizations.aws_regions` AS regions ON regions.region_code = line.region_code
 LEFT JOIN `{project_id}.organizations.aws_locations` AS locations
   ON locations.location = IF(line.region_code IS NULL, line.region_location, NULL)

@@ -138,7 +138,12 @@ SELECT
   charge.category AS ChargeCategory,
   charge.ChargeClass,
   COALESCE(charge.ChargeDescription, CONCAT(charge.category, ' ', charge.ServiceName)) AS ChargeDescription,
-  COALESCE(charge.ChargeFrequency, IF(charge.category = 'Usage', 'Usage-Based', 'One-Time')) AS ChargeFrequency,
+  CASE LOWER(charge.ChargeFrequency)
+    WHEN 'usage-based' THEN 'Usage-Based'
+    WHEN 'recurring' THEN 'Recurring'
+    WHEN 'one-time' THEN 'One-Time'
+    ELSE COALESCE(charge.ChargeFrequency, IF(charge.category = 'Usage', 'Usage-Based', 'One-Time'))
+  END AS ChargeFrequency,
   TIMESTAMP_TRUNC(COALESCE(charge.ChargePeriodEnd, TIMESTAMP_ADD(charge.ChargePeriodStart, INTERVAL 1 HOUR)), SECOND) AS ChargePeriodEnd,
   TIMESTAMP_TRUNC(charge.ChargePeriodStart, SECOND) AS ChargePeriodStart,
   charge.commitment_category AS CommitmentDiscountCategory,
@@ -153,7 +158,7 @@ SELECT
   IF(charge.is_consumption, charge.ConsumedQuantity, NULL) AS ConsumedQuantity,
   IF(charge.is_consumption AND charge.ConsumedQuantity IS NOT NULL,
     COALESCE(consumed_units.focus_unit, charge.ConsumedUnit, charge.pricing_unit, 'Count'), NULL) AS ConsumedUnit,
-  PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"')) AS ContractApplied,
+  PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"'), wide_number_mode => 'round') AS ContractApplied,
   -- A cost that differs from price x quantity only by its own rounding is the product; a larger difference is kept and reported.
   CASE
     WHEN charge.ContractedCost IS NULL THEN COALESCE(charge.contracted_product, charge.BilledCost)
@@ -199,13 +204,13 @@ SELECT
   END AS ServiceSubcategory,
   IF(charge.category = 'Tax', NULL, charge.sku) AS SkuId,
   IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, COALESCE(charge.SkuMeter, charge.x_UsageType)) AS SkuMeter,
-  IF(charge.is_priced, PARSE_JSON(charge.SkuPriceDetails), NULL) AS SkuPriceDetails,
+  IF(charge.is_priced, PARSE_JSON(charge.SkuPriceDetails, wide_number_mode => 'round'), NULL) AS SkuPriceDetails,
   IF(charge.is_priced, charge.SkuPriceId, NULL) AS SkuPriceId,
   charge.SubAccountId,
   IF(charge.SubAccountId IS NULL, NULL, charge.SubAccountName) AS SubAccountName,
   IF(charge.SubAccountId IS NULL, NULL, COALESCE(charge.SubAccountType, 'Linked Account')) AS SubAccountType,
   PARSE_JSON(charge.tags_text) AS Tags,
-  PARSE_JSON(charge.AllocatedMethodDetails) AS AllocatedMethodDetails,
+  PARSE_JSON(charge.AllocatedMethodDetails, wide_number_mode => 'round') AS AllocatedMethodDetails,
   charge.AllocatedMethodId,
   charge.AllocatedResourceId,
   charge.AllocatedResourceName,
@@ -215,7 +220,7 @@ SELECT
   charge.x_ServiceCode AS x_ProductCode,
   charge.x_UsageType,
   charge.x_Operation,
-  PARSE_JSON(charge.x_Discounts) AS x_Discounts,
+  PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round') AS x_Discounts,
   PARSE_JSON(charge.x_CostCategories) AS x_CostCategories,
   IF(charge.pricing_quantity = charge.PricingQuantity, NULL, charge.PricingQuantity) AS x_NativeQuantity,
   charge.BilledCost AS x_NativeCost,
