@@ -16,8 +16,8 @@ import { and, not, startsOnOneOf, text } from "./SqlText.ts"
 
 /** Example texts are cut here. */
 const MAX_EXAMPLE_CHARACTERS = 400
-/** Tells the rows of the project's own tables apart; files of others may not have it. */
-const RECORD_ID_COLUMN = "x_source_record_id"
+/** Lead from a row of the project's own tables back to the native line; files of others may not have them. */
+const IDENTITY_COLUMNS = ["x_source_record_id", "x_source_file", "x_source_row"]
 const SOURCE_COLUMN = "x_source_system"
 
 /** What to judge. */
@@ -39,7 +39,7 @@ export type Violation = {
   readonly severity: Severity
   readonly column: string
   readonly rows: number
-  /** The row's record id and the values that the rule looks at. */
+  /** Where the row comes from and the values that the rule looks at. */
   readonly example: string
 }
 
@@ -221,7 +221,7 @@ const exampleRow = ({ source, subject, warehouse }: Context, judged: Judged) => 
   const named = leaves.some((leaf) => leaf[0] === "no_words")
     ? subject.specification.filter(({ type }) => type === "String").map(({ name }) => name)
     : leaves.flatMap(columnsOf)
-  const columns = [...new Set([RECORD_ID_COLUMN, ...named])].filter((name) => subject.columns.has(name))
+  const columns = [...new Set([...IDENTITY_COLUMNS, ...named])].filter((name) => subject.columns.has(name))
   if (columns.length === 0 || leaves.some((leaf) => leaf[0] === "present")) {
     return Effect.succeed(`${rule.column} is not a column of ${source.table}`)
   }

@@ -55,6 +55,8 @@ const row = (change: JsonObject): JsonObject => ({
   Tags: { team: "core" },
   x_source_system: "cloud_aws_billing_raw_daily",
   x_source_record_id: "line-1",
+  x_source_file: "report.csv",
+  x_source_row: 7,
   ...change
 })
 
@@ -122,7 +124,9 @@ layer(services)("focus.conformance", (it) => {
           { rule: "CAU-ListUnitPrice-C-014-C" }
         ]
       })
-      expect(JSON.stringify(output.details)).toContain("x_source_record_id=line-2, ContractedUnitPrice=0.096")
+      expect(JSON.stringify(output.details)).toContain(
+        "x_source_record_id=line-2, x_source_file=report.csv, x_source_row=7, ContractedUnitPrice=0.096, PricingQuantity=2.000000000000000000000001"
+      )
       const error = yield* Effect.flip(conform("reports", rows, { fail_on_violation: true }))
       expect(error).toMatchObject({ errorType: "PERMANENT", code: "FOCUS_NOT_CONFORMANT" })
       expect(error.message).toContain("CAU-ContractedCost-C-011-C by 1 rows (x_source_record_id=line-2")
