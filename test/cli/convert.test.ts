@@ -1,0 +1,160 @@
+import { execFile } from "node:child_process"
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { gzipSync } from "node:zlib"
+import { DuckDBInstance } from "@duckdb/node-api"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+const samples = fileURLToPath(new URL("../../../shared/samples", import.meta.url))
+const absent = !existsSync(samples) && process.env["CI"] !== "true"
+
+const convert = (...args: ReadonlyArray<string>) =>
+  Effect.async<{ readonly code: number; readonly out: string; readonly err: string }>((resume) => {
+    execFile(process.execPath, [main, "convert", "--provider", "aws", ...args], (error, out, err) =>
+      resume(Effect.succeed({ code: typeof error?.code === "number" ? error.code : 0, out, err }))
+    )
+  })
+
+const query = (sql: string) =>
+  Effect.promise(async () => {
+    const instance = await DuckDBInstance.create(":memory:")
+    const connection = await instance.connect()
+    const rows = (await connection.runAndReadAll(sql)).getRowsJson()
+    connection.closeSync()
+    instance.closeSync()
+    return rows
+  })
+
+describe.skipIf(absent)("convert (needs the sample bills beside the project)", () => {
+  it.scopedLive("gives FOCUS rows and a summary whose parts add up, and exits with 0", () =>
+    Effect.gen(function* () {
+      const target = join(yield* temporaryFolder, "focus.parquet")
+      const { code, err, out } = yield* convert(
+        "--input",
+        join(samples, "aws/cur2/hard_cases.csv"),
+        "--output",
+        target,
+        "--json"
+      )
+      expect([err, code]).toEqual(["", 0])
+      const summary = JSON.parse(out)
+      expect(summary).toMatchObject({ rowsIn: 29, quarantined: 0 })
+      expect(summary.reconciliation).toMatchObject([
+        {
+          billingPeriod: "2026-03-01",
+          currency: "USD",
+          nativeBilled: "5995.3178500002829",
+          focusBilled: "5995.3178500002829",
+          difference: "0",
+          focusEffective: "425.8178499890829"
+        }
+      ])
+      expect(summary.conformance.violated).toEqual([])
+      expect(summary.conformance.evaluated).toBeGreaterThan(300)
+      const explained = Object.values<number>(summary.explained).reduce((a, b) => a + b, 0)
+      expect(summary.rowsIn + summary.rowsExtra).toBe(summary.rowsOut + summary.quarantined + explained)
+      const [row] = yield* query(
+        `SELECT count(*), sum(BilledCost)::VARCHAR, count(x_run_id), count(x_source_row) FROM '${target}'`
+      )
+      expect(row?.[0]).toBe(String(summary.rowsOut))
+      expect(String(row?.[1])).toMatch(/^5995\.3178500002829/)
+      expect(row?.[2]).toBe(row?.[0])
+    })
+  )
+
+  it.scopedLive("refuses an input that is not there, and an output that it cannot write, in one line", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const missing = yield* convert("--input", join(folder, "none.csv"))
+      expect([missing.code, missing.out]).toEqual([1, ""])
+      expect(missing.err.trim()).toMatch(/none\.csv: there is no such file or folder$/)
+      const output = yield* convert("--input", join(samples, "aws/cur2/hard_cases.csv"), "--output", "x.xlsx")
+      expect(output.err.trim()).toMatch(/x\.xlsx: the output is a \.parquet or a \.csv file$/)
+    })
+  )
+
+  /** Each broken bill: how it is made in a folder, and what the one line must say. */
+  const bill = () => readFileSync(join(samples, "aws/cur1/real_2023-11_usage_tax.csv"), "utf8")
+  const broken: ReadonlyArray<readonly [string, (folder: string) => void, RegExp]> = [
+    [
+      "a gzip file that is cut in the middle",
+      (folder) => {
+        const whole = gzipSync(bill())
+        writeFileSync(join(folder, "bill.csv.gz"), whole.subarray(0, whole.length / 2))
+      },
+      /bill\.csv\.gz.*(cut|ends|gzip)/
+    ],
+    [
+      "a row with another number of cells",
+      (folder) => writeFileSync(join(folder, "bill.csv"), bill().split("\n").with(3, "a,b,c").join("\n")),
+      /bill\.csv:4: .*cell/
+    ],
+    [
+      "a header without its key columns",
+      (folder) => writeFileSync(join(folder, "bill.csv"), "a,b\n1,2\n"),
+      /bill\.csv/
+    ],
+    [
+      "a header with a name twice",
+      (folder) => writeFileSync(join(folder, "bill.csv"), bill().replace(/^([^,]+),[^,]+/, "$1,$1")),
+      /bill\.csv.*(twice|duplicate)/i
+    ],
+    [
+      "a manifest that names a missing file",
+      (folder) => {
+        cpSync(join(samples, "aws/focus-1.2-export"), join(folder, "export"), { recursive: true })
+        mkdirSync(join(folder, "export/metadata/BILLING_PERIOD=2026-06"), { recursive: true })
+        writeFileSync(
+          join(folder, "export/metadata/BILLING_PERIOD=2026-06/costroid-demo-Manifest.json"),
+          JSON.stringify({ dataFiles: ["s3://b/export/data/BILLING_PERIOD=2026-06/gone-00001.csv.gz"] })
+        )
+      },
+      /gone-00001\.csv\.gz/
+    ]
+  ]
+  for (const [what, make, expected] of broken) {
+    it.scopedLive(`refuses ${what}, naming file and reason in one line`, () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        make(folder)
+        const { code, err, out } = yield* convert("--input", folder)
+        expect([code, out]).toEqual([1, ""])
+        expect(err.trim()).toMatch(expected)
+        expect(err.trim().split("\n")).toHaveLength(1)
+      })
+    )
+  }
+
+  const rewritten = (select: string, target: string) =>
+    query(
+      `COPY (SELECT ${select} FROM read_csv('${join(samples, "aws/cur1/real_2023-11_usage_tax.csv")}', all_varchar = true)) TO '${target}'`
+    )
+
+  it.scopedLive("refuses a bill with an empty cost: an unknown amount is no zero", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const cost = '"lineItem/UnblendedCost"'
+      yield* rewritten(
+        `* REPLACE (CASE WHEN row_number() OVER () = 5 THEN NULL ELSE ${cost} END AS ${cost})`,
+        join(folder, "bill.csv")
+      )
+      const { code, err, out } = yield* convert("--input", folder)
+      expect([code, out]).toEqual([1, ""])
+      expect(err.trim()).toMatch(/bill\.csv:6: .*[Uu]nblended_?[Cc]ost/)
+    })
+  )
+
+  it.scopedLive("refuses a Parquet file that lacks a column", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      yield* rewritten('* EXCLUDE ("lineItem/UnblendedCost")', join(folder, "bill.parquet"))
+      const { code, err } = yield* convert("--input", folder)
+      expect(code).toBe(1)
+      expect(err.trim()).toMatch(/bill\.parquet.*[Uu]nblended/)
+    })
+  )
+})
