@@ -142,7 +142,7 @@ export const translateAggregate = (t: Translator, e: Call, name: string, scope: 
         return {
           sql: `bq_${kind.toLowerCase()}_divide(${left}, ${right})`,
           type: value.type,
-          quotient: { left, right, safe: false }
+          operands: { operation: "divide", left, right, safe: false }
         }
       }
       case "MIN":

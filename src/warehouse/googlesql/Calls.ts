@@ -204,11 +204,11 @@ const translateSpecial = (
       case "ROUND": {
         const places =
           args.length === 1 ? "CAST(0 AS BIGINT)" : b !== undefined && b.type.kind === "INT64" ? b.sql : undefined
-        if (a?.quotient === undefined || a.type.kind !== "BIGNUMERIC" || places === undefined || args.length > 2)
+        if (a?.operands === undefined || a.type.kind !== "BIGNUMERIC" || places === undefined || args.length > 2)
           return undefined
-        const suffix = a.quotient.safe ? "_safe" : ""
+        const { operation, left, right, safe } = a.operands
         return {
-          sql: `bq_bignumeric_divide_round${suffix}(${a.quotient.left}, ${a.quotient.right}, ${places})`,
+          sql: `bq_bignumeric_${operation}_round${safe ? "_safe" : ""}(${left}, ${right}, ${places})`,
           type: a.type
         }
       }

@@ -62,9 +62,9 @@ const functions: Readonly<Record<string, { readonly name: string; readonly fails
 export const castTo = (t: Translator, at: Token, value: Typed, target: SqlType, safe: boolean): Translate<Typed> =>
   Either.gen(function* () {
     if (value.type.kind === "NULL") return { sql: `CAST(NULL AS ${duckType(target)})`, type: target }
-    if (value.quotient !== undefined && target.kind === "NUMERIC" && value.type.kind === "BIGNUMERIC") {
-      const { left, right, safe: inner } = value.quotient
-      const sql = `bq_bignumeric_divide_round${inner ? "_safe" : ""}(${left}, ${right}, 9)`
+    if (value.operands !== undefined && target.kind === "NUMERIC" && value.type.kind === "BIGNUMERIC") {
+      const { operation, left, right, safe: inner } = value.operands
+      const sql = `bq_bignumeric_${operation}_round${inner ? "_safe" : ""}(${left}, ${right}, 9)`
       return { sql: `CAST(${sql} AS DECIMAL(38,9))`, type: target }
     }
     if (sameType(value.type, target))

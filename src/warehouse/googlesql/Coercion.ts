@@ -65,7 +65,7 @@ export const coerce = (t: Translator, at: Token, value: Typed, target: SqlType):
     value.text !== undefined &&
     (target.kind === "NUMERIC" || target.kind === "BIGNUMERIC")
   ) {
-    return exactDecimal(value.text)
+    return exactDecimal(value.text, target.kind)
       ? typedLiteral(t, at, target, value.text)
       : unsupported(t, at, `the FLOAT64 literal ${value.text} as ${target.kind}; write it as ${target.kind} '...'`)
   }
@@ -113,10 +113,16 @@ export const convert = (t: Translator, at: Token, value: Typed, target: SqlType,
 export const packStruct = (type: SqlType & { readonly kind: "STRUCT" }, fields: ReadonlyArray<string>): string =>
   `struct_pack(${type.fields.map((field, index) => `${quoteName(fieldName(field, index))} := ${fields[index] ?? "NULL"}`).join(", ")})`
 
-/** A FLOAT64 literal whose decimal text is what BigQuery's conversion gives: few enough digits that the rounding at 9 decimals restores them. */
-const exactDecimal = (text: string): boolean => {
-  const digits = text.replace(/^-/, "").match(/^(\d{0,6})\.?(\d{0,9})$/)
-  return digits !== null && ((digits[1] ?? "") + (digits[2] ?? "")).length <= 15
+/**
+ * Whether a FLOAT64 literal becomes the decimal that it looks like: at nine decimals when it has so few digits that rounding restores them,
+ * as BIGNUMERIC only when the binary value is that very decimal.
+ */
+const exactDecimal = (text: string, kind: "NUMERIC" | "BIGNUMERIC"): boolean => {
+  const number = plainDecimal(text)
+  if (number === undefined) return false
+  const { digits, scale } = number
+  if (digits < 2n ** 53n && digits % 5n ** BigInt(scale) === 0n) return true
+  return kind === "NUMERIC" && scale <= 9 && digits < 10n ** 15n && digits < 10n ** BigInt(6 + scale)
 }
 
 /** The common type of several values, as of the branches of a CASE or the items of an array. */

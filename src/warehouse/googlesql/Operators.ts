@@ -29,7 +29,17 @@ export const compare = (t: Translator, at: Token, operator: string, left: Typed,
         ? yield* noSignature(t, at, operator, [left, right])
         : yield* unsupported(t, at, `operator ${operator} over ${typeName(values.type)}`)
     }
-    const [a, b] = values.sql
+    const [a = "", b = ""] = values.sql
+    if (values.type.kind === "BIGNUMERIC") {
+      // The product or quotient may have more digits than a column holds, and still be compared exactly.
+      const [x, y] = [left, right].map((value) => (value.type.kind === "BIGNUMERIC" ? value.operands : undefined))
+      const operands = x ?? y
+      if (operands !== undefined && (x === undefined || y === undefined)) {
+        const other = x === undefined ? a : b
+        const sign = `bq_bignumeric_compare_${operands.operation}${operands.safe ? "_safe" : ""}(${operands.left}, ${operands.right}, ${other})`
+        return { sql: x === undefined ? `(0 ${operator} ${sign})` : `(${sign} ${operator} 0)`, type: bool }
+      }
+    }
     if (values.type.kind === "FLOAT64") {
       const same = `(${a} ${operator} ${b})`
       const involved = [left, right].filter((value) => value.literal === undefined && value.type.kind === "FLOAT64")
@@ -119,7 +129,7 @@ export const numericOperation = (
     }
     const name = `bq_${kind.toLowerCase()}_${udf[operator]}${suffix}`
     const sql = `${name}(${a}, ${b})`
-    return operator === "/" ? { sql, type, quotient: { left: a, right: b, safe } } : { sql, type }
+    return { sql, type, operands: { operation: operator === "/" ? "divide" : "multiply", left: a, right: b, safe } }
   })
 
 const concatenate = (t: Translator, at: Token, left: Typed, right: Typed): Translate<Typed> =>

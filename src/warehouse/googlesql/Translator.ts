@@ -19,8 +19,15 @@ export interface Typed {
   readonly text?: string | undefined
   /** Elements of an array literal or fields of a struct constructor, which are coerced one by one. */
   readonly parts?: ReadonlyArray<Typed> | undefined
-  /** A quotient of decimals not yet rounded; ROUND and CAST to NUMERIC take it apart. */
-  readonly quotient?: { readonly left: string; readonly right: string; readonly safe: boolean } | undefined
+  /** The operands of a decimal product or quotient: ROUND, CAST to NUMERIC and comparisons need more digits of it than a value can hold. */
+  readonly operands?: DecimalOperands | undefined
+}
+
+export interface DecimalOperands {
+  readonly operation: "multiply" | "divide"
+  readonly left: string
+  readonly right: string
+  readonly safe: boolean
 }
 
 export interface OutputColumn {

@@ -78,15 +78,29 @@ const divide = (kind: Kind) => (a: bigint, b: bigint) => {
 
 const wide = 10n ** 38n
 
-/** BigQuery's quotient, rounded at 38 decimals and then at `places`. */
-const divideRound = (a: bigint, b: bigint, places: bigint) => {
-  if (b === 0n) return fail(`division by zero: ${plain(bignumeric, a)} / ${plain(bignumeric, b)}`)
+type Operation = (a: bigint, b: bigint) => bigint | Refusal
+/** BigQuery's quotient: 38 decimals. */
+const quotient38: Operation = (a, b) =>
+  b === 0n ? fail(`division by zero: ${plain(bignumeric, a)} / ${plain(bignumeric, b)}`) : divideHalfAway(a * wide, b)
+/** BigQuery's product: 38 decimals of the 48 that two factors of 24 may have. */
+const product38: Operation = (a, b) => divideHalfAway(a * b, 10n ** 10n)
+
+/** The result of BigQuery, rounded at 38 decimals and then at `places`. */
+const rounded = (operation: Operation) => (a: bigint, b: bigint, places: bigint) => {
   if (places > 24n) return unsupported("ROUND to more than 24 decimals")
   if (places < -14n) return 0n
-  const quotient = divideHalfAway(a * wide, b)
+  const value = operation(a, b)
+  if (value instanceof Refusal) return value
   const unit = 10n ** (38n - places)
-  const rounded = divideHalfAway(quotient, unit) * unit
-  return inRange(bignumeric, rounded / 10n ** 14n)
+  return inRange(bignumeric, (divideHalfAway(value, unit) * unit) / 10n ** 14n)
+}
+
+/** -1, 0 or 1: BigQuery's result beside another value. */
+const compared = (operation: Operation) => (a: bigint, b: bigint, other: bigint) => {
+  const value = operation(a, b)
+  if (value instanceof Refusal) return value
+  const difference = value - other * 10n ** 14n
+  return difference === 0n ? 0n : difference > 0n ? 1n : -1n
 }
 
 const roundTo =
@@ -198,7 +212,16 @@ const natives = (kind: Kind): ReadonlyArray<Native> => {
 export const decimalNatives: ReadonlyArray<Native> = [
   ...natives(numeric),
   ...natives(bignumeric),
-  native3("bq_bignumeric_divide_round", bignumeric.codec, bignumeric.codec, int64, bignumeric.codec, divideRound),
+  ...[
+    { name: "divide", operation: quotient38 },
+    { name: "multiply", operation: product38 }
+  ].flatMap(({ name, operation }) => {
+    const c = bignumeric.codec
+    return [
+      native3(`bq_bignumeric_${name}_round`, c, c, int64, c, rounded(operation)),
+      native3(`bq_bignumeric_compare_${name}`, c, c, c, int64, compared(operation))
+    ]
+  }),
   native2("bq_json_of_decimal", text, bool, text, (value, wideNumbers) => {
     if (!value.includes("."))
       return value.length <= 16 && BigInt(value) <= 2n ** 53n && BigInt(value) >= -(2n ** 53n) ? value : `"${value}"`
