@@ -157,6 +157,16 @@ layer(support.layer)("focus.reconcile", (it) => {
       })
   )
 
+  it.effect("a difference of the amortised totals is reported, not failed", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("amortised")
+      yield* support.loadLines(dataset, [support.line({})])
+      yield* loadFocusRows(dataset, [focusRow({ EffectiveCost: "0.1" })])
+      const output = yield* reconcile("amortised")
+      expect(output.details["reconciliation"]).toMatchObject([{ difference: "0", effectiveDifference: "-0.004" }])
+    })
+  )
+
   it.effect("a free row that was lost fails the step although the money agrees", () =>
     Effect.gen(function* () {
       const dataset = yield* support.org("lost_row")

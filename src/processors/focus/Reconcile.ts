@@ -14,7 +14,10 @@ const MAX_NAMED_MISMATCHES = 5
 
 const Config = Schema.Struct({ provider: Schema.Literal(...Reconciliation.providers) })
 
-/** Makes the processor. `details` has `reconciliation` and `rows` of the report; periods without any row are left out. */
+/**
+ * Makes the processor. `details` has `reconciliation` and `rows` of the report; periods without any row are left out. A difference of the
+ * amortised totals is reported and logged, for it is no money on the bill.
+ */
 export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(function* () {
   const warehouse = yield* Warehouse
 
@@ -27,6 +30,12 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
     )
     const faulty = Reconciliation.mismatches(report)
     if (faulty.length > 0) return yield* mismatch(context, faulty)
+    for (const entry of report.reconciliation.filter(({ effectiveDifference }) => effectiveDifference !== "0")) {
+      yield* Effect.logWarning(
+        `${entry.source} ${entry.billingPeriod} ${entry.currency} of ${context.org}: the amortised total is ${entry.nativeEffective} ` +
+          `by the native rows and ${entry.focusEffective} by the FOCUS rows`
+      )
+    }
     return {
       rowsProcessed: report.rows.in,
       rowsWritten: 0,
