@@ -146,8 +146,7 @@ native AS (
 converted AS (
   SELECT
     *,
-    IF(row_kind IN ('usage', 'tax', 'credit', 'discount') OR row_kind IS NULL, NULL,
-      COALESCE(savings_plan_arn, IF(is_capacity_reservation, NULL, reservation_arn))) AS commitment_id,
+    COALESCE(savings_plan_arn, IF(is_capacity_reservation, NULL, reservation_arn)) AS commitment_arn,
     savings_plan_total_commitment_to_date - savings_plan_used_commitment AS unused_commitment,
     IF(COALESCE(reservation_unused_recurring_fee, reservation_unused_amortized_upfront_fee_for_billing_period) IS NULL, NULL,
       COALESCE(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
@@ -156,7 +155,8 @@ converted AS (
       AS unused_reservation_cost,
     -- Price of a line without a rate, where the division ends.
     CASE
-      WHEN COALESCE(unblended_rate, 0) <> 0 OR COALESCE(usage_amount, 0) = 0 OR usage_amount <> ROUND(usage_amount, 12) THEN NULL
+      WHEN COALESCE(unblended_rate, 0) <> 0 OR COALESCE(usage_amount, 0) = 0 THEN NULL
+      WHEN usage_amount <> ROUND(usage_amount, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12) * usage_amount = native_cost
         THEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12)
     END AS unit_cost
@@ -168,12 +168,21 @@ classified AS (
   SELECT
     *,
     CASE
-      WHEN row_kind = 'fee' AND commitment_id IS NOT NULL THEN 'commitment_upfront'
-      WHEN row_kind = 'refund' AND tax_type IS NOT NULL THEN 'tax'
-      WHEN row_kind = 'refund' AND usage_start_time < period_start THEN 'earlier_refund'
-      WHEN row_kind = 'refund' AND commitment_id IS NOT NULL THEN 'commitment_refund'
-      WHEN row_kind = 'refund' AND COALESCE(pricing_rate_code, product_sku) IS NOT NULL AND COALESCE(usage_amount, 0) <> 0
-        AND COALESCE(NULLIF(unblended_rate, 0), unit_cost) IS NOT NULL THEN 'usage_refund'
+      WHEN row_kind = 'fee' THEN
+        CASE
+          WHEN commitment_arn IS NOT NULL THEN 'commitment_upfront'
+          WHEN usage_start_time <= period_start AND native_end_time >= TIMESTAMP_SUB(period_end, INTERVAL 1 SECOND) THEN 'recurring_fee'
+          ELSE 'fee'
+        END
+      WHEN row_kind = 'refund' THEN
+        CASE
+          WHEN tax_type IS NOT NULL THEN 'tax'
+          WHEN usage_start_time < period_start THEN IF(commitment_arn IS NULL, 'earlier_refund', 'earlier_commitment_refund')
+          WHEN commitment_arn IS NOT NULL THEN 'commitment_refund'
+          WHEN COALESCE(pricing_rate_code, product_sku) IS NOT NULL AND COALESCE(usage_amount, 0) <> 0
+            AND COALESCE(NULLIF(unblended_rate, 0), unit_cost) IS NOT NULL THEN 'usage_refund'
+          ELSE 'refund'
+        END
       ELSE COALESCE(row_kind, 'other')
     END AS kind
   FROM converted
@@ -183,42 +192,38 @@ classified AS (
 ),
 categorized AS (
   SELECT
-    *,
-    CASE
-      WHEN kind IN ('usage', 'reservation_usage', 'savings_plan_usage', 'savings_plan_unused', 'reservation_unused', 'usage_refund')
-        THEN 'Usage'
-      WHEN kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund') THEN 'Purchase'
-      WHEN kind = 'earlier_refund' THEN IF(commitment_id IS NULL, 'Usage', 'Purchase')
-      WHEN kind = 'tax' THEN 'Tax'
-      WHEN kind = 'credit' THEN 'Credit'
-      ELSE 'Adjustment'
-    END AS charge_category,
-    kind IN ('savings_plan_unused', 'reservation_unused') AS is_unused,
-    kind IN ('reservation_usage', 'savings_plan_usage') AS is_covered,
-    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'commitment_refund')
-      OR (kind = 'earlier_refund' AND commitment_id IS NOT NULL) AS is_commitment_purchase,
-    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund') AS is_purchase,
+    line.*,
+    kinds.charge_category,
+    kinds.charge_frequency,
+    kinds.is_priced = 'yes' AS is_priced,
+    kinds.has_published_price = 'yes' AS has_published_price,
+    kinds.is_covered = 'yes' AS is_covered,
+    kinds.is_unused = 'yes' AS is_unused,
+    kinds.is_purchase = 'yes' AS is_purchase,
+    kinds.is_commitment_purchase = 'yes' AS is_commitment_purchase,
+    IF('yes' IN (kinds.is_covered, kinds.is_unused, kinds.is_commitment_purchase), line.commitment_arn, NULL) AS commitment_id,
     -- A fee without a rate, or without a quantity that divides its cost, is priced as one piece.
-    kind IN ('savings_plan_fee', 'commitment_upfront', 'reservation_fee', 'fee', 'commitment_refund')
-      AND ((COALESCE(unblended_rate, 0) = 0 AND native_cost <> 0 AND unit_cost IS NULL) OR COALESCE(usage_amount, 0) = 0)
+    kinds.is_purchase = 'yes'
+      AND ((COALESCE(line.unblended_rate, 0) = 0 AND line.native_cost <> 0 AND line.unit_cost IS NULL) OR COALESCE(line.usage_amount, 0) = 0)
       AS is_one_piece,
     -- A list cost of 0 beside a real charge means that AWS lists no price: Marketplace products.
     CASE
-      WHEN kind NOT IN ('usage', 'reservation_usage', 'savings_plan_usage', 'usage_refund') THEN NULL
-      WHEN public_on_demand_rate IS NOT NULL THEN public_on_demand_rate
-      WHEN COALESCE(usage_amount, 0) = 0 OR usage_amount <> ROUND(usage_amount, 12) THEN NULL
-      WHEN public_on_demand_cost = 0 AND unblended_cost <> 0 THEN NULL
-      WHEN ROUND(SAFE_DIVIDE(public_on_demand_cost, usage_amount), 12) * usage_amount = public_on_demand_cost
-        THEN ROUND(SAFE_DIVIDE(public_on_demand_cost, usage_amount), 12)
+      WHEN kinds.has_published_price <> 'yes' THEN NULL
+      WHEN line.public_on_demand_rate IS NOT NULL THEN line.public_on_demand_rate
+      WHEN COALESCE(line.usage_amount, 0) = 0 OR (line.public_on_demand_cost = 0 AND line.unblended_cost <> 0) THEN NULL
+      WHEN line.usage_amount <> ROUND(line.usage_amount, 12) THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12) * line.usage_amount = line.public_on_demand_cost
+        THEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12)
     END AS published_price
-  FROM classified
+  FROM classified AS line
+  JOIN `{project_id}.organizations.aws_row_kinds` AS kinds ON kinds.row_kind = line.kind
 ),
 -- Contracted price and quantity as they come; a price may still be negative.
 priced AS (
   SELECT
     *,
     CASE
-      WHEN charge_category IN ('Tax', 'Credit', 'Adjustment') OR kind = 'earlier_refund' THEN NULL
+      WHEN NOT is_priced THEN NULL
       WHEN kind = 'savings_plan_unused' THEN BIGNUMERIC '1'
       WHEN kind = 'reservation_unused' THEN unblended_rate
       WHEN kind = 'reservation_usage' THEN published_price
@@ -228,7 +233,7 @@ priced AS (
       ELSE COALESCE(net_unblended_rate, unblended_rate, unit_cost)
     END AS native_price,
     CASE
-      WHEN charge_category IN ('Tax', 'Credit', 'Adjustment') OR kind = 'earlier_refund' THEN NULL
+      WHEN NOT is_priced THEN NULL
       WHEN kind = 'savings_plan_unused' THEN unused_commitment
       WHEN kind = 'reservation_unused' THEN reservation_unused_quantity
       WHEN is_one_piece THEN BIGNUMERIC '1'
@@ -244,7 +249,7 @@ unsigned AS (
     IF(native_price < 0, -native_quantity, native_quantity) AS quantity,
     CASE
       WHEN published_price IS NOT NULL THEN ABS(published_price)
-      WHEN is_marketplace OR kind NOT IN ('usage', 'reservation_usage', 'savings_plan_usage', 'usage_refund') THEN ABS(native_price)
+      WHEN is_marketplace OR NOT has_published_price THEN ABS(native_price)
     END AS list_price
   FROM priced
 ),
@@ -274,8 +279,6 @@ costed AS (
       ELSE native_cost
     END AS effective_cost,
     contracted_price * fitted_quantity AS price_cost,
-    list_price * fitted_quantity AS list_price_cost,
-    charge_category IN ('Usage', 'Purchase') AND kind <> 'earlier_refund' AS is_priced,
     COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku,
     COALESCE(
       NULLIF(region, 'global'), NULLIF(region_name_code, 'global'),
@@ -307,13 +310,7 @@ SELECT
   line.charge_category AS ChargeCategory,
   IF(line.row_kind = 'refund' AND line.usage_start_time < line.period_start, 'Correction', NULL) AS ChargeClass,
   COALESCE(line.line_item_description, CONCAT(line.line_item_type, COALESCE(CONCAT(' ', line.usage_type), ''))) AS ChargeDescription,
-  CASE
-    WHEN line.charge_category = 'Usage' AND line.row_kind <> 'refund' THEN 'Usage-Based'
-    WHEN line.kind IN ('savings_plan_fee', 'reservation_fee') THEN 'Recurring'
-    WHEN line.kind = 'fee' AND line.usage_start_time <= line.period_start
-      AND line.native_end_time >= TIMESTAMP_SUB(line.period_end, INTERVAL 1 SECOND) THEN 'Recurring'
-    ELSE 'One-Time'
-  END AS ChargeFrequency,
+  line.charge_frequency AS ChargeFrequency,
   -- Old reports end a period at its last second.
   CASE
     WHEN line.native_end_time <= line.usage_start_time THEN TIMESTAMP_ADD(line.usage_start_time, INTERVAL 1 SECOND)
@@ -363,10 +360,10 @@ SELECT
   COALESCE(line.bill_invoicing_entity, IF(line.is_marketplace, NULL, line.legal_entity), 'AWS') AS InvoiceIssuerName,
   CASE
     WHEN line.kind = 'discount' THEN BIGNUMERIC '0'
-    WHEN line.list_price_cost IS NOT NULL THEN line.list_price_cost
-    WHEN line.price_cost IS NOT NULL THEN line.price_cost
-    WHEN line.is_covered OR line.is_unused THEN line.effective_cost
-    ELSE line.native_cost
+    WHEN line.list_price IS NULL OR line.fitted_quantity IS NULL
+      THEN COALESCE(line.price_cost, IF(line.is_covered OR line.is_unused, line.effective_cost, line.native_cost))
+    WHEN line.list_price = line.contracted_price THEN line.price_cost
+    ELSE line.list_price * line.fitted_quantity
   END AS ListCost,
   line.list_price AS ListUnitPrice,
   CASE
@@ -433,7 +430,7 @@ SELECT
   IF(line.is_net, 'net_unblended_cost', 'unblended_cost') AS x_CostBasis,
   CASE
     WHEN line.kind = 'discount' THEN NULL
-    WHEN line.published_price IS NOT NULL AND line.list_price_cost IS NOT NULL THEN 'list_price'
+    WHEN line.published_price IS NOT NULL AND line.fitted_quantity IS NOT NULL THEN 'list_price'
     WHEN line.price_cost IS NOT NULL THEN 'contracted_price'
     WHEN line.is_covered OR line.is_unused THEN 'effective_cost'
     ELSE 'billed_cost'

@@ -32,7 +32,8 @@ describe("AWS lookups", () => {
       ["aws_regions", "region_code"],
       ["aws_locations", "location"],
       ["aws_units", "native_unit"],
-      ["aws_resource_types", "resource_prefix"]
+      ["aws_resource_types", "resource_prefix"],
+      ["aws_row_kinds", "row_kind"]
     ] as const) {
       expect(duplicates(column(lookup(name), key)), name).toEqual([])
     }
@@ -55,6 +56,12 @@ describe("AWS lookups", () => {
       expect(categories.get(service) ?? category, service).toBe(category)
       categories.set(service, category)
     }
+  })
+
+  it("describe every kind that a line item type has", () => {
+    const kinds = new Set(column(lookup("aws_row_kinds"), "row_kind"))
+    const used = column(lookup("aws_line_item_types"), "row_kind").filter((kind) => kind !== "negation")
+    expect(used.filter((kind) => !kinds.has(kind))).toEqual([])
   })
 
   it("name a known region for every place", () => {
