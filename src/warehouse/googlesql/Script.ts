@@ -1,19 +1,30 @@
 /**
  * The interpreter of GoogleSQL's procedural language: control flow here, everything else as statements on the engine.
  */
+import { hasType, runOnEngine, drop, routineName, createRoutine, runTransaction } from "./Engine.ts"
+import {
+  type Place,
+  failed,
+  refused,
+  needsTransaction,
+  translate,
+  isTrue,
+  textOf,
+  setVariable,
+  variableOf,
+  runDeclare,
+  runSet,
+  spread,
+  equals
+} from "./Variables.ts"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import type { ResultSet } from "../duckdb/DuckDb.ts"
-import { StatementFailed, UnsupportedSql } from "../Warehouse.ts"
-import type { Expr, Statement } from "./Ast.ts"
+import type { Statement } from "./AstStatement.ts"
 import { convert } from "./Coercion.ts"
-import { compare } from "./Operators.ts"
 import { parseScript } from "./ParseStatement.ts"
 import {
-  addFunction,
   assign,
   declare,
-  findVariable,
   freshNumber,
   lift,
   run,
@@ -24,25 +35,15 @@ import {
   type State,
   type Variable
 } from "./Session.ts"
-import type { Token } from "./Tokens.ts"
 import { finalQuery } from "./TranslateQuery.ts"
-import { translateStatement } from "./TranslateStatement.ts"
 import { emptyScope, type Typed } from "./Translator.ts"
 import { resolveType } from "./TypeNames.ts"
-import { duckType, fieldName, fromDuckType, quoteName, quoteText, scalar, typeName, type SqlType } from "./Types.ts"
+import { duckType, quoteName, scalar, typeName, type SqlType } from "./Types.ts"
 
 /** Bounds of one script. */
 const maxLoopRounds = 1_000_000
 const maxLoopRows = 100_000
 const maxCallDepth = 50
-
-/** Where a script stands: its own text and tables, its variables, how deep its calls are. */
-interface Place {
-  readonly text: string
-  readonly tables: ReadonlyArray<ReadonlyArray<string>>
-  readonly frame: Frame
-  readonly depth: number
-}
 
 /** How a list of statements ended. */
 interface Ending {
@@ -84,64 +85,6 @@ const runList = (
     }
     return done
   })
-
-const failed = (state: State, at: Token, reason: string): StatementFailed =>
-  new StatementFailed({ statement: `${state.session.source}:${at.line}`, reason })
-const refused = (state: State, at: Token, reason: string): UnsupportedSql =>
-  new UnsupportedSql({ source: state.session.source, line: at.line, column: at.column, reason })
-
-/** After an error that ended the engine's transaction BigQuery would still show its changes; only ROLLBACK has the same answer. */
-const needsTransaction = (state: State, place: Place, at: Token): Effect.Effect<void, ScriptError> =>
-  state.transaction === "aborted" && place.tables.length > 0
-    ? Effect.fail(refused(state, at, "a statement after an error within a transaction, before ROLLBACK TRANSACTION"))
-    : Effect.void
-
-const translate = (state: State, place: Place, e: Expr) =>
-  Effect.gen(function* () {
-    if (state.transaction === "aborted" && holdsQuery(e)) yield* needsTransaction(state, place, e.at)
-    const t = yield* translatorFor(state, place.frame, holdsQuery(e) ? place.tables : [])
-    return { t, value: yield* lift(t.expr(e, emptyScope)) }
-  })
-
-/** Whether an expression may read a table. Any nested node counts; it is only a question of looking columns up. */
-const holdsQuery = (e: Expr): boolean =>
-  JSON.stringify(e, (key, value: unknown) => (key === "at" ? undefined : value)).includes('"recursive"')
-
-const evaluate = (state: State, place: Place, e: Expr, type: SqlType): Effect.Effect<ResultSet, ScriptError> =>
-  Effect.gen(function* () {
-    const { t, value } = yield* translate(state, place, e)
-    return yield* run(state, e.at, `SELECT ${yield* lift(convert(t, e.at, value, type, "Expression"))}`)
-  })
-
-const isTrue = (state: State, place: Place, e: Expr): Effect.Effect<boolean, ScriptError> =>
-  Effect.map(evaluate(state, place, e, scalar("BOOL")), (result) => result.rows[0]?.[0] === true)
-
-const textOf = (state: State, place: Place, e: Expr): Effect.Effect<string, ScriptError> =>
-  Effect.flatMap(evaluate(state, place, e, scalar("STRING")), (result) => {
-    const value = result.rows[0]?.[0]
-    return typeof value === "string"
-      ? Effect.succeed(value)
-      : Effect.fail(failed(state, e.at, "A STRING that is not NULL is expected"))
-  })
-
-const setVariable = (
-  state: State,
-  place: Place,
-  at: Token,
-  variable: Variable,
-  e: Expr
-): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    const { t, value } = yield* translate(state, place, e)
-    yield* assign(state, at, variable, yield* lift(convert(t, at, value, variable.type, "Value of the variable")))
-  })
-
-const variableOf = (state: State, place: Place, at: Token, name: string): Effect.Effect<Variable, ScriptError> => {
-  const variable = findVariable(place.frame, name)
-  return variable === undefined
-    ? Effect.fail(failed(state, at, `Undeclared variable: ${name}`))
-    : Effect.succeed(variable)
-}
 
 const runStatement = (state: State, place: Place, s: Statement, outcome: Outcome): Effect.Effect<Ending, ScriptError> =>
   Effect.gen(function* () {
@@ -227,148 +170,6 @@ const runStatement = (state: State, place: Place, s: Statement, outcome: Outcome
         yield* runExecute(state, place, s, outcome)
         return done
     }
-  })
-
-/** Whether the engine's column has the type that BigQuery gives it. */
-const hasType = (result: ResultSet, index: number, type: SqlType): boolean => {
-  const found = result.types[index]
-  return found !== undefined && duckType(fromDuckType(found)) === duckType(type)
-}
-
-const runOnEngine = (
-  state: State,
-  place: Place,
-  s: Parameters<typeof translateStatement>[1]
-): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    yield* needsTransaction(state, place, s.at)
-    const temporary = s.kind === "create-table" && s.creation.temporary ? s.table : undefined
-    if (temporary !== undefined && temporary.length !== 1)
-      return yield* Effect.fail(refused(state, s.at, "a temporary table with a dataset"))
-    const name = temporary?.[0]?.toLowerCase()
-    const known = name === undefined ? undefined : state.temporary.get(name)
-    // The query behind a temporary table still sees the table of that name which it replaces.
-    const slot = name === undefined ? undefined : (known ?? `temp.main.${quoteName(`googlesql_${freshNumber()}`)}`)
-    if (name !== undefined && slot !== undefined) state.temporary.set(name, slot)
-    const t = yield* translatorFor(state, place.frame, place.tables)
-    const planned = yield* lift(translateStatement(t, s))
-    for (const check of planned.checks) {
-      const found = yield* run(state, s.at, check.sql)
-      if (found.rows.length > 0) return yield* Effect.fail(failed(state, s.at, check.message))
-    }
-    for (const sql of planned.statements) {
-      const result = yield* run(state, s.at, sql)
-      if (planned.counts) state.rowCount = Number(result.rows[0]?.[0] ?? 0)
-    }
-  })
-
-const drop = (state: State, place: Place, s: Statement & { kind: "drop" }): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    if (s.what === "TABLE" || s.what === "VIEW") {
-      yield* runOnEngine(state, place, s)
-      if (s.path.length === 1) state.temporary.delete((s.path[0] ?? "").toLowerCase())
-      return
-    }
-    const name = yield* routineName(state, s.at, s.path)
-    const known = state.functions.delete(name) || state.tableFunctions.delete(name) || state.procedures.delete(name)
-    if (!known && !s.ifExists) return yield* Effect.fail(failed(state, s.at, `Not found: Routine ${s.path.join(".")}`))
-    yield* run(state, s.at, `DELETE FROM main.googlesql_routines WHERE name = ${quoteText(name)}`)
-  })
-
-const routineName = (state: State, at: Token, path: ReadonlyArray<string>): Effect.Effect<string, ScriptError> =>
-  Either.match(state.session.resolveTable(path), {
-    onLeft: (reason) => Effect.fail(typeof reason === "string" ? failed(state, at, reason) : reason),
-    onRight: (name) => Effect.succeed(name.toLowerCase())
-  })
-
-const createRoutine = (
-  state: State,
-  place: Place,
-  s: Statement & { kind: "create-function" | "create-table-function" | "create-procedure" }
-): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    const definition = place.text.slice(s.at.start, s.end)
-    if (s.creation.temporary) {
-      if (s.kind !== "create-function" || s.path.length !== 1)
-        return yield* Effect.fail(refused(state, s.at, "this temporary routine"))
-      return yield* addFunction(state, (s.path[0] ?? "").toLowerCase(), definition)
-    }
-    const name = yield* routineName(state, s.at, s.path)
-    const exists = state.functions.has(name) || state.tableFunctions.has(name) || state.procedures.has(name)
-    if (exists && s.creation.ifNotExists) return
-    if (exists && !s.creation.replace)
-      return yield* Effect.fail(failed(state, s.at, `Already Exists: Routine ${s.path.join(".")}`))
-    if (s.kind === "create-procedure") state.procedures.set(name, definition)
-    else yield* addFunction(state, name, definition)
-    const kind = s.kind === "create-procedure" ? "PROCEDURE" : "FUNCTION"
-    yield* run(
-      state,
-      s.at,
-      `INSERT OR REPLACE INTO main.googlesql_routines VALUES ('${kind}', ${quoteText(name)}, ${quoteText(definition)})`
-    )
-  })
-
-const runDeclare = (state: State, place: Place, s: Statement & { kind: "declare" }): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    for (const name of s.names) {
-      if (place.frame.variables.has(name.toLowerCase()))
-        return yield* Effect.fail(failed(state, s.at, `Variable '${name}' redeclaration is not allowed`))
-      const initial = s.default === undefined ? undefined : yield* translate(state, place, s.default)
-      const t = initial?.t ?? (yield* translatorFor(state, place.frame, []))
-      const type = s.type === undefined ? initial?.value.type : yield* lift(resolveType(t, s.type))
-      if (type === undefined)
-        return yield* Effect.fail(failed(state, s.at, `Variable '${name}' needs a type or a default`))
-      const sql =
-        initial === undefined
-          ? "NULL"
-          : yield* lift(convert(t, s.at, initial.value, type, `Default of variable ${name}`))
-      yield* assign(state, s.at, declare(place.frame, name, type.kind === "NULL" ? scalar("INT64") : type), sql)
-    }
-  })
-
-const runSet = (state: State, place: Place, s: Statement & { kind: "set" }): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    const [first] = s.names
-    if (!s.tuple && first !== undefined)
-      return yield* setVariable(state, place, s.at, yield* variableOf(state, place, s.at, first), s.value)
-    const { t, value } = yield* translate(state, place, s.value)
-    const fields = value.type.kind === "STRUCT" ? value.type.fields : []
-    if (fields.length !== s.names.length)
-      return yield* Effect.fail(failed(state, s.at, "SET of several variables needs as many values"))
-    const holder = declare({ parent: undefined, variables: new Map() }, "holder", value.type)
-    yield* assign(state, s.at, holder, value.sql)
-    yield* spread(state, place, s.at, s.names, holder, t)
-  })
-
-/** Gives each variable its field of a struct that a slot holds. */
-const spread = (
-  state: State,
-  place: Place,
-  at: Token,
-  names: ReadonlyArray<string>,
-  holder: Variable,
-  t: Parameters<typeof convert>[0]
-): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    const fields = holder.type.kind === "STRUCT" ? holder.type.fields : []
-    for (const [index, name] of names.entries()) {
-      const field = fields[index]
-      if (field === undefined) continue
-      const variable = yield* variableOf(state, place, at, name)
-      const value: Typed = {
-        sql: `struct_extract(${variableValue(holder).sql}, ${quoteText(fieldName(field, index))})`,
-        type: field.type
-      }
-      yield* assign(state, at, variable, yield* lift(convert(t, at, value, variable.type, `Value of ${name}`)))
-    }
-  })
-
-const equals = (state: State, place: Place, left: Expr, right: Expr): Effect.Effect<boolean, ScriptError> =>
-  Effect.gen(function* () {
-    const a = yield* translate(state, place, left)
-    const b = yield* translate(state, place, right)
-    const same = yield* lift(compare(a.t, right.at, "=", a.value, b.value))
-    return (yield* run(state, right.at, `SELECT ${same.sql}`)).rows[0]?.[0] === true
   })
 
 const runBlock = (
@@ -458,37 +259,6 @@ const runFor = (
     yield* run(state, s.at, `DROP TABLE IF EXISTS ${table}`)
     return ending
   })
-
-const runTransaction = (state: State, s: Statement & { kind: "transaction" }): Effect.Effect<void, ScriptError> =>
-  Effect.gen(function* () {
-    if (s.what === "BEGIN") {
-      if (state.transaction !== "none")
-        return yield* Effect.fail(failed(state, s.at, "A transaction is already in progress"))
-      yield* run(state, s.at, "BEGIN TRANSACTION")
-      state.transaction = "open"
-      return
-    }
-    if (state.transaction === "none") return yield* Effect.fail(failed(state, s.at, "There is no active transaction"))
-    if (state.transaction === "aborted" && s.what === "COMMIT") {
-      return yield* Effect.fail(refused(state, s.at, "COMMIT after an error within the transaction"))
-    }
-    if (state.transaction === "open") {
-      yield* run(state, s.at, s.what)
-      if (s.what === "ROLLBACK") yield* forgetDropped(state)
-    }
-    state.transaction = "none"
-  })
-
-/** Temporary tables created inside a transaction are gone after its rollback. */
-const forgetDropped = (state: State): Effect.Effect<void> =>
-  Effect.forEach(
-    [...state.temporary],
-    ([name, table]) =>
-      Effect.map(Effect.isFailure(state.session.connection.query(`SELECT 1 FROM ${table} LIMIT 0`)), (gone) => {
-        if (gone) state.temporary.delete(name)
-      }),
-    { discard: true }
-  )
 
 const runCall = (
   state: State,

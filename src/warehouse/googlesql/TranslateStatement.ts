@@ -2,7 +2,8 @@
  * Data definition and data manipulation as DuckDB statements.
  */
 import * as Either from "effect/Either"
-import type { Assignment, Expr, MergeClause, Statement } from "./Ast.ts"
+import type { Expr } from "./Ast.ts"
+import type { Assignment, MergeClause, Statement } from "./AstStatement.ts"
 import { convert } from "./Coercion.ts"
 import { scopeOf, translateFrom, type TranslatedFrom } from "./From.ts"
 import { clusterComment, partitionComment } from "./InformationSchema.ts"

@@ -2,7 +2,8 @@
  * What the translation of one statement knows: tables, variables, parameters, routines, and the names in scope.
  */
 import * as Either from "effect/Either"
-import type { Expr, Parameter, Query } from "./Ast.ts"
+import type { Expr, Query } from "./Ast.ts"
+import type { Parameter } from "./AstStatement.ts"
 import type { Token } from "./Tokens.ts"
 import { OtherTenant, StatementFailed, UnsupportedSql } from "../Warehouse.ts"
 import { type SqlType } from "./Types.ts"

@@ -1,6 +1,7 @@
 /**
  * INT64 and FLOAT64 as BigQuery computes them: errors where IEEE would give an infinity, halves rounded away from zero.
  */
+import { divideHalfAway } from "./Decimal.ts"
 import { float64, fail, int64, list, native1, native2, native3, text, unsupported, type Native } from "./Native.ts"
 
 const inInt64 = (value: bigint, what: string) =>
@@ -53,19 +54,31 @@ const round = (value: number, places: bigint) => {
     return Math.abs(value) < 0.5 ? (value < 0 ? -0 : 0) : roundAway(value)
   }
   if (places > 15n || places < -15n) return unsupported("ROUND of a FLOAT64 to more than 15 places")
+  if (places < 0n && Number.isInteger(value)) {
+    const unit = 10n ** -places
+    return Number(divideHalfAway(BigInt(value), unit) * unit)
+  }
   const factor = 10 ** Number(places < 0n ? -places : places)
   const scaled = places > 0n ? value * factor : value / factor
   if (Math.abs(scaled) > 2 ** 52) return value
   // Where the scaled value lies on a half, the engines may differ in the last bit before they round.
-  if (Math.abs(Math.abs(scaled % 1) - 0.5) < 1e-6 && !isExactHalf(value, places))
+  if (Math.abs(Math.abs(scaled % 1) - 0.5) < 1e-6 && !(places > 0n && isExactHalf(value, places)))
     return unsupported("ROUND of a FLOAT64 that lies on a half")
   const rounded = roundAway(scaled)
   return places > 0n ? rounded / factor : rounded * factor
 }
 
-/** Whether the binary value itself lies on the half, so that scaling it loses nothing. */
-const isExactHalf = (value: number, places: bigint): boolean =>
-  places > 0n && Number.isInteger(value * 2 ** Number(places + 1n))
+/** Whether the binary value itself lies on the half between two decimals of so many places. */
+const isExactHalf = (value: number, places: bigint): boolean => {
+  let denominator = 1n
+  let numerator = Math.abs(value)
+  while (!Number.isInteger(numerator)) {
+    numerator *= 2
+    denominator *= 2n
+  }
+  const doubled = BigInt(numerator) * 2n * 10n ** places
+  return doubled % denominator === 0n && (doubled / denominator) % 2n === 1n
+}
 
 export const numberNatives: ReadonlyArray<Native> = [
   native2("bq_divide_int", int64, int64, float64, (a, b) =>
@@ -89,7 +102,8 @@ export const numberNatives: ReadonlyArray<Native> = [
   native2("bq_float64_trunc", float64, int64, float64, (value) => Math.trunc(value)),
   native1("bq_float64_sign", float64, float64, (value) => Math.sign(value)),
   native2("bq_float64_fixed", float64, int64, text, (value, places) =>
-    Number.isFinite(value) && Math.abs(value) < 1e21 && places <= 100n
+    // Exactly on a half the engines round to different sides.
+    Number.isFinite(value) && Math.abs(value) < 1e15 && places <= 20n && !isExactHalf(value, places)
       ? value.toFixed(Number(places))
       : unsupported("this FLOAT64 in a format")
   ),

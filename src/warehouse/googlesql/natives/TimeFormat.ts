@@ -167,6 +167,8 @@ export const parseTime = (
   const date: Record<string, (text: string) => number | undefined> = {
     "%Y": number((value) => (fields.year = value), 4, 1, 9999),
     "%E4Y": number((value) => (fields.year = value), 4, 1, 9999),
+    // POSIX: 69 to 99 are of the twentieth century.
+    "%y": number((value) => (fields.year = value < 69 ? 2000 + value : 1900 + value), 2, 0, 99),
     "%m": number((value) => (fields.month = value), 2, 1, 12),
     "%d": number((value) => (fields.day = value), 2, 1, 31),
     "%e": number((value) => (fields.day = value), 2, 1, 31),
