@@ -102,15 +102,14 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
     (column) => [column, shapes.count(not(shapes.place([column], (of) => `${of(column)} IS NULL`)))] as const
   )
   const context = { warehouse, subject, source }
-  const main = yield* countRows(context, cheap, shapes)
+  const main = yield* countRows(context, cheap, shapes, subject)
   const counted = [...main.counted]
   for (const [column, alias] of leadAliases) {
     if (numberOf(main.counts[alias]) === 0) continue
     const rules = single.filter(({ rule }) => leadOf(rule) === column)
     const within = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
-    counted.push(
-      ...(yield* countRows({ ...context, source: within }, rules, Shapes.make(keysOf(rules, subject)))).counted
-    )
+    const keys = Shapes.make(keysOf(rules, subject))
+    counted.push(...(yield* countRows({ ...context, source: within }, rules, keys, asText(subject))).counted)
   }
   for (const { gaps, rule } of judged.filter(({ rule }) => Groups.isGrouped(rule))) {
     counted.push(yield* countGroups(context, { rule, gaps }))
@@ -167,14 +166,15 @@ interface Context {
   readonly source: Shapes.Source
 }
 
-/** Counts the violations of many rules, and whatever else was asked of the shapes, in one statement. */
+/** Counts the violations of many rules, and whatever else was asked of the shapes, in one statement; `grouped` is the subject as the groups show it. */
 const countRows = Effect.fn("Conformance.countRows")(function* (
   context: Context,
   rules: ReadonlyArray<Judged>,
-  shapes: Shapes.Shapes
+  shapes: Shapes.Shapes,
+  grouped: Subject
 ) {
   const planned = rules.map(({ gaps, rule }) => {
-    const [open, ...excused] = outcomes({ rule, gaps }, context.subject, shapes.place)
+    const [open, ...excused] = outcomes({ rule, gaps }, grouped, shapes.place)
     return { rule, gaps, open: shapes.count(open), excused: excused.map(shapes.count) }
   })
   const [counts = {}] = yield* context.warehouse.query(shapes.statement(context.source))
@@ -255,6 +255,12 @@ const keysOf = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<S
   [...new Set(rules.flatMap(({ rule }) => leavesOf(rule.check).flatMap(columnsOf)))].map((column) =>
     subject.columns.get(column) === "JSON" ? { column, groupBy: `TO_JSON_STRING(${column})` } : { column }
   )
+
+/** Documents are grouped, and shown by the groups, as text. */
+const asText = (subject: Subject): Subject => ({
+  ...subject,
+  columns: new Map([...subject.columns].map(([name, type]) => [name, type === "JSON" ? "STRING" : type]))
+})
 
 /** Columns that rules compare with given words: they hold few different values, so rows are grouped by them. */
 const lowCardinality = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> => {

@@ -22,33 +22,22 @@ export interface Shapes {
   readonly statement: (source: Source) => string
 }
 
-/** A column that the rows are grouped by, and how the groups show it. */
+/** A column that the rows are grouped by. */
 export interface Key {
   readonly column: string
-  /** GoogleSQL to group by; the column itself when absent. */
+  /** GoogleSQL to group by, and what the groups then show; the column itself when absent. */
   readonly groupBy?: string
 }
 
 /** Groups by these columns where a test reads no other. */
 export const make = (keys: ReadonlyArray<Key>): Shapes => {
   const groupable = new Map(keys.map((key) => [key.column, key]))
-  const used = new Map<
-    string,
-    { readonly alias: string; readonly select: ReadonlyArray<string>; readonly group: string }
-  >()
+  const used = new Map<string, string>()
   const tests = new Map<string, string>()
   const counts = new Map<string, string>()
   const keyAlias = (column: string): string => {
-    const known = used.get(column)
-    if (known !== undefined) return known.alias
-    const alias = `k${used.size}`
-    const groupBy = groupable.get(column)?.groupBy
-    used.set(
-      column,
-      groupBy === undefined
-        ? { alias, select: [`${column} AS ${alias}`], group: alias }
-        : { alias, select: [`ANY_VALUE(${column}) AS ${alias}`, `${groupBy} AS ${alias}_text`], group: `${alias}_text` }
-    )
+    const alias = used.get(column) ?? `k${used.size}`
+    used.set(column, alias)
     return alias
   }
   return {
@@ -66,12 +55,9 @@ export const make = (keys: ReadonlyArray<Key>): Shapes => {
       return alias
     },
     statement: (source) => {
-      const columns = [...used.values()]
-      const select = [
-        ...columns.flatMap((column) => column.select),
-        ...[...tests].map(([sql, alias]) => `${sql} AS ${alias}`)
-      ]
-      const group = [...columns.map((column) => column.group), ...tests.values()]
+      const keys = [...used].map(([column, alias]) => `${groupable.get(column)?.groupBy ?? column} AS ${alias}`)
+      const select = [...keys, ...[...tests].map(([sql, alias]) => `${sql} AS ${alias}`)]
+      const group = [...used.values(), ...tests.values()]
       const where = and(source.rows)
       const results = [...counts].map(([sql, alias]) => `SUM(IF(${sql}, n, 0)) AS ${alias}`)
       return (
