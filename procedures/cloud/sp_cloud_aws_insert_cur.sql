@@ -120,18 +120,33 @@ native AS (
   SELECT
     line.*,
     COALESCE(basis.is_net, FALSE) AS is_net,
-    types.row_kind,
+    types.row_kind AS native_kind,
     IF(types.split_part = '2', 2, 1) AS split_part,
     IF(basis.is_net, line.net_unblended_cost, line.unblended_cost) AS native_cost,
     COALESCE(line.bill_billing_entity = 'AWS Marketplace', FALSE) AS is_marketplace,
     COALESCE(REGEXP_CONTAINS(line.reservation_arn, r':capacity-reservation/'), FALSE) AS is_capacity_reservation,
+    COALESCE(line.savings_plan_arn, IF(REGEXP_CONTAINS(line.reservation_arn, r':capacity-reservation/'), NULL, line.reservation_arn))
+      AS commitment_arn,
     COALESCE(line.usage_end_time, line.usage_start_time) AS native_end_time,
     bills.period_start,
     bills.period_end,
     tags.tags,
     COALESCE(line.resource_name, tags.resource_name) AS own_name,
     cost_categories.categories,
-    units.focus_unit
+    COALESCE(units.focus_unit, IF(ENDS_WITH(line.pricing_unit, 's'), line.pricing_unit, CONCAT(line.pricing_unit, 's')), 'Count')
+      AS metered_unit,
+    COALESCE(
+      IF(line.region = 'global', NULL, line.region), IF(line.region_name_code = 'global', NULL, line.region_name_code),
+      REGEXP_EXTRACT(line.availability_zone, r'^([a-z]{2}(?:-[a-z]+)+-[0-9]+)[a-z]?$')
+    ) AS region_code,
+    -- Price of a line without a rate, where the division ends.
+    CASE
+      WHEN line.unblended_rate <> 0 OR COALESCE(line.usage_amount, 0) = 0 THEN NULL
+      WHEN line.usage_amount <> ROUND(line.usage_amount, 12) THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost), line.usage_amount), 12) * line.usage_amount
+        = IF(basis.is_net, line.net_unblended_cost, line.unblended_cost)
+        THEN ABS(ROUND(SAFE_DIVIDE(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost), line.usage_amount), 12))
+    END AS unit_cost
   FROM `$dataset.cloud_aws_billing_raw_daily` AS line
   LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
   JOIN bills ON bills.billing_period_start = line.billing_period_start
@@ -143,69 +158,34 @@ native AS (
     AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
 ),
 -- Drops what has no row of its own; sp_cloud_aws_convert_to_focus counts the same drops from the native side.
-converted AS (
-  SELECT
-    *,
-    COALESCE(savings_plan_arn, IF(is_capacity_reservation, NULL, reservation_arn)) AS commitment_arn,
-    savings_plan_total_commitment_to_date - savings_plan_used_commitment AS unused_commitment,
-    IF(COALESCE(reservation_unused_recurring_fee, reservation_unused_amortized_upfront_fee_for_billing_period) IS NULL, NULL,
-      COALESCE(reservation_net_unused_recurring_fee, reservation_unused_recurring_fee, 0)
-      + COALESCE(reservation_net_unused_amortized_upfront_fee_for_billing_period,
-        reservation_unused_amortized_upfront_fee_for_billing_period, 0))
-      AS unused_reservation_cost,
-    -- Price of a line without a rate, where the division ends.
-    CASE
-      WHEN COALESCE(unblended_rate, 0) <> 0 OR COALESCE(usage_amount, 0) = 0 THEN NULL
-      WHEN usage_amount <> ROUND(usage_amount, 12) THEN NULL
-      WHEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12) * usage_amount = native_cost
-        THEN ROUND(SAFE_DIVIDE(native_cost, usage_amount), 12)
-    END AS unit_cost
-  FROM native
-  WHERE COALESCE(row_kind, '') <> 'negation'
-    AND NOT (COALESCE(row_kind, '') = 'discount' AND is_net AND native_cost = 0)
-),
 classified AS (
   SELECT
-    *,
-    CASE
-      WHEN row_kind = 'fee' THEN
-        CASE
-          WHEN commitment_arn IS NOT NULL THEN 'commitment_upfront'
-          WHEN usage_start_time <= period_start AND native_end_time >= TIMESTAMP_SUB(period_end, INTERVAL 1 SECOND) THEN 'recurring_fee'
-          ELSE 'fee'
-        END
-      WHEN row_kind = 'refund' THEN
-        CASE
-          WHEN tax_type IS NOT NULL THEN 'tax'
-          WHEN usage_start_time < period_start THEN IF(commitment_arn IS NULL, 'earlier_refund', 'earlier_commitment_refund')
-          WHEN commitment_arn IS NOT NULL THEN 'commitment_refund'
-          WHEN COALESCE(pricing_rate_code, product_sku) IS NOT NULL AND COALESCE(usage_amount, 0) <> 0
-            AND COALESCE(NULLIF(unblended_rate, 0), unit_cost) IS NOT NULL THEN 'usage_refund'
-          ELSE 'refund'
-        END
-      ELSE COALESCE(row_kind, 'other')
-    END AS kind
-  FROM converted
-  WHERE NOT (COALESCE(row_kind, '') = 'savings_plan_unused' AND COALESCE(unused_commitment, 0) = 0)
-    AND NOT (COALESCE(row_kind, '') = 'reservation_unused' AND COALESCE(reservation_unused_quantity, 0) = 0
-      AND COALESCE(unused_reservation_cost, 0) = 0)
-),
-categorized AS (
-  SELECT
     line.*,
+    kinds.row_kind AS kind,
     kinds.charge_category,
     kinds.charge_frequency,
     kinds.is_priced = 'yes' AS is_priced,
     kinds.has_published_price = 'yes' AS has_published_price,
     kinds.is_covered = 'yes' AS is_covered,
     kinds.is_unused = 'yes' AS is_unused,
-    kinds.is_purchase = 'yes' AS is_purchase,
     kinds.is_commitment_purchase = 'yes' AS is_commitment_purchase,
-    IF('yes' IN (kinds.is_covered, kinds.is_unused, kinds.is_commitment_purchase), line.commitment_arn, NULL) AS commitment_id,
+    kinds.is_purchase = 'yes' AS is_purchase,
     -- A fee without a rate, or without a quantity that divides its cost, is priced as one piece.
     kinds.is_purchase = 'yes'
       AND ((COALESCE(line.unblended_rate, 0) = 0 AND line.native_cost <> 0 AND line.unit_cost IS NULL) OR COALESCE(line.usage_amount, 0) = 0)
       AS is_one_piece,
+    IF('yes' IN (kinds.is_covered, kinds.is_unused, kinds.is_commitment_purchase), line.commitment_arn, NULL) AS commitment_id,
+    CASE kinds.row_kind
+      WHEN 'savings_plan_usage' THEN COALESCE(line.savings_plan_net_effective_cost, line.savings_plan_effective_cost)
+      WHEN 'reservation_usage' THEN COALESCE(line.reservation_net_effective_cost, line.reservation_effective_cost)
+      WHEN 'savings_plan_unused' THEN line.savings_plan_total_commitment_to_date - line.savings_plan_used_commitment
+      WHEN 'reservation_unused' THEN
+        IF(COALESCE(line.reservation_unused_recurring_fee, line.reservation_unused_amortized_upfront_fee_for_billing_period) IS NULL, NULL,
+          COALESCE(line.reservation_net_unused_recurring_fee, line.reservation_unused_recurring_fee, 0)
+          + COALESCE(line.reservation_net_unused_amortized_upfront_fee_for_billing_period,
+            line.reservation_unused_amortized_upfront_fee_for_billing_period, 0))
+      ELSE IF(kinds.is_commitment_purchase = 'yes', BIGNUMERIC '0', line.native_cost)
+    END AS effective_cost,
     -- A list cost of 0 beside a real charge means that AWS lists no price: Marketplace products.
     CASE
       WHEN kinds.has_published_price <> 'yes' THEN NULL
@@ -215,86 +195,83 @@ categorized AS (
       WHEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12) * line.usage_amount = line.public_on_demand_cost
         THEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12)
     END AS published_price
-  FROM classified AS line
-  JOIN `{project_id}.organizations.aws_row_kinds` AS kinds ON kinds.row_kind = line.kind
+  FROM native AS line
+  JOIN `{project_id}.organizations.aws_row_kinds` AS kinds ON kinds.row_kind =
+    CASE
+      WHEN line.native_kind = 'fee' THEN
+        CASE
+          WHEN line.commitment_arn IS NOT NULL THEN 'commitment_upfront'
+          WHEN line.usage_start_time <= line.period_start AND line.native_end_time >= TIMESTAMP_SUB(line.period_end, INTERVAL 1 SECOND)
+            THEN 'recurring_fee'
+          ELSE 'fee'
+        END
+      WHEN line.native_kind = 'refund' THEN
+        CASE
+          WHEN line.tax_type IS NOT NULL THEN 'tax'
+          WHEN line.usage_start_time < line.period_start THEN IF(line.commitment_arn IS NULL, 'earlier_refund', 'earlier_commitment_refund')
+          WHEN line.commitment_arn IS NOT NULL THEN 'commitment_refund'
+          WHEN COALESCE(line.pricing_rate_code, line.product_sku) IS NOT NULL AND COALESCE(line.usage_amount, 0) <> 0
+            AND (line.unblended_rate <> 0 OR line.unit_cost IS NOT NULL) THEN 'usage_refund'
+          ELSE 'refund'
+        END
+      ELSE COALESCE(line.native_kind, 'other')
+    END
+  WHERE CASE line.native_kind
+    WHEN 'negation' THEN FALSE
+    WHEN 'discount' THEN NOT line.is_net OR line.native_cost <> 0
+    WHEN 'savings_plan_unused' THEN COALESCE(line.savings_plan_total_commitment_to_date <> line.savings_plan_used_commitment, FALSE)
+    WHEN 'reservation_unused' THEN COALESCE(line.reservation_unused_quantity, 0) <> 0
+      OR COALESCE(line.reservation_unused_recurring_fee, 0) <> 0
+      OR COALESCE(line.reservation_unused_amortized_upfront_fee_for_billing_period, 0) <> 0
+    ELSE TRUE
+  END
 ),
--- Contracted price and quantity as they come; a price may still be negative.
 priced AS (
   SELECT
     *,
     CASE
       WHEN NOT is_priced THEN NULL
       WHEN kind = 'savings_plan_unused' THEN BIGNUMERIC '1'
-      WHEN kind = 'reservation_unused' THEN unblended_rate
       WHEN kind = 'reservation_usage' THEN published_price
-      WHEN is_one_piece THEN native_cost
-      WHEN is_purchase THEN COALESCE(NULLIF(unblended_rate, 0), unit_cost, unblended_rate)
-      WHEN kind = 'usage_refund' THEN ABS(COALESCE(NULLIF(unblended_rate, 0), unit_cost))
-      ELSE COALESCE(net_unblended_rate, unblended_rate, unit_cost)
-    END AS native_price,
+      WHEN is_one_piece THEN ABS(native_cost)
+      WHEN is_purchase OR kind = 'usage_refund' THEN IF(unblended_rate <> 0, ABS(unblended_rate), COALESCE(unit_cost, unblended_rate))
+      ELSE COALESCE(IF(is_unused, NULL, net_unblended_rate), unblended_rate, unit_cost)
+    END AS contracted_price,
     CASE
       WHEN NOT is_priced THEN NULL
-      WHEN kind = 'savings_plan_unused' THEN unused_commitment
+      WHEN kind = 'savings_plan_unused' THEN effective_cost
       WHEN kind = 'reservation_unused' THEN reservation_unused_quantity
-      WHEN is_one_piece THEN BIGNUMERIC '1'
-      WHEN kind = 'usage_refund' THEN IF(native_cost < 0, -ABS(usage_amount), ABS(usage_amount))
-      ELSE usage_amount
-    END AS native_quantity
-  FROM categorized
+      WHEN native_cost < 0 THEN IF(is_one_piece, BIGNUMERIC '-1', -ABS(usage_amount))
+      ELSE IF(is_one_piece, BIGNUMERIC '1', usage_amount)
+    END AS quantity
+  FROM classified
 ),
-unsigned AS (
-  SELECT
-    *,
-    ABS(native_price) AS contracted_price,
-    IF(native_price < 0, -native_quantity, native_quantity) AS quantity,
-    CASE
-      WHEN published_price IS NOT NULL THEN ABS(published_price)
-      WHEN is_marketplace OR NOT has_published_price THEN ABS(native_price)
-    END AS list_price
-  FROM priced
-),
+-- The list price is the published one or the contracted one, so their decimals decide how long the quantity may be.
 fitted AS (
   SELECT
     *,
+    COALESCE(published_price, IF(is_marketplace OR NOT has_published_price OR kind = 'usage_refund', contracted_price, NULL)) AS list_price,
     CASE
-      WHEN quantity = ROUND(quantity, 12) AND COALESCE(contracted_price, 0) = ROUND(COALESCE(contracted_price, 0), 12)
-        AND COALESCE(list_price, 0) = ROUND(COALESCE(list_price, 0), 12) THEN quantity
+      WHEN quantity = ROUND(quantity, 12) AND COALESCE(contracted_price = ROUND(contracted_price, 12), TRUE)
+        AND (COALESCE(published_price = contracted_price, FALSE) OR COALESCE(published_price = ROUND(published_price, 12), TRUE)) THEN quantity
       ELSE ROUND(quantity, 24 - GREATEST(
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(contracted_price AS STRING), r'\.([0-9]*[1-9])'), '')),
-        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
+        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(published_price AS STRING), r'\.([0-9]*[1-9])'), ''))
       ), 'ROUND_HALF_EVEN')
     END AS fitted_quantity
-  FROM unsigned
+  FROM priced
 ),
 costed AS (
   SELECT
     *,
-    IF(is_unused OR kind = 'savings_plan_usage', BIGNUMERIC '0', native_cost) AS billed_cost,
-    CASE
-      WHEN kind = 'savings_plan_usage' THEN COALESCE(savings_plan_net_effective_cost, savings_plan_effective_cost)
-      WHEN kind = 'reservation_usage' THEN COALESCE(reservation_net_effective_cost, reservation_effective_cost)
-      WHEN kind = 'savings_plan_unused' THEN unused_commitment
-      WHEN kind = 'reservation_unused' THEN unused_reservation_cost
-      WHEN is_commitment_purchase THEN BIGNUMERIC '0'
-      ELSE native_cost
-    END AS effective_cost,
     contracted_price * fitted_quantity AS price_cost,
-    COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku,
-    COALESCE(
-      NULLIF(region, 'global'), NULLIF(region_name_code, 'global'),
-      REGEXP_EXTRACT(availability_zone, r'^([a-z]{2}(?:-[a-z]+)+-[0-9]+)[a-z]?$')
-    ) AS region_code,
-    CASE pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END * usage_amount AS term_hours,
-    CASE
-      WHEN kind = 'savings_plan_unused' THEN currency
-      WHEN is_one_piece OR pricing_unit IS NULL THEN 'Count'
-      ELSE COALESCE(focus_unit, IF(ENDS_WITH(pricing_unit, 's'), pricing_unit, CONCAT(pricing_unit, 's')))
-    END AS unit
+    IF(kind = 'savings_plan_unused', currency, IF(is_one_piece, 'Count', metered_unit)) AS unit,
+    COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku
   FROM fitted
 )
 SELECT
-  NULLIF(line.availability_zone, COALESCE(line.region_code, locations.region_code)) AS AvailabilityZone,
-  line.billed_cost AS BilledCost,
+  NULLIF(line.availability_zone, COALESCE(line.region_code, places.region_code)) AS AvailabilityZone,
+  IF(line.is_unused OR line.kind = 'savings_plan_usage', BIGNUMERIC '0', line.native_cost) AS BilledCost,
   line.payer_account_id AS BillingAccountId,
   line.payer_account_name AS BillingAccountName,
   'Payer Account' AS BillingAccountType,
@@ -308,7 +285,7 @@ SELECT
     ELSE 'Used'
   END AS CapacityReservationStatus,
   line.charge_category AS ChargeCategory,
-  IF(line.row_kind = 'refund' AND line.usage_start_time < line.period_start, 'Correction', NULL) AS ChargeClass,
+  IF(line.native_kind = 'refund' AND line.usage_start_time < line.period_start, 'Correction', NULL) AS ChargeClass,
   COALESCE(line.line_item_description, CONCAT(line.line_item_type, COALESCE(CONCAT(' ', line.usage_type), ''))) AS ChargeDescription,
   line.charge_frequency AS ChargeFrequency,
   -- Old reports end a period at its last second.
@@ -332,7 +309,8 @@ SELECT
       line.reservation_unused_quantity)
     WHEN line.kind = 'reservation_fee' THEN IF(reservations.is_size_flexible, line.reservation_total_reserved_normalized_units,
       line.usage_amount)
-    ELSE IF(reservations.is_size_flexible, line.term_hours * line.normalization_factor, line.term_hours)
+    ELSE CASE line.pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END
+      * IF(reservations.is_size_flexible, line.usage_amount * line.normalization_factor, line.usage_amount)
   END AS CommitmentDiscountQuantity,
   CASE
     WHEN line.commitment_id IS NULL THEN NULL
@@ -343,7 +321,8 @@ SELECT
   CASE
     WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
     WHEN line.savings_plan_arn IS NOT NULL THEN line.currency
-    WHEN line.kind IN ('commitment_upfront', 'commitment_refund') AND line.term_hours IS NULL THEN NULL
+    WHEN line.kind IN ('commitment_upfront', 'commitment_refund')
+      AND COALESCE(line.pricing_lease_contract_length, '') NOT IN ('1yr', '3yr') THEN NULL
     ELSE IF(reservations.is_size_flexible, 'Normalized Hours', 'Hours')
   END AS CommitmentDiscountUnit,
   IF(line.charge_category = 'Usage' AND line.is_priced AND NOT line.is_unused, line.quantity, NULL) AS ConsumedQuantity,
@@ -380,11 +359,11 @@ SELECT
   IF(line.fitted_quantity IS NULL, NULL, line.unit) AS PricingUnit,
   IF(line.is_marketplace, COALESCE(line.legal_entity, 'AWS'), 'AWS') AS ProviderName,
   COALESCE(line.legal_entity, 'AWS') AS PublisherName,
-  COALESCE(line.region_code, locations.region_code) AS RegionId,
+  COALESCE(line.region_code, places.region_code) AS RegionId,
   CASE
-    WHEN COALESCE(line.region_code, locations.region_code) IS NULL THEN NULL
+    WHEN COALESCE(line.region_code, places.region_code) IS NULL THEN NULL
     WHEN line.region_location_type = 'AWS Region' AND line.region_location IS NOT NULL THEN line.region_location
-    ELSE COALESCE(regions.region_name, locations.location, line.region_code)
+    ELSE COALESCE(places.region_name, line.region_code)
   END AS RegionName,
   IF(line.is_unused OR line.is_commitment_purchase, line.commitment_id, line.resource_id) AS ResourceId,
   IF(line.is_unused OR line.is_commitment_purchase OR line.resource_id IS NULL, NULL,
@@ -413,7 +392,7 @@ SELECT
   line.line_item_type AS ChargeType,
   line.line_item_type AS x_LineItemType,
   CASE
-    WHEN line.row_kind = 'refund' THEN 'Refund'
+    WHEN line.native_kind = 'refund' THEN 'Refund'
     WHEN line.kind = 'discount' THEN 'Discount'
     WHEN line.kind = 'other' THEN 'Unknown Line Item Type'
   END AS x_ChargeSubtype,
@@ -461,9 +440,7 @@ JOIN products
 LEFT JOIN reservations ON reservations.reservation_arn = line.commitment_id
 LEFT JOIN `{project_id}.organizations.aws_services` AS services
   ON services.product_code = IF(line.product_code = 'AmazonEC2' AND REGEXP_CONTAINS(line.usage_type, r'EBS:'), 'AmazonEBS', line.product_code)
-LEFT JOIN `{project_id}.organizations.aws_regions` AS regions ON regions.region_code = line.region_code
-LEFT JOIN `{project_id}.organizations.aws_locations` AS locations
-  ON locations.location = IF(line.region_code IS NULL, line.region_location, NULL)
+LEFT JOIN `{project_id}.organizations.aws_places` AS places ON places.place = COALESCE(line.region_code, line.region_location)
 LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
   ON resources.resource_prefix = COALESCE(
     REGEXP_EXTRACT(line.resource_id, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(line.resource_id, r'^([a-z]+)-[0-9a-f]'))

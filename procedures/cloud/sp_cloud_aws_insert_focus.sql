@@ -105,8 +105,8 @@ fitted AS (
     *,
     CASE
       WHEN NOT is_priced THEN NULL
-      WHEN PricingQuantity = ROUND(PricingQuantity, 12) AND COALESCE(contracted_price, 0) = ROUND(COALESCE(contracted_price, 0), 12)
-        AND COALESCE(list_price, 0) = ROUND(COALESCE(list_price, 0), 12) THEN PricingQuantity
+      WHEN PricingQuantity = ROUND(PricingQuantity, 12) AND COALESCE(contracted_price = ROUND(contracted_price, 12), TRUE)
+        AND (COALESCE(list_price = contracted_price, FALSE) OR COALESCE(list_price = ROUND(list_price, 12), TRUE)) THEN PricingQuantity
       ELSE ROUND(PricingQuantity, 24 - GREATEST(
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(contracted_price AS STRING), r'\.([0-9]*[1-9])'), '')),
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
@@ -187,7 +187,7 @@ SELECT
   COALESCE(charge.ProviderName, charge.service_provider) AS ProviderName,
   COALESCE(charge.PublisherName, charge.ProviderName, charge.service_provider) AS PublisherName,
   charge.RegionId,
-  IF(charge.RegionId IS NULL, NULL, COALESCE(charge.RegionName, regions.region_name, charge.RegionId)) AS RegionName,
+  IF(charge.RegionId IS NULL, NULL, COALESCE(charge.RegionName, places.region_name, charge.RegionId)) AS RegionName,
   charge.resource_id AS ResourceId,
   IF(charge.resource_id IS NULL, NULL, NULLIF(charge.ResourceName, charge.resource_id)) AS ResourceName,
   IF(charge.resource_id IS NULL, NULL, COALESCE(charge.ResourceType, resources.resource_type,
@@ -243,7 +243,7 @@ FROM costed AS charge
 LEFT JOIN `{project_id}.organizations.focus_service_categories` AS categories
   ON categories.service_category = charge.service_category AND categories.service_subcategory = charge.ServiceSubcategory
 LEFT JOIN `{project_id}.organizations.aws_units` AS consumed_units ON consumed_units.native_unit = charge.ConsumedUnit
-LEFT JOIN `{project_id}.organizations.aws_regions` AS regions ON regions.region_code = charge.RegionId
+LEFT JOIN `{project_id}.organizations.aws_places` AS places ON places.place = charge.RegionId
 LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
   ON resources.resource_prefix = COALESCE(
     REGEXP_EXTRACT(charge.resource_id, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(charge.resource_id, r'^([a-z]+)-[0-9a-f]'))
