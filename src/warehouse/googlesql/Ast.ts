@@ -218,6 +218,11 @@ export type SelectItem =
       readonly replace: ReadonlyArray<{ readonly name: string; readonly value: Expr }>
     }
 
+export interface Labelled {
+  readonly value: Expr
+  readonly alias: string | undefined
+}
+
 export type FromItem =
   | {
       readonly kind: "table"
@@ -239,6 +244,25 @@ export type FromItem =
       readonly at: Token
       readonly path: ReadonlyArray<string>
       readonly args: ReadonlyArray<Expr>
+      readonly alias: string | undefined
+    }
+  | {
+      readonly kind: "pivot"
+      readonly at: Token
+      readonly source: FromItem
+      readonly aggregates: ReadonlyArray<Labelled>
+      readonly by: Expr
+      readonly values: ReadonlyArray<Labelled>
+      readonly alias: string | undefined
+    }
+  | {
+      readonly kind: "unpivot"
+      readonly at: Token
+      readonly source: FromItem
+      readonly value: string
+      readonly name: string
+      readonly columns: ReadonlyArray<Labelled>
+      readonly includeNulls: boolean
       readonly alias: string | undefined
     }
   | {

@@ -3,6 +3,7 @@
  */
 import * as Either from "effect/Either"
 import type { FromItem } from "./Ast.ts"
+import { pivot, unpivot } from "./Pivot.ts"
 import { convert, packStruct, unify } from "./Coercion.ts"
 import { informationSchema } from "./InformationSchema.ts"
 import { fieldOf } from "./Names.ts"
@@ -77,6 +78,13 @@ export const translateFrom = (
         }
         const query = yield* t.rebind({ ...t.environment, variables }).query(user.body, emptyScope)
         return relationFrom(t, `(${query.sql})`, item.alias, query.columns, query.valueTable)
+      }
+      case "pivot":
+      case "unpivot": {
+        const source = yield* translateFrom(t, item.source, outer, left)
+        const input = { sql: source.sql, columns: source.star }
+        const result = item.kind === "pivot" ? yield* pivot(t, item, input) : yield* unpivot(t, item, input)
+        return relationFrom(t, `(${result.sql})`, item.alias, result.columns, false)
       }
       case "join":
         return yield* translateJoin(t, item, outer, left)

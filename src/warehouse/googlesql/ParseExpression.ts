@@ -182,7 +182,8 @@ const parsePostfix = (c: Cursor): Parse<Expr> =>
     }
   })
 
-const parsePrimary = (c: Cursor): Parse<Expr> =>
+/** A name, a literal, a call or something in parentheses. */
+export const parsePrimary = (c: Cursor): Parse<Expr> =>
   Either.gen(function* () {
     const at = c.peek()
     const literal = (type: LiteralType, text: string): Expr => {

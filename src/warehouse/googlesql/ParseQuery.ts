@@ -2,9 +2,20 @@
  * Queries of GoogleSQL: WITH, SELECT, FROM, set operations.
  */
 import * as Either from "effect/Either"
-import type { Expr, FromItem, GroupBy, GroupItem, Query, QueryBody, Select, SelectItem, Window } from "./Ast.ts"
+import type {
+  Expr,
+  FromItem,
+  Labelled,
+  GroupBy,
+  GroupItem,
+  Query,
+  QueryBody,
+  Select,
+  SelectItem,
+  Window
+} from "./Ast.ts"
 import type { Cursor, Parse } from "./Cursor.ts"
-import { parseExpr, parseOrderItem, parseWindow } from "./ParseExpression.ts"
+import { parseExpr, parseOrderItem, parsePrimary, parseWindow } from "./ParseExpression.ts"
 import type { Token } from "./Tokens.ts"
 
 /** One query, without a closing semicolon. */
@@ -256,8 +267,59 @@ const finishUnnest = (c: Cursor, item: FromItem & { kind: "unnest" }): Parse<Fro
   })
 
 const finish = (c: Cursor, item: FromItem): Parse<FromItem> => {
-  if (c.atAny("PIVOT", "UNPIVOT") && c.peek(1).upper === "(") return c.unsupported(`${c.peek().upper}`)
+  if (c.atAny("PIVOT", "UNPIVOT") && ["(", "INCLUDE", "EXCLUDE"].includes(c.peek(1).upper)) return parsePivot(c, item)
   if (c.at("TABLESAMPLE")) return c.unsupported("TABLESAMPLE")
   if (c.at("FOR", "SYSTEM_TIME") || c.at("FOR", "SYSTEM")) return c.unsupported("FOR SYSTEM_TIME")
   return Either.right(item)
 }
+
+const parseLabelled = (c: Cursor): Parse<Labelled> =>
+  Either.gen(function* () {
+    const value = yield* parseExpr(c)
+    return { value, alias: yield* c.alias() }
+  })
+
+const parsePivot = (c: Cursor, source: FromItem): Parse<FromItem> =>
+  Either.gen(function* () {
+    const at = c.next()
+    if (at.upper === "PIVOT") {
+      yield* c.expect("(")
+      const aggregates = yield* c.list(parseLabelled)
+      yield* c.expect("FOR")
+      const by = yield* parsePrimary(c)
+      yield* c.expect("IN", "(")
+      const values = yield* c.list(parseLabelled)
+      yield* c.expect(")", ")")
+      return { kind: "pivot", at, source, aggregates, by, values, alias: yield* c.alias() } satisfies FromItem
+    }
+    const includeNulls = c.accept("INCLUDE", "NULLS")
+    c.accept("EXCLUDE", "NULLS")
+    yield* c.expect("(")
+    const value = yield* c.name("column name")
+    yield* c.expect("FOR")
+    const name = yield* c.name("column name")
+    yield* c.expect("IN", "(")
+    const columns = yield* c.list((c) =>
+      Either.gen(function* () {
+        const value = yield* parseExpr(c)
+        if (c.accept("AS")) {
+          const label = c.next()
+          return label.kind === "string"
+            ? { value, alias: label.text }
+            : yield* c.unsupported("this UNPIVOT label", label)
+        }
+        return { value, alias: undefined }
+      })
+    )
+    yield* c.expect(")", ")")
+    return {
+      kind: "unpivot",
+      at,
+      source,
+      value,
+      name,
+      columns,
+      includeNulls,
+      alias: yield* c.alias()
+    } satisfies FromItem
+  })
