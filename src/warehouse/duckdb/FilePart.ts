@@ -11,7 +11,7 @@ import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.
 import { name, text, texts } from "./SqlText.ts"
 
 /** A row of a CSV file may not be longer. */
-const ROW_LIMIT_BYTES = 2_000_000
+const ROW_LIMIT_BYTES = 1_000_000
 /** The engine reads ahead with several such buffers, which count against its memory; its own choice is 16 rows of the limit. */
 const READ_BUFFER_BYTES = 4 * ROW_LIMIT_BYTES
 
