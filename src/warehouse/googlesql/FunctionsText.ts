@@ -4,8 +4,8 @@
 import { functionTable } from "./Signatures.ts"
 
 export const textFunctions = functionTable({
-  UPPER: [["STRING -> STRING", "upper($1)"]],
-  LOWER: [["STRING -> STRING", "lower($1)"]],
+  UPPER: [["STRING -> STRING", "CASE WHEN strlen($1) = length($1) THEN upper($1) ELSE bq_upper($1) END"]],
+  LOWER: [["STRING -> STRING", "CASE WHEN strlen($1) = length($1) THEN lower($1) ELSE bq_lower($1) END"]],
   INITCAP: [["STRING -> STRING", "bq_initcap($1)"]],
   LENGTH: [
     ["STRING -> INT64", "length($1)"],

@@ -90,9 +90,9 @@ describe("refusals", () => {
     Effect.gen(function* () {
       expect(
         yield* rowOf(
-          "SELECT SUBSTR('a😀b', -2, 1) AS a, LENGTH('a😀b') AS b, STRPOS('a😀b', 'b') AS c, TRIM('\\u00a0 x\\u2003') AS d, REVERSE('😀a') AS e, LPAD('😀', 3, 'ab') AS f"
+          "SELECT SUBSTR('a😀b', -2, 1) AS a, LENGTH('a😀b') AS b, STRPOS('a😀b', 'b') AS c, TRIM('\\u00a0 x\\u2003') AS d, REVERSE('😀a') AS e, LPAD('😀', 3, 'ab') AS f, UPPER('straße') AS g"
         )
-      ).toEqual(["😀", "3", "3", "x", "a😀", "ab😀"])
+      ).toEqual(["😀", "3", "3", "x", "a😀", "ab😀", "STRASSE"])
     })
   )
 
@@ -113,6 +113,29 @@ describe("refusals", () => {
           "SELECT TIMESTAMP_TRUNC(TIMESTAMP '2024-03-10 12:00:00+00', DAY, 'America/New_York') AS a, DATE(TIMESTAMP '2024-01-01 02:00:00+00', '-05:00') AS b, TIMESTAMP('2024-03-10 02:30:00', 'America/New_York') AS c, DATE_DIFF(DATE '2024-03-03', DATE '2024-03-02', WEEK) AS d"
         )
       ).toEqual(["2024-03-10 05:00:00+00", "2023-12-31", "2024-03-10 07:30:00+00", "1"])
+    })
+  )
+
+  it.effect("turns values into columns and columns into rows", () =>
+    Effect.gen(function* () {
+      const sales =
+        "(SELECT * FROM UNNEST([STRUCT('a' AS shop, 'q1' AS quarter, 1 AS n), ('a', 'q2', 2), ('b', 'q1', 4)]))"
+      expect(
+        yield* rowsOf(
+          `SELECT * FROM ${sales} PIVOT (SUM(n) AS total, COUNT(*) AS rows_ FOR quarter IN ('q1', 'q2' AS second)) ORDER BY shop`
+        )
+      ).toEqual([
+        ["a", "1", "1", "2", "1"],
+        ["b", "4", "1", null, "0"]
+      ])
+      expect(
+        yield* rowsOf(
+          "SELECT * FROM (SELECT 7 AS id, 1 AS x, NULL AS y, 3 AS z) UNPIVOT (n FOR name IN (x, z AS 'zed')) ORDER BY n"
+        )
+      ).toEqual([
+        ["7", null, "1", "x"],
+        ["7", null, "3", "zed"]
+      ])
     })
   )
 })

@@ -240,6 +240,8 @@ export const textNatives: ReadonlyArray<Native> = [
   native2("bq_split", text, text, list(text), (value, separator) =>
     separator === "" ? (value === "" ? [""] : [...value]) : value.split(separator)
   ),
+  native1("bq_upper", text, text, (value) => value.toUpperCase()),
+  native1("bq_lower", text, text, (value) => value.toLowerCase()),
   native1("bq_initcap", text, text, initcap),
   native3("bq_translate", text, text, text, text, translate),
   native2("bq_contains_substr", text, text, bool, (value, wanted) =>
