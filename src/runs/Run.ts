@@ -41,7 +41,8 @@ export interface RunState {
 
 /** What the actor may ask for. `now` and `retryAt` are milliseconds since 1970 UTC. */
 export type RunCommand =
-  | { readonly _tag: "Admit"; readonly reservationDate: Day }
+  /** `start`: a slot is free, so the first steps begin at once. */
+  | { readonly _tag: "Admit"; readonly reservationDate: Day; readonly start: boolean }
   | { readonly _tag: "Refuse"; readonly code: string; readonly message: string }
   /** Starts what can be started: at the beginning, and after a recovery. */
   | { readonly _tag: "Advance" }
@@ -81,11 +82,9 @@ type Decision = Either.Either<ReadonlyArray<RunEvent>, Refusal>
 export const decide = (state: RunState, command: RunCommand, limits: Limits): Decision => {
   switch (command._tag) {
     case "Admit":
-      return state.status === "PENDING" && state.reservationDate === undefined
-        ? Either.right([{ _tag: "RunAdmitted", reservationDate: command.reservationDate }])
-        : refuse("the run is admitted already or has ended")
+      return isAsking(state) ? admit(state, command, limits) : refuse("the run is admitted already or has ended")
     case "Refuse":
-      return state.status === "PENDING" && state.reservationDate === undefined
+      return isAsking(state)
         ? Either.right([{ _tag: "RunRefused", code: command.code, message: command.message }])
         : refuse("the run is admitted already or has ended")
     case "Advance":
@@ -141,6 +140,17 @@ export const outcomeOf = (state: RunState): "SUCCESS" | "FAILED" =>
 /** True when the status never changes again. */
 export const isEnded = (status: RunState["status"]): boolean =>
   status === "COMPLETED" || status === "FAILED" || status === "CANCELLED" || status === "TIMEOUT"
+
+/** True when nothing more will happen to the run: it has ended and the validator knows, or it was refused. */
+export const isOver = (state: RunState): boolean =>
+  state.completionReported && (state.status === "REFUSED" || isEnded(state.status))
+
+const isAsking = (state: RunState): boolean => state.status === "PENDING" && state.reservationDate === undefined
+
+const admit = (state: RunState, command: RunCommand & { readonly _tag: "Admit" }, limits: Limits): Decision => {
+  const admitted: RunEvent = { _tag: "RunAdmitted", reservationDate: command.reservationDate }
+  return command.start ? andThenAdvance(state, limits, admitted) : Either.right([admitted])
+}
 
 const isWorking = (state: RunState): boolean =>
   state.reservationDate !== undefined && (state.status === "PENDING" || state.status === "RUNNING")

@@ -18,7 +18,7 @@ import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
 import { isRetryable, waitAfter } from "./Retry.ts"
 import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
-import { decide, evolve, isEnded, outcomeOf } from "./Run.ts"
+import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
 import type { Failure, RunEvent } from "./RunEvent.ts"
 import { streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
@@ -57,7 +57,7 @@ type Message =
 /** Tells the actor something; never waits. */
 export type Tell = (message: Message) => void
 
-/** An actor for a run that is admitted or has ended unreported; `initial` is the fold of its stream. */
+/** An actor for a run that is not over; `initial` is the fold of its stream. One that is not admitted yet waits for `Admit` or `Refuse`. */
 export const make = (context: ActorContext, initial: RunState): Effect.Effect<RunActor> =>
   Effect.gen(function* () {
     // Unbounded is bounded here: each step has at most one outcome, one retry and one progress report on its way.
@@ -124,10 +124,11 @@ class Life {
 
   get #live() {
     return Effect.gen(this, function* () {
-      yield* isEnded(this.#state.status) ? this.#end : this.#begin
-      while (!(isEnded(this.#state.status) && this.#state.completionReported)) {
+      if (isEnded(this.#state.status)) yield* this.#end
+      else if (this.#state.reservationDate !== undefined) yield* this.#resume
+      while (!isOver(this.#state)) {
         const message = yield* Queue.take(this.#mailbox)
-        const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
+        const command = message._tag === "Command" ? this.#claimFor(message.command) : yield* this.#judge(message)
         const wasEnded = isEnded(this.#state.status)
         const events = command === undefined ? [] : yield* this.#record(command)
         if (message._tag === "Command" && message.handled !== undefined) {
@@ -171,6 +172,8 @@ class Life {
 
   readonly #act = (event: RunEvent): Effect.Effect<void> => {
     switch (event._tag) {
+      case "RunAdmitted":
+        return Effect.map(Clock.currentTimeMillis, (now) => this.#watchTime(now))
       case "StepStarted":
         return this.#startAttempt(event.stepId)
       case "StepSucceeded":
@@ -190,13 +193,23 @@ class Life {
     }
   }
 
-  /** Waits for a slot, watches the run's time, and deals with steps that a crash interrupted. */
-  get #begin() {
+  /** A run that is admitted takes a slot; when one is free, its first steps begin in the same append. */
+  #claimFor(command: RunCommand): RunCommand {
+    if (command._tag !== "Admit" || this.#claim !== undefined) return command
+    let start = true
+    this.#claim = this.#context.slots.enter(() => {
+      if (!start) this.#command({ _tag: "Advance" })
+    })
+    start = this.#claim.isGranted()
+    return { ...command, start }
+  }
+
+  /** Goes on with a run that a process before left behind: steps that its end interrupted have failed, waits go on. */
+  get #resume() {
     return Effect.gen(this, function* () {
       const now = yield* Clock.currentTimeMillis
-      const { admittedAt, request, status, steps } = this.#state
-      const deadline = (admittedAt ?? now) + request.pipeline.timeoutSeconds * 1000
-      this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
+      const { status, steps } = this.#state
+      this.#watchTime(now)
       this.#claim = this.#context.slots.enter(() => {
         if (status === "CANCELLING") return this.#command({ _tag: "ConfirmCancelled" })
         for (const step of steps.values()) {
@@ -209,6 +222,12 @@ class Life {
         this.#command({ _tag: "Advance" })
       })
     })
+  }
+
+  #watchTime(now: number): void {
+    const { admittedAt, request } = this.#state
+    const deadline = (admittedAt ?? now) + request.pipeline.timeoutSeconds * 1000
+    this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
   }
 
   get #end() {

@@ -72,6 +72,7 @@ const make = Effect.gen(function* () {
         Effect.sync(() => actors.delete(runId))
       )
     )
+    return actor
   })
 
   const fold = Effect.fnUntraced(function* (runId: RunId) {
@@ -94,25 +95,20 @@ const make = Effect.gen(function* () {
     return state === undefined || state.status === "REFUSED" ? yield* new RunNotFound({ runId }) : state
   })
 
-  /** Asks the validator for a slot, records its answer and starts the actor. Also the way on for a request that a crash cut off here. */
+  /** Asks the validator for a slot and tells the actor its answer. Also the way on for a request that a crash cut off here. */
   const admit = Effect.fnUntraced(function* (state: RunState, apiKey: RunRequest["apiKey"]) {
     const { org, runId, pipeline } = state.request
+    const actor = yield* start(state)
     const reservation = yield* Effect.either(
       validator.reserve({ org, runId, pipelineId: pipeline.templateId, ...(apiKey === undefined ? {} : { apiKey }) })
     )
-    const event = Either.isRight(reservation)
-      ? ({ _tag: "RunAdmitted", reservationDate: reservation.right.reservationDate } as const)
-      : ({ _tag: "RunRefused", code: reservation.left.code, message: reservation.left.message } as const)
-    const [recorded] = yield* append(runId, state.version, toNewEvent(event))
-    if (Either.isLeft(reservation)) return yield* reservation.left
-    yield* start(evolve(state, event, recorded?.recordedAt ?? 0))
+    if (Either.isLeft(reservation)) {
+      const { code, message } = reservation.left
+      yield* actor.send({ _tag: "Refuse", code, message })
+      return yield* reservation.left
+    }
+    yield* actor.send({ _tag: "Admit", reservationDate: reservation.right.reservationDate, start: false })
   })
-
-  const append = (runId: RunId, expectedVersion: number, event: ReturnType<typeof toNewEvent>) =>
-    log.append({ stream: streamOf(runId), expectedVersion, events: [event] }).pipe(
-      // Nobody else writes to a stream that is not yet admitted.
-      Effect.catchTags({ VersionConflict: Effect.die, KeyHeld: Effect.die })
-    )
 
   const existing = Effect.fnUntraced(function* (holder: string) {
     const runId = Schema.decodeSync(RunId)(holder.slice(holder.indexOf("/") + 1))

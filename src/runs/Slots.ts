@@ -4,6 +4,7 @@
 
 /** A claim to a slot; `leave` gives it up, whether it was granted or still waits. */
 export interface Claim {
+  readonly isGranted: () => boolean
   readonly leave: () => void
 }
 
@@ -28,6 +29,7 @@ export const make = (limit: number): Slots => {
       if (taken < limit) grant()
       else waiting.add(grant)
       return {
+        isGranted: () => held,
         leave: () => {
           if (left) return
           left = true

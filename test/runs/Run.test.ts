@@ -22,7 +22,7 @@ const after = (definition: ReturnType<typeof pipeline>, ...commands: ReadonlyArr
   return { state, events, tags: events?.map((event) => `${event._tag}${"stepId" in event ? ` ${event.stepId}` : ""}`) }
 }
 
-const admit: RunCommand = { _tag: "Admit", reservationDate: day("2026-05-01") }
+const admit: RunCommand = { _tag: "Admit", reservationDate: day("2026-05-01"), start: false }
 const advance: RunCommand = { _tag: "Advance" }
 const succeed = (stepId: string): RunCommand => ({ _tag: "SucceedStep", stepId, output })
 const fail = (stepId: string, retryAt?: number): RunCommand => ({ _tag: "FailAttempt", stepId, failure, retryAt })
