@@ -38,9 +38,29 @@ service_names AS (
 category_names AS (
   SELECT DISTINCT service_category FROM `{project_id}.organizations.focus_service_categories`
 ),
+-- Many rows share their tags and SKU properties: JSON is parsed once per text, not once per row.
+tags AS (
+  SELECT native_text, PARSE_JSON(own_text) AS tags
+  FROM (
+    SELECT Tags AS native_text, REGEXP_REPLACE(Tags, r'([{,]\s*)"user:', r'\1"') AS own_text
+    FROM `$dataset.cloud_aws_focus_raw_daily`
+    WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
+      AND (@credential_id IS NULL OR x_credential_id = @credential_id) AND Tags <> '{}'
+    GROUP BY Tags
+  )
+),
+sku_details AS (
+  SELECT SkuPriceDetails AS native_text, PARSE_JSON(SkuPriceDetails, wide_number_mode => 'round') AS details
+  FROM `$dataset.cloud_aws_focus_raw_daily`
+  WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  GROUP BY SkuPriceDetails
+),
 native AS (
   SELECT
     charge.*,
+    tags.tags AS own_tags,
+    sku_details.details,
     IF(charge.ChargeCategory = 'Adjustment' AND charge.x_ChargeSubcategory = 'Credit', 'Credit', charge.ChargeCategory) AS category,
     COALESCE(codes.service_name, service_names.service_name) AS known_name,
     COALESCE(codes.service_category, service_names.service_category) AS known_category,
@@ -57,9 +77,10 @@ native AS (
     END AS commitment_status,
     IF(charge.CommitmentDiscountId IS NULL, NULL, COALESCE(charge.CommitmentDiscountCategory,
       IF(STRPOS(charge.CommitmentDiscountId, ':savingsplan') > 0, 'Spend', 'Usage'))) AS commitment_category,
-    COALESCE(pricing_units.focus_unit, charge.PricingUnit) AS pricing_unit,
-    NULLIF(REGEXP_REPLACE(charge.Tags, r'([{,]\s*)"user:', r'\1"'), '{}') AS tags_text
+    COALESCE(pricing_units.focus_unit, charge.PricingUnit) AS pricing_unit
   FROM `$dataset.cloud_aws_focus_raw_daily` AS charge
+  LEFT JOIN tags ON tags.native_text = charge.Tags
+  LEFT JOIN sku_details ON sku_details.native_text = charge.SkuPriceDetails
   LEFT JOIN `{project_id}.organizations.aws_services` AS codes ON codes.product_code = COALESCE(charge.x_ServiceCode, charge.ServiceName)
   LEFT JOIN service_names ON service_names.service_name = charge.ServiceName
   LEFT JOIN category_names
@@ -158,7 +179,8 @@ SELECT
   IF(charge.is_consumption, charge.ConsumedQuantity, NULL) AS ConsumedQuantity,
   IF(charge.is_consumption AND charge.ConsumedQuantity IS NOT NULL,
     COALESCE(consumed_units.focus_unit, charge.ConsumedUnit, charge.pricing_unit, 'Count'), NULL) AS ConsumedUnit,
-  PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"'), wide_number_mode => 'round') AS ContractApplied,
+  IF(charge.ContractApplied IS NULL, NULL,
+    PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"'), wide_number_mode => 'round')) AS ContractApplied,
   -- A cost that differs from price x quantity only by its own rounding is the product; a larger difference is kept and reported.
   CASE
     WHEN charge.ContractedCost IS NULL THEN COALESCE(charge.contracted_product, charge.BilledCost)
@@ -204,24 +226,24 @@ SELECT
   END AS ServiceSubcategory,
   IF(charge.category = 'Tax', NULL, charge.sku) AS SkuId,
   IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, COALESCE(charge.SkuMeter, charge.x_UsageType)) AS SkuMeter,
-  IF(charge.is_priced, PARSE_JSON(charge.SkuPriceDetails, wide_number_mode => 'round'), NULL) AS SkuPriceDetails,
+  IF(charge.is_priced, charge.details, NULL) AS SkuPriceDetails,
   IF(charge.is_priced, charge.SkuPriceId, NULL) AS SkuPriceId,
   charge.SubAccountId,
   IF(charge.SubAccountId IS NULL, NULL, charge.SubAccountName) AS SubAccountName,
   IF(charge.SubAccountId IS NULL, NULL, COALESCE(charge.SubAccountType, 'Linked Account')) AS SubAccountType,
-  PARSE_JSON(charge.tags_text) AS Tags,
-  PARSE_JSON(charge.AllocatedMethodDetails, wide_number_mode => 'round') AS AllocatedMethodDetails,
+  charge.own_tags AS Tags,
+  IF(charge.AllocatedMethodDetails IS NULL, NULL, PARSE_JSON(charge.AllocatedMethodDetails, wide_number_mode => 'round')) AS AllocatedMethodDetails,
   charge.AllocatedMethodId,
   charge.AllocatedResourceId,
   charge.AllocatedResourceName,
-  PARSE_JSON(charge.AllocatedTags) AS AllocatedTags,
+  IF(charge.AllocatedTags IS NULL, NULL, PARSE_JSON(charge.AllocatedTags)) AS AllocatedTags,
   charge.ChargeCategory AS ChargeType,
   charge.x_ChargeSubcategory AS x_ChargeSubtype,
   charge.x_ServiceCode AS x_ProductCode,
   charge.x_UsageType,
   charge.x_Operation,
-  PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round') AS x_Discounts,
-  PARSE_JSON(charge.x_CostCategories) AS x_CostCategories,
+  IF(charge.x_Discounts IS NULL, NULL, PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round')) AS x_Discounts,
+  IF(charge.x_CostCategories IS NULL, NULL, PARSE_JSON(charge.x_CostCategories)) AS x_CostCategories,
   IF(charge.pricing_quantity = charge.PricingQuantity, NULL, charge.PricingQuantity) AS x_NativeQuantity,
   charge.BilledCost AS x_NativeCost,
   'BilledCost' AS x_CostBasis,

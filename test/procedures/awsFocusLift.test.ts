@@ -31,10 +31,15 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
             PricingUnit: "Hrs",
             PricingCategory: "On-Demand"
           }),
-          charge({ ChargeCategory: "Adjustment", x_ChargeSubcategory: "Credit", SkuPriceId: null })
+          charge({
+            ChargeCategory: "Adjustment",
+            x_ChargeSubcategory: "Credit",
+            SkuPriceId: null,
+            ChargeFrequency: "One-time"
+          })
         ],
         `ChargeCategory AS category, ServiceCategory AS service_category, ServiceSubcategory AS subcategory, PricingUnit AS unit,
-          PricingCategory AS pricing, PricingCurrency AS currency, HostProviderName AS host, ServiceProviderName AS seller`
+          PricingCategory AS pricing, ChargeFrequency AS frequency, PricingCurrency AS currency, HostProviderName AS host, ServiceProviderName AS seller`
       )
       expect(rows).toEqual([
         {
@@ -43,6 +48,7 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
           subcategory: "NoSQL Databases",
           unit: "Hours",
           pricing: "Standard",
+          frequency: "Usage-Based",
           currency: "USD",
           host: "AWS",
           seller: "AWS"
@@ -53,6 +59,7 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
           subcategory: "Virtual Machines",
           unit: null,
           pricing: null,
+          frequency: "One-Time",
           currency: "USD",
           host: "AWS",
           seller: "AWS"

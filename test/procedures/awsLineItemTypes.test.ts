@@ -134,6 +134,7 @@ layer(support.layer)("AWS line item types", (it) => {
           line({ ...refund, ...earlier, ...reservation }),
           line({ ...refund, ...reservation, pricing_lease_contract_length: "1yr" }),
           line({ ...refund, usage_amount: "4" }),
+          line({ ...refund, usage_amount: "4", public_on_demand_rate: null }),
           line({ ...refund, ...unpriced })
         ],
         `${columns}, CAST(PricingQuantity AS STRING) AS quantity, CAST(ContractedUnitPrice AS STRING) AS price, x_ChargeSubtype AS subtype`
@@ -154,6 +155,7 @@ layer(support.layer)("AWS line item types", (it) => {
           subtype: "Refund"
         },
         { category: "Usage", class: null, ...amounts, list: "-0.384", quantity: "-4", price: "0.5", subtype: "Refund" },
+        { category: "Usage", class: null, ...amounts, quantity: "-4", price: "0.5", subtype: "Refund" },
         { category: "Adjustment", class: null, ...amounts, ...none }
       ])
     })
