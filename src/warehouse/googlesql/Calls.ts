@@ -6,7 +6,7 @@ import { aggregateNames, translateAggregate, windowNames } from "./Aggregates.ts
 import type { Call } from "./Ast.ts"
 import { commonType, convert, fits, unify } from "./Coercion.ts"
 import { translateDateCall, dateFunctions } from "./FunctionsDate.ts"
-import { checkPath, jsonArray, jsonFunctions, jsonObject, jsonText } from "./FunctionsJson.ts"
+import { checkPath, jsonArray, jsonFunctions, jsonObject, jsonText, withKeyTest } from "./FunctionsJson.ts"
 import { numberFunctions } from "./FunctionsNumber.ts"
 import { regexpNames, translateRegexp } from "./FunctionsRegexp.ts"
 import { textFunctions } from "./FunctionsText.ts"
@@ -72,7 +72,8 @@ export const translateCall = (t: Translator, e: Call, scope: Scope): Translate<T
     const signatures = tables.map((table) => table.get(name)).find((found) => found !== undefined)
     if (signatures !== undefined) {
       if (/JSON_(VALUE|QUERY|EXTRACT|REMOVE)/.test(name) && args[1] !== undefined) yield* checkPath(t, e.at, args[1])
-      return yield* applySignature(t, e.at, name, signatures, args, e.safe)
+      const result = yield* applySignature(t, e.at, name, signatures, args, e.safe)
+      return name === "JSON_VALUE" ? withKeyTest(result, args) : result
     }
     return known.has(name)
       ? yield* unsupported(t, e.at, `the function ${name}`)

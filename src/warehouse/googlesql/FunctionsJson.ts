@@ -154,3 +154,15 @@ export const checkPath = (t: Translator, at: Token, path: Typed): Translate<void
       ? unsupported(t, at, "a JSONPath mode")
       : Either.right(undefined)
     : unsupported(t, at, `Unsupported or invalid JSONPath '${path.text ?? ""}'`)
+
+/** JSON_VALUE of a key asks the engine first whether the text holds the key at all: most tags are on few rows. */
+export const withKeyTest = (result: Typed, args: ReadonlyArray<Typed>): Typed => {
+  const [source, path] = args
+  const key = /^\$(?:\.[A-Za-z_]\w*)*\.([A-Za-z_]\w*)$/.exec(path?.literal === "string" ? (path.text ?? "") : "")?.[1]
+  if (source === undefined || key === undefined) return result
+  const text = source.type.kind === "JSON" ? `CAST(${source.sql} AS VARCHAR)` : source.sql
+  return {
+    ...result,
+    sql: `(CASE WHEN contains(${text}, '"${key}"') OR contains(${text}, '\\') THEN ${result.sql} END)`
+  }
+}

@@ -56,7 +56,7 @@ export const textFunctions = functionTable({
   REVERSE: [["STRING -> STRING", "bq_reverse($1)"]],
   STARTS_WITH: [["STRING, STRING -> BOOL", "starts_with($1, $2)"]],
   ENDS_WITH: [["STRING, STRING -> BOOL", "ends_with($1, $2)"]],
-  STRPOS: [["STRING, STRING -> INT64", "bq_strpos($1, $2)"]],
+  STRPOS: [["STRING, STRING -> INT64", "CASE WHEN $2 = '' THEN bq_strpos($1, $2) ELSE strpos($1, $2) END"]],
   INSTR: [
     ["STRING, STRING -> INT64", "bq_instr($1, $2, CAST(1 AS BIGINT), CAST(1 AS BIGINT))"],
     ["STRING, STRING, INT64 -> INT64", "bq_instr($1, $2, $3, CAST(1 AS BIGINT))"],
