@@ -3,7 +3,6 @@
  * service in-process.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
@@ -12,6 +11,7 @@ import { EventModel } from "./eventlog/Projection.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
+import * as HttpClientNode from "./platform/HttpClientNode.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
 import { Settings } from "./platform/Settings.ts"
 import * as Registry from "./processors/Registry.ts"
@@ -30,7 +30,7 @@ export const records = Layer.mergeAll(
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, runEventModel)))
 ).pipe(Layer.provideMerge(Database.layer))
 
-const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(NodeHttpClient.layerUndici))
+const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.layer))
 
 type ValidatorLayer = Layer.Layer<
   Validator,

@@ -4,7 +4,6 @@
 import { join } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -25,6 +24,7 @@ import { generateAwsExports, type GeneratedExports } from "./demo/AwsExportGener
 import * as DemoClient from "./demo/DemoClient.ts"
 import * as DemoScreen from "./demo/DemoScreen.ts"
 import * as Serve from "./serve.ts"
+import * as HttpClientNode from "../platform/HttpClientNode.ts"
 
 const seed = 20_261_123
 
@@ -42,7 +42,7 @@ export const demo = Command.make("demo", { rows }, (options) =>
     yield* Console.log(DemoScreen.title)
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
-    const service = Serve.layer.pipe(Layer.provideMerge(NodeHttpClient.layerUndici), Layer.provide(quietly))
+    const service = Serve.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quietly))
     const key = yield* Effect.provide(keyIn(join(folder, "api-key")), Installation.records)
     yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)
   }).pipe(Effect.provide(Settings.layer))

@@ -6,7 +6,6 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
-import * as HttpApiSwagger from "@effect/platform/HttpApiSwagger"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
@@ -36,8 +35,31 @@ const api = Layer.provide(HttpApiBuilder.api(Api), groups)
 /** `/docs` and `/openapi.json`, from the API itself, without a file of another host. */
 const docs = Layer.unwrapEffect(
   Effect.map(Settings, ({ apiDocs }) =>
-    apiDocs ? Layer.merge(HttpApiSwagger.layer({ path: "/docs" }), HttpApiBuilder.middlewareOpenApi()) : Layer.empty
+    apiDocs ? Layer.merge(docsPage, HttpApiBuilder.middlewareOpenApi()) : Layer.empty
   )
+)
+
+/** The page's code is two megabytes: it is loaded when somebody asks for it, not at each start. */
+const docsPage = HttpApiBuilder.Router.use((router) =>
+  Effect.gen(function* () {
+    const api = yield* HttpApi.Api
+    const page = yield* Effect.cached(
+      Effect.gen(function* () {
+        const swagger = yield* Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
+        const routes = swagger
+          .layer({ path: "/docs" })
+          .pipe(
+            Layer.provide(Layer.succeed(HttpApi.Api, api)),
+            Layer.provideMerge(HttpApiBuilder.Router.Live)
+          )
+        return yield* Effect.flatMap(HttpApiBuilder.Router.router, HttpRouter.toHttpApp).pipe(
+          Effect.provide(routes),
+          Effect.scoped
+        )
+      })
+    )
+    yield* router.get("/docs", Effect.flatten(page))
+  })
 )
 
 const app = Effect.gen(function* () {

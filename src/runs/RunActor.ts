@@ -23,10 +23,11 @@ import type { Failure, RunEvent } from "./RunEvent.ts"
 import { streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
 import type { Claim, Slots } from "./Slots.ts"
-import { type AttemptContext, attemptStep } from "./StepAttempt.ts"
+import { type AttemptContext, attemptStep, spanOf } from "./StepAttempt.ts"
 
 /** How long a cancelled or timed-out run waits for its fibers before it says so. */
 const interruptionGrace = Duration.seconds(25)
+const firstCompletionWait = Duration.seconds(1)
 const longestCompletionWait = Duration.minutes(15)
 const completionPatience = Duration.hours(24)
 
@@ -117,8 +118,7 @@ class Life {
       ),
       Effect.ensuring(this.#stop),
       Effect.asVoid,
-      Effect.annotateLogs({ run: runId, org }),
-      Effect.withSpan("run", { attributes: { run: runId, org }, captureStackTrace: false })
+      spanOf(this.#context, "run", { run: runId, org })
     )
   }
 
@@ -157,13 +157,15 @@ class Life {
     const events = decision.right
     const [first, ...rest] = events
     if (first === undefined) return []
-    const recorded: ReadonlyArray<RecordedEvent> = yield* this.#context.log
-      .append({
-        stream: streamOf(this.#state.request.runId),
-        expectedVersion: this.#state.version,
-        events: [toNewEvent(first), ...rest.map(toNewEvent)]
-      })
-      .pipe(Effect.retry({ while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry }))
+    const append = this.#context.log.append({
+      stream: streamOf(this.#state.request.runId),
+      expectedVersion: this.#state.version,
+      events: [toNewEvent(first), ...rest.map(toNewEvent)]
+    })
+    // A schedule is set up only when it is needed: it would cost as much as the append.
+    const recorded: ReadonlyArray<RecordedEvent> = yield* Effect.catchTag(append, "EventLogUnavailable", () =>
+      Effect.retry(append, { while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry })
+    )
     events.forEach((event, index) => {
       this.#state = evolve(this.#state, event, recorded[index]?.recordedAt ?? 0)
     })
@@ -265,15 +267,26 @@ class Life {
     if (reservationDate === undefined) {
       return Effect.sync(() => this.#command({ _tag: "ReportCompletion", delivered: true }))
     }
-    return this.#context.validator
-      .complete({ org: request.org, runId: request.runId, outcome: outcomeOf(this.#state), reservationDate })
-      .pipe(
-        Effect.retry({ while: (error) => error.retryable, schedule: completionRetry }),
-        Effect.match({
-          onSuccess: () => this.#command({ _tag: "ReportCompletion", delivered: true }),
-          onFailure: ({ message }) => this.#command({ _tag: "ReportCompletion", delivered: false, problem: message })
-        })
-      )
+    const complete = this.#context.validator.complete({
+      org: request.org,
+      runId: request.runId,
+      outcome: outcomeOf(this.#state),
+      reservationDate
+    })
+    return complete.pipe(
+      Effect.catchAll((error) =>
+        error.retryable
+          ? complete.pipe(
+              Effect.delay(firstCompletionWait),
+              Effect.retry({ while: (again) => again.retryable, schedule: completionRetry })
+            )
+          : Effect.fail(error)
+      ),
+      Effect.match({
+        onSuccess: () => this.#command({ _tag: "ReportCompletion", delivered: true }),
+        onFailure: ({ message }) => this.#command({ _tag: "ReportCompletion", delivered: false, problem: message })
+      })
+    )
   }
 
   #retryAt(stepId: string, time: number): void {
@@ -308,7 +321,7 @@ class Life {
   }
 }
 
-const completionRetry = Schedule.exponential("1 second").pipe(
+const completionRetry = Schedule.exponential("2 seconds").pipe(
   Schedule.modifyDelay((_, delay) => Duration.min(delay, longestCompletionWait)),
   Schedule.upTo(completionPatience)
 )

@@ -24,6 +24,7 @@ import { begin, evolve, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
+import { spanOf } from "./StepAttempt.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
 import {
   type RunAccepted,
@@ -51,6 +52,7 @@ const make = Effect.gen(function* () {
     limits: { maxParallelSteps: settings.maxParallelSteps },
     slots: Slots.make(settings.maxConcurrentRuns),
     timers: yield* Timers.make,
+    isTraced: Option.isSome(settings.otlpEndpoint),
     environment: settings.environment,
     projectId: settings.projectId
   }
@@ -147,7 +149,8 @@ const make = Effect.gen(function* () {
     // The caller may go away; what has begun to be recorded is brought to its answer.
     return yield* Effect.forkIn(accept, scope).pipe(
       Effect.flatMap((fiber) => fiber.await),
-      Effect.flatten
+      Effect.flatten,
+      spanOf(context, "Runs.request", { run: requested.runId })
     )
   })
 

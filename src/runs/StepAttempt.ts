@@ -17,9 +17,17 @@ const progressIntervalMilliseconds = 1000
 /** What an attempt needs of the service around it. */
 export interface AttemptContext {
   readonly processors: ReadonlyMap<string, Processor>
+  /** False: nobody collects spans, so none are made; even a disabled one costs a part of a short step. */
+  readonly isTraced: boolean
   readonly environment: string
   readonly projectId: string
 }
+
+/** A span, when somebody collects them. */
+export const spanOf =
+  ({ isTraced }: AttemptContext, name: string, attributes: Readonly<Record<string, string | number>>) =>
+  <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+    isTraced ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) : effect
 
 /** Runs the step's processor. A defect is logged here and told as an error without its details. */
 export const attemptStep = (
@@ -44,10 +52,7 @@ export const attemptStep = (
       onFailure: () => Effect.sync(() => RunMetrics.attemptEnded(psType, "failed"))
     }),
     Effect.annotateLogs({ run: state.request.runId, org: state.request.org, step: stepId }),
-    Effect.withSpan("step", {
-      attributes: { run: state.request.runId, step: stepId, attempt: step.attempt },
-      captureStackTrace: false
-    })
+    spanOf(context, "step", { run: state.request.runId, step: stepId, attempt: step.attempt })
   )
 }
 

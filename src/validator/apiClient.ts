@@ -41,6 +41,10 @@ const readBody = (response: HttpClientResponse.HttpClientResponse) =>
       total > ANSWER_MAX_BYTES ? Effect.fail(new Unanswered({ reason: "cut" })) : Effect.succeed(bytes)
     ),
     Stream.runCollect,
+    Effect.catchIf(
+      (error) => error._tag === "ResponseError" && error.reason === "EmptyBody",
+      () => Effect.succeed(Chunk.empty<Uint8Array>())
+    ),
     Effect.map((chunks) => Buffer.concat(Chunk.toReadonlyArray(chunks)).toString("utf8"))
   )
 

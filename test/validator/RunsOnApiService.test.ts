@@ -1,4 +1,3 @@
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -18,6 +17,7 @@ import * as ApiService from "../support/ApiService.ts"
 import { org, pipeline, step } from "../support/pipelines.ts"
 import { type Script, scripted } from "../support/RunsWorld.ts"
 import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import * as HttpClientNode from "../../src/platform/HttpClientNode.ts"
 
 const secret = "acme_corp_api_swordfish9swordf"
 const billing = pipeline([step("extract", [])], { templateId: "cloud_aws_cost_billing" })
@@ -33,7 +33,7 @@ const life = <A, E>(
   const services = RunsEventLog.layer.pipe(
     Layer.provide([
       EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, runEventModel))),
-      ValidatorRemote.layer.pipe(Layer.provide([NodeHttpClient.layerUndici, EncryptionLocal.layer])),
+      ValidatorRemote.layer.pipe(Layer.provide([HttpClientNode.layer, EncryptionLocal.layer])),
       Layer.succeed(Catalogue, {
         load: () => Effect.succeed(billing),
         checkAll: Effect.succeed([billing.configId])

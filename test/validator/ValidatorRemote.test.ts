@@ -1,5 +1,4 @@
 import { createServer } from "node:net"
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as SqlClient from "@effect/sql/SqlClient"
 import { expect, it } from "@effect/vitest"
 import * as Duration from "effect/Duration"
@@ -16,6 +15,7 @@ import { Validator } from "../../src/validator/Validator.ts"
 import * as ValidatorRemote from "../../src/validator/ValidatorRemote.ts"
 import * as ApiService from "../support/ApiService.ts"
 import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import * as HttpClientNode from "../../src/platform/HttpClientNode.ts"
 
 const acme = OrgSlug.make("acme")
 const secret = "acme_api_swordfish9swordf"
@@ -24,7 +24,7 @@ const today = () => Day.make(new Date().toISOString().slice(0, 10))
 
 const process = (folder: string, url: string, variables: Record<string, string> = {}) =>
   ValidatorRemote.layer.pipe(
-    Layer.provide([NodeHttpClient.layerUndici, EncryptionLocal.layer]),
+    Layer.provide([HttpClientNode.layer, EncryptionLocal.layer]),
     Layer.provideMerge(installation(folder, { API_SERVICE_URL: url, API_SERVICE_TIMEOUT: "1", ...variables }))
   )
 

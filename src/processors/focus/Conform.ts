@@ -28,16 +28,18 @@ const Config = Schema.Struct({
   fail_on_violation: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
-/** Makes the processor; rule data that cannot be read stops the start. `details.conformance` is the report. */
+/** Makes the processor. `details.conformance` is the report. */
 export const make: Effect.Effect<
   Processor,
-  RuleSet.RuleSetInvalid | Tables.InvalidTable,
+  Tables.InvalidTable,
   Warehouse | Settings | FileSystem.FileSystem | Path.Path
 > = Effect.gen(function* () {
   const warehouse = yield* Warehouse
   const { configsPath } = yield* Settings
   const path = yield* Path.Path
-  const ruleSet = yield* RuleSet.load(configsPath, FOCUS_VERSION)
+  const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+  // Read at the first use: the rules are the largest of the package's data, and a start should not wait for them.
+  const readRules = yield* Effect.cached(Effect.provide(RuleSet.load(configsPath, FOCUS_VERSION), context))
   const tablesFolder = path.join(configsPath, "tables")
   const declared = (yield* Tables.load(tablesFolder)).get(FOCUS_TABLE)
   if (declared === undefined) {
@@ -48,10 +50,11 @@ export const make: Effect.Effect<
     columns: Tables.columnsOf(declared).filter(({ name }) => !COLUMNS_BESIDE_FOCUS.includes(name))
   }
 
-  const execute = Effect.fn("Conform.execute")(function* (context: StepContext) {
-    const config = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
-    const billingPeriods = periodsOf(context)
-    const report = yield* warehouse.org(context.org).pipe(
+  const execute = Effect.fn("Conform.execute")(function* (step: StepContext) {
+    const config = yield* Schema.decodeUnknown(Config)(step.config).pipe(Effect.mapError(invalidConfig))
+    const billingPeriods = periodsOf(step)
+    const ruleSet = yield* Effect.mapError(readRules, unreadableRules)
+    const report = yield* warehouse.org(step.org).pipe(
       Effect.flatMap((org) =>
         Conformance.evaluate(org, ruleSet, {
           dataset: "CostAndUsage",
@@ -62,7 +65,7 @@ export const make: Effect.Effect<
       ),
       Effect.mapError(StepFailure.ofWarehouse)
     )
-    if (config.fail_on_violation && report.violated.length > 0) return yield* nonConformant(context, report)
+    if (config.fail_on_violation && report.violated.length > 0) return yield* nonConformant(step, report)
     return {
       rowsProcessed: report.rows,
       rowsWritten: 0,
@@ -93,6 +96,14 @@ const nonConformant = (context: StepContext, { violated }: Conformance.Conforman
     suggestedAction: "look at the rows that the message names"
   })
 }
+
+const unreadableRules = ({ message }: RuleSet.RuleSetInvalid) =>
+  new StepError({
+    errorType: "PERMANENT",
+    code: "RULES_INVALID",
+    message,
+    suggestedAction: "correct the rules below CONFIGS_BASE_PATH, or leave the variable unset to use the package's own"
+  })
 
 const invalidConfig = () =>
   new StepError({
