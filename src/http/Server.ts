@@ -48,10 +48,7 @@ const docsPage = HttpApiBuilder.Router.use((router) =>
         const swagger = yield* Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
         const routes = swagger
           .layer({ path: "/docs" })
-          .pipe(
-            Layer.provide(Layer.succeed(HttpApi.Api, api)),
-            Layer.provideMerge(HttpApiBuilder.Router.Live)
-          )
+          .pipe(Layer.provide(Layer.succeed(HttpApi.Api, api)), Layer.provideMerge(HttpApiBuilder.Router.Live))
         return yield* Effect.flatMap(HttpApiBuilder.Router.router, HttpRouter.toHttpApp).pipe(
           Effect.provide(routes),
           Effect.scoped

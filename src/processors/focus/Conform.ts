@@ -29,61 +29,48 @@ const Config = Schema.Struct({
 })
 
 /** Makes the processor. `details.conformance` is the report. */
-export const make: Effect.Effect<
-  Processor,
-  Tables.InvalidTable,
-  Warehouse | Settings | FileSystem.FileSystem | Path.Path
-> = Effect.gen(function* () {
-  const warehouse = yield* Warehouse
-  const { configsPath } = yield* Settings
-  const path = yield* Path.Path
-  const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-  // Read at the first use: the rules are the largest of the package's data, and a start should not wait for them.
-  const readRules = yield* Effect.cached(Effect.provide(RuleSet.load(configsPath, FOCUS_VERSION), context))
-  const tablesFolder = path.join(configsPath, "tables")
-  const declared = (yield* Tables.load(tablesFolder)).get(FOCUS_TABLE)
-  if (declared === undefined) {
-    return yield* new Tables.InvalidTable({ file: tablesFolder, line: 1, reason: `${FOCUS_TABLE} is not declared` })
-  }
-  const table = {
-    name: declared.name,
-    columns: Tables.columnsOf(declared).filter(({ name }) => !COLUMNS_BESIDE_FOCUS.includes(name))
-  }
+export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSystem.FileSystem | Path.Path> =
+  Effect.gen(function* () {
+    const warehouse = yield* Warehouse
+    const { configsPath } = yield* Settings
+    const context = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
+    // Read at the first use: the rules are the largest of the package's data, and a start should not wait for them.
+    const readJudge = yield* Effect.cached(Effect.provide(judgeOf(configsPath), context))
 
-  const execute = Effect.fn("Conform.execute")(function* (step: StepContext) {
-    const config = yield* Schema.decodeUnknown(Config)(step.config).pipe(Effect.mapError(invalidConfig))
-    const billingPeriods = periodsOf(step)
-    const ruleSet = yield* Effect.mapError(readRules, unreadableRules)
-    const report = yield* warehouse.org(step.org).pipe(
-      Effect.flatMap((org) =>
-        Conformance.evaluate(org, ruleSet, {
-          dataset: "CostAndUsage",
-          table,
-          billingPeriods,
-          sourcePrefix: `cloud_${config.provider}_`
-        })
-      ),
-      Effect.mapError(StepFailure.ofWarehouse)
-    )
-    if (config.fail_on_violation && report.violated.length > 0) return yield* nonConformant(step, report)
+    const execute = Effect.fn("Conform.execute")(function* (step: StepContext) {
+      const config = yield* Schema.decodeUnknown(Config)(step.config).pipe(Effect.mapError(invalidConfig))
+      const billingPeriods = periodsOf(step)
+      const { ruleSet, table } = yield* Effect.mapError(readJudge, unreadableRules)
+      const report = yield* warehouse.org(step.org).pipe(
+        Effect.flatMap((org) =>
+          Conformance.evaluate(org, ruleSet, {
+            dataset: "CostAndUsage",
+            table,
+            billingPeriods,
+            sourcePrefix: `cloud_${config.provider}_`
+          })
+        ),
+        Effect.mapError(StepFailure.ofWarehouse)
+      )
+      if (config.fail_on_violation && report.violated.length > 0) return yield* nonConformant(step, report)
+      return {
+        rowsProcessed: report.rows,
+        rowsWritten: 0,
+        outputTable: FOCUS_TABLE,
+        affectedPeriods: billingPeriods,
+        details: { conformance: report }
+      }
+    })
+
     return {
-      rowsProcessed: report.rows,
-      rowsWritten: 0,
-      outputTable: FOCUS_TABLE,
-      affectedPeriods: billingPeriods,
-      details: { conformance: report }
+      type: "focus.conformance",
+      check: (config) =>
+        Option.isSome(Schema.decodeUnknownOption(Config)(config))
+          ? undefined
+          : "config.provider must be a cloud, config.fail_on_violation true or false",
+      execute
     }
   })
-
-  return {
-    type: "focus.conformance",
-    check: (config) =>
-      Option.isSome(Schema.decodeUnknownOption(Config)(config))
-        ? undefined
-        : "config.provider must be a cloud, config.fail_on_violation true or false",
-    execute
-  }
-})
 
 const nonConformant = (context: StepContext, { violated }: Conformance.ConformanceReport) => {
   const named = violated
@@ -97,7 +84,20 @@ const nonConformant = (context: StepContext, { violated }: Conformance.Conforman
   })
 }
 
-const unreadableRules = ({ message }: RuleSet.RuleSetInvalid) =>
+/** The rules, and the columns that they are held against. */
+const judgeOf = Effect.fnUntraced(function* (configsPath: string) {
+  const path = yield* Path.Path
+  const ruleSet = yield* RuleSet.load(configsPath, FOCUS_VERSION)
+  const tablesFolder = path.join(configsPath, "tables")
+  const declared = (yield* Tables.load(tablesFolder)).get(FOCUS_TABLE)
+  if (declared === undefined) {
+    return yield* new Tables.InvalidTable({ file: tablesFolder, line: 1, reason: `${FOCUS_TABLE} is not declared` })
+  }
+  const columns = Tables.columnsOf(declared).filter(({ name }) => !COLUMNS_BESIDE_FOCUS.includes(name))
+  return { ruleSet, table: { name: declared.name, columns } }
+})
+
+const unreadableRules = ({ message }: RuleSet.RuleSetInvalid | Tables.InvalidTable) =>
   new StepError({
     errorType: "PERMANENT",
     code: "RULES_INVALID",
