@@ -45,6 +45,9 @@ export const measure = (rows: number) =>
     const ceiling = yield* Schema.decode(Ceiling)(own.lines[0] ?? "")
     const service = yield* Child.run(program("conversionChild.ts"), [exportsFolder, join(folder, "data")])
     const steps = yield* Schema.decode(Steps)(service.lines.find((line) => line.startsWith("{")) ?? "")
+    if (steps.extract_billing.rows !== ceiling.rows) {
+      return yield* Effect.fail(new Error(`the service loaded ${steps.extract_billing.rows} of ${ceiling.rows} rows`))
+    }
     const seconds = steps.extract_billing.seconds + steps.convert_to_focus.seconds
     const rate: ConversionRate = {
       rows: ceiling.rows,

@@ -28,7 +28,7 @@ const program = Effect.gen(function* () {
       provider: "AWS_FILES",
       credentialType: "AWS_FOLDER",
       credentialName: name,
-      metadata: { path: join(exportsFolder, name) },
+      metadata: { path: join(exportsFolder, name), all_periods: true },
       secret: Redacted.make("{}")
     })
   }
