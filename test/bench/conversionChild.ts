@@ -53,7 +53,11 @@ const program = Effect.gen(function* () {
 })
 
 const settings = Settings.layer.pipe(
-  Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["DATA_DIR", dataFolder]]))))
+  Layer.provide(
+    Layer.setConfigProvider(
+      ConfigProvider.orElse(ConfigProvider.fromMap(new Map([["DATA_DIR", dataFolder]])), () => ConfigProvider.fromEnv())
+    )
+  )
 )
 await Effect.runPromise(
   Effect.provide(program, Layer.provideMerge(Installation.layer, Layer.merge(settings, Layer.setTracerEnabled(false))))
