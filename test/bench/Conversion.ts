@@ -18,6 +18,9 @@ const Steps = Schema.parseJson(
 )
 const Ceiling = Schema.parseJson(Schema.Struct({ seconds: Schema.Number, rows: Schema.Number }))
 
+/** AWS cuts large bills into files of this order. */
+const rowsPerFile = 500_000
+
 /** Rows per second; the ratio is of the service's rate to DuckDB's own. */
 export interface ConversionRate {
   readonly rows: number
@@ -37,7 +40,7 @@ export const measure = (rows: number) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const exportsFolder = join(folder, "exports")
-    yield* generateAwsExports({ folder: exportsFolder, seed: 7, rows })
+    yield* generateAwsExports({ folder: exportsFolder, seed: 7, rows, rowsPerFile })
     const files = readdirSync(exportsFolder, { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".csv.gz"))
       .map((name) => join(exportsFolder, name))

@@ -41,7 +41,7 @@ export interface GeneratedExports {
 }
 
 const months = ["2026-08", "2026-09", "2026-10"] as const
-const rowsPerFile = 20_000
+const defaultRowsPerFile = 20_000
 const rowsPerBatch = 500
 const bucket = "acme-billing"
 
@@ -50,8 +50,11 @@ export const generateAwsExports = Effect.fn("generateAwsExports")(function* (opt
   readonly folder: string
   readonly seed: number
   readonly rows: number
+  /** Rows of one data file at most. */
+  readonly rowsPerFile?: number
 }) {
   const random = randomFrom(options.seed)
+  const rowsPerFile = options.rowsPerFile ?? defaultRowsPerFile
   const periods = months.map(periodOf)
   const days = periods.reduce((sum, period) => sum + period.days.length, 0)
   // Each resource gives at least one row a day.
@@ -71,8 +74,8 @@ export const generateAwsExports = Effect.fn("generateAwsExports")(function* (opt
     savingsPlan: "All Upfront"
   })
   const exports = [
-    yield* write(options.folder, cur2Layout(random), discounted, periods, random),
-    yield* write(options.folder, cur1Layout(random), plain, periods, random)
+    yield* write(options.folder, cur2Layout(random), discounted, periods, random, rowsPerFile),
+    yield* write(options.folder, cur1Layout(random), plain, periods, random, rowsPerFile)
   ]
   const sum = (count: (generated: GeneratedExport) => number) => exports.reduce((total, next) => total + count(next), 0)
   const generated: GeneratedExports = {
@@ -173,7 +176,8 @@ const write = Effect.fn("generateAwsExports.write")(function* (
   layout: Layout,
   from: Company,
   periods: ReadonlyArray<Period>,
-  random: Random
+  random: Random,
+  rowsPerFile: number
 ) {
   const totals: Record<string, string> = {}
   const counts = { files: 0, rows: 0, bytes: 0 }
