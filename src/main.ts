@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /**
  * The process: reads the command line and the settings, runs one command.
  */
