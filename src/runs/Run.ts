@@ -145,7 +145,8 @@ export const isEnded = (status: RunState["status"]): boolean =>
 export const isOver = (state: RunState): boolean =>
   state.completionReported && (state.status === "REFUSED" || isEnded(state.status))
 
-const isAsking = (state: RunState): boolean => state.status === "PENDING" && state.reservationDate === undefined
+/** True while the validator has not answered: a slot may be reserved that nobody has recorded. */
+export const isAsking = (state: RunState): boolean => state.status === "PENDING" && state.reservationDate === undefined
 
 const admit = (state: RunState, command: RunCommand & { readonly _tag: "Admit" }, limits: Limits): Decision => {
   const admitted: RunEvent = { _tag: "RunAdmitted", reservationDate: command.reservationDate }

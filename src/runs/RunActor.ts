@@ -18,7 +18,7 @@ import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
 import { isRetryable, waitAfter } from "./Retry.ts"
 import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
-import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
+import { decide, evolve, isAsking, isEnded, isOver, outcomeOf } from "./Run.ts"
 import type { Failure, RunEvent } from "./RunEvent.ts"
 import { streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
@@ -88,6 +88,7 @@ class Life {
   readonly #ended: Deferred.Deferred<Option.Option<RunState>>
   readonly #attempts = new Map<string, Fiber.RuntimeFiber<void>>()
   readonly #timers = new Map<string, Timer>()
+  readonly #early: Array<Message> = []
   #state: RunState
   #claim: Claim | undefined
   #report: Fiber.RuntimeFiber<void> | undefined
@@ -116,7 +117,8 @@ class Life {
           Deferred.succeed(this.#ended, Option.none())
         )
       ),
-      Effect.ensuring(this.#stop),
+      // Nobody waits for ever for an actor that is gone.
+      Effect.ensuring(Effect.zipRight(Deferred.succeed(this.#ended, Option.none()), this.#stop)),
       Effect.asVoid,
       spanOf(this.#context, "run", { run: runId, org })
     )
@@ -128,6 +130,10 @@ class Life {
       else if (this.#state.reservationDate !== undefined) yield* this.#resume
       while (!isOver(this.#state)) {
         const message = yield* Queue.take(this.#mailbox)
+        if (this.#isTooEarly(message)) {
+          this.#early.push(message)
+          continue
+        }
         const command = message._tag === "Command" ? this.#claimFor(message.command) : yield* this.#judge(message)
         const wasEnded = isEnded(this.#state.status)
         const events = command === undefined ? [] : yield* this.#record(command)
@@ -135,6 +141,7 @@ class Life {
           yield* Deferred.succeed(message.handled, undefined)
         }
         for (const event of events) yield* this.#act(event)
+        if (!isAsking(this.#state)) for (const each of this.#early.splice(0)) this.#tell(each)
         if (!wasEnded && isEnded(this.#state.status)) yield* this.#end
       }
     })
@@ -193,6 +200,11 @@ class Life {
       default:
         return Effect.void
     }
+  }
+
+  /** A cancel waits for the validator's answer: a run that ended before it would leave a reserved slot behind. */
+  #isTooEarly(message: Message): boolean {
+    return isAsking(this.#state) && message._tag === "Command" && message.command._tag === "Cancel"
   }
 
   /** A run that is admitted takes a slot; when one is free, its first steps begin in the same append. */

@@ -8,7 +8,7 @@ import * as TestClock from "effect/TestClock"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import { RunNotAllowed } from "../../src/validator/Validator.ts"
-import { org } from "../support/pipelines.ts"
+import { org, runId } from "../support/pipelines.ts"
 import { done, makeLedger, type Script } from "../support/RunsWorld.ts"
 import { temporaryFile } from "../support/TemporaryDatabase.ts"
 import { ask, definition, finish, inWorld, transient } from "../support/TestRuns.ts"
@@ -179,4 +179,38 @@ describe("claims, quotas and restarts", () => {
       )
     })
   )
+
+  for (const refused of [false, true]) {
+    it.scoped(
+      `cancels a run that the validator is still asked about${refused ? " and then refuses" : ""}: no slot is lost`,
+      () =>
+        Effect.gen(function* () {
+          const gate = yield* Deferred.make<void>()
+          const ledger = makeLedger()
+          ledger.hold = Deferred.await(gate)
+          if (refused) ledger.refuse = new RunNotAllowed({ code: "QUOTA_EXCEEDED", status: 429, message: "enough" })
+          yield* inWorld(
+            { ledger },
+            Effect.gen(function* () {
+              const runs = yield* Runs
+              const log = yield* EventLog
+              const asked = yield* Effect.fork(Effect.exit(runs.request(ask())))
+              yield* Stream.runDrain(Stream.take(log.follow(0), 1))
+              const [pending] = (yield* runs.list({ org, limit: 1, offset: 0 })).runs
+              const cancelled = yield* Effect.fork(
+                Effect.exit(runs.cancel(runId(pending?.runId ?? ""), { org, reason: "test" }))
+              )
+              yield* Effect.yieldNow({ priority: 10 })
+              yield* Deferred.succeed(gate, undefined)
+              yield* Fiber.join(asked)
+              yield* Fiber.join(cancelled)
+              const last = refused ? "RunRefused" : "CompletionReported"
+              const events = yield* Stream.runCollect(Stream.takeUntil(log.follow(0), (event) => event.type === last))
+              expect([...events].some((event) => event.type === "RunCancelled")).toBe(!refused)
+              expect([...ledger.completed.keys()]).toEqual([...ledger.reserved])
+            })
+          )
+        })
+    )
+  }
 })

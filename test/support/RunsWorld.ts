@@ -42,6 +42,8 @@ export class Ledger extends Context.Tag("test/Ledger")<
     readonly completions: Array<string>
     refuse: RunNotAllowed | undefined
     failCompletions: number
+    /** What the validator waits for before it answers. */
+    hold: Effect.Effect<void>
   }
 >() {}
 
@@ -50,7 +52,8 @@ export const makeLedger = (): Ledger["Type"] => ({
   completed: new Map(),
   completions: [],
   refuse: undefined,
-  failCompletions: 0
+  failCompletions: 0,
+  hold: Effect.void
 })
 
 const validator = Layer.effect(
@@ -58,6 +61,7 @@ const validator = Layer.effect(
   Effect.map(Ledger, (ledger) => ({
     reserve: ({ runId }) =>
       Effect.gen(function* () {
+        yield* ledger.hold
         if (ledger.refuse !== undefined) return yield* ledger.refuse
         ledger.reserved.add(runId)
         return { reservationDate: dayOf(yield* Clock.currentTimeMillis) }
