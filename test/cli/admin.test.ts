@@ -19,7 +19,8 @@ import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
-import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { bytesOf, installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const acme = OrgSlug.make("acme")
 const adminMain = fileURLToPath(new URL("../support/adminMain.ts", import.meta.url))

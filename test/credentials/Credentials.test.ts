@@ -10,7 +10,8 @@ import { Credentials, type CredentialsService } from "../../src/credentials/Cred
 import * as CredentialsSql from "../../src/credentials/CredentialsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
-import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { bytesOf, installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const acme = OrgSlug.make("acme")
 const globex = OrgSlug.make("globex")

@@ -9,7 +9,8 @@ import { ensureFirstOrganization } from "../../src/organizations/firstOrganizati
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
-import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { bytesOf, installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const acme = OrgSlug.make("acme")
 const globex = OrgSlug.make("globex")

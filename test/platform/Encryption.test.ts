@@ -8,7 +8,8 @@ import { readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Encryption } from "../../src/platform/Encryption.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
-import { bytesOf, settings, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { bytesOf, settings } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const context = { org: "acme", id: "cred_1" }
 const secret = Redacted.make(`{"access_key_id":"AKIA","secret_access_key":"péché 密"}`)

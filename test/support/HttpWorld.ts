@@ -21,7 +21,8 @@ import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { pipeline, step } from "./pipelines.ts"
 import * as RunsWorld from "./RunsWorld.ts"
-import { settings, temporaryFolder } from "./ServiceDatabase.ts"
+import { settings } from "./ServiceDatabase.ts"
+import { temporaryFolder } from "./TemporaryDatabase.ts"
 
 export const rootKey = "root-key-of-the-tests-0123456789abcdef"
 export const acme = Schema.decodeSync(OrgSlug)("acme_corp")

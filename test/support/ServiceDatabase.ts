@@ -1,21 +1,13 @@
 /**
  * A real service database in a temporary folder, for tests.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as ConfigProvider from "effect/ConfigProvider"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Database from "../../src/platform/Database.ts"
 import { Settings } from "../../src/platform/Settings.ts"
-
-/** A folder that is removed with the scope. */
-export const temporaryFolder = Effect.acquireRelease(
-  Effect.sync(() => mkdtempSync(join(tmpdir(), "pipeline-service-"))),
-  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
-)
 
 /** The settings of an installation whose data lie in `folder`; no variable of the environment is read. */
 export const settings = (folder: string, variables: Record<string, string> = {}) =>

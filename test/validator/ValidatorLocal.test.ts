@@ -12,7 +12,8 @@ import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
 import { Validator } from "../../src/validator/Validator.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
-import { installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const acme = OrgSlug.make("acme")
 const globex = OrgSlug.make("globex")

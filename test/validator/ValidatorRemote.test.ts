@@ -14,7 +14,8 @@ import { Day, OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
 import { Validator } from "../../src/validator/Validator.ts"
 import * as ValidatorRemote from "../../src/validator/ValidatorRemote.ts"
 import * as ApiService from "../support/ApiService.ts"
-import { bytesOf, installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { bytesOf, installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import * as HttpClientNode from "../../src/platform/HttpClientNode.ts"
 
 const acme = OrgSlug.make("acme")

@@ -9,7 +9,8 @@ import { randomUUID } from "node:crypto"
 import type { Subscription } from "../../src/organizations/Organizations.ts"
 import { Day, OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
 import * as Quota from "../../src/validator/quota.ts"
-import { installation, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { installation } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const HISTORIES = 60
 const limits = { dailyLimit: 3, monthlyLimit: 4, concurrentLimit: 2 }

@@ -11,7 +11,8 @@ import * as Layer from "effect/Layer"
 import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { StatementFailed, Warehouse } from "../../src/warehouse/Warehouse.ts"
-import { settings, temporaryFolder } from "../support/ServiceDatabase.ts"
+import { settings } from "../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const text = (name: string, body: string) =>
   `CREATE OR REPLACE PROCEDURE \`{project_id}.organizations.${name}\`()\nBEGIN\n  ${body}\nEND;\n`

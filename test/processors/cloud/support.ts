@@ -17,7 +17,8 @@ import type { JsonObject } from "../../../src/platform/Json.ts"
 import * as CurExtractor from "../../../src/processors/cloud/CurExtractor.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
 import * as WarehouseDuckDb from "../../../src/warehouse/duckdb/WarehouseDuckDb.ts"
-import { installation, temporaryFolder } from "../../support/ServiceDatabase.ts"
+import { installation } from "../../support/ServiceDatabase.ts"
+import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
 
 export const org = OrgSlug.make("acme_corp")
 const day = Schema.decodeSync(Day)
