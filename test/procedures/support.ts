@@ -1,5 +1,5 @@
 /**
- * A temporary warehouse with the shipped tables, lookups and AWS procedures, and the steps of an AWS conversion on it.
+ * A temporary warehouse with the shipped tables, lookups and cloud procedures, and the steps of an AWS conversion on it.
  */
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -33,7 +33,7 @@ const day = Schema.decodeSync(Day)
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const warehouse = yield* Warehouse
-    for (const file of readdirSync(proceduresFolder).filter((name) => name.startsWith("sp_cloud_aws_"))) {
+    for (const file of readdirSync(proceduresFolder).filter((name) => name.endsWith(".sql"))) {
       const text = readFileSync(new URL(file, proceduresFolder), "utf8").replaceAll("{project_id}", warehouse.projectId)
       yield* warehouse.procedures.create({ name: file.slice(0, -".sql".length), text, contentHash: file })
     }

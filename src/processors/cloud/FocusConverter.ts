@@ -10,11 +10,10 @@ import type { JsonObject } from "../../platform/Json.ts"
 import { Warehouse, type OrgWarehouse } from "../../warehouse/Warehouse.ts"
 import { periodsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
+import { type Cloud, clouds } from "./Clouds.ts"
 
-/** The clouds that can be converted: the procedure, and the template that owns the cloud's data. */
-const clouds: Readonly<Record<string, { readonly procedure: string; readonly pipelineId: string }>> = {
-  aws: { procedure: "sp_cloud_aws_convert_to_focus", pipelineId: "cloud_aws_cost_billing" }
-}
+/** Clouds by any name: a step may ask for one that there is not. */
+const byName: Readonly<Record<string, Cloud>> = clouds
 
 const Config = Schema.Struct({ provider: Schema.Literal("all", ...Object.keys(clouds)) })
 
@@ -61,7 +60,7 @@ const convert = Effect.fn("FocusConverter.convert")(function* (
   provider: string,
   context: StepContext
 ) {
-  const cloud = clouds[provider]
+  const cloud = byName[provider]
   if (cloud === undefined) return yield* invalidConfig()
   const answers: Array<JsonObject> = []
   for (const period of periodsOf(context)) {

@@ -4,23 +4,16 @@
  */
 import * as Effect from "effect/Effect"
 import type { OrgWarehouse, Rows } from "../../warehouse/Warehouse.ts"
-
-/** The native tables of each cloud and the column that holds a row's billing period. */
-const nativeTables = {
-  aws: [
-    { table: "cloud_aws_billing_raw_daily", period: "billing_period_start" },
-    { table: "cloud_aws_focus_raw_daily", period: "billing_period_start_date" }
-  ]
-} as const
+import { clouds, type CloudName } from "./Clouds.ts"
 
 /** First days of the periods of one cloud, or of one of its credentials, that await conversion, ascending. */
 export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(function* (
   org: OrgWarehouse,
-  provider: keyof typeof nativeTables,
+  provider: CloudName,
   credentialId: string | undefined
 ) {
   const waiting = new Set<string>()
-  for (const { table, period } of nativeTables[provider]) {
+  for (const { table, period } of clouds[provider].nativeTables) {
     const native = yield* org.query(
       `SELECT x_credential_id AS credential, ${period} AS period, UNIX_MICROS(MAX(x_ingested_at)) AS written FROM ${table} GROUP BY x_credential_id, ${period}`
     )
