@@ -16,7 +16,7 @@ import { Settings } from "../platform/Settings.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
 import { dependencies } from "./Dag.ts"
 import { Definition, StepDefinition } from "./Definition.ts"
-import type { Pipeline, Step } from "./Pipeline.ts"
+import { isNotice, type Pipeline, type Step } from "./Pipeline.ts"
 import { Processors } from "./Processor.ts"
 import { resolve, resolveObject } from "./Variables.ts"
 
@@ -119,6 +119,14 @@ const parsePipeline = Effect.fnUntraced(function* (
   )
   const dag = dependencies(steps.map((step) => ({ stepId: step.step_id, dependsOn: step.depends_on })))
   if ("reason" in dag) return yield* fault(source, ["steps", dag.index], dag.reason)
+  const notices = new Set(steps.filter((step) => isNotice(step.ps_type)).map((step) => step.step_id))
+  const waiting = steps.findIndex(
+    (step, index) => !isNotice(step.ps_type) && dag.dependsOn[index]?.some((id) => notices.has(id)) === true
+  )
+  if (waiting >= 0) {
+    const reason = "depends on a step of notify_systems, which comes last: move that to the end, or name depends_on"
+    return yield* fault(source, ["steps", waiting], reason)
+  }
   const [category = ""] = configId.split("/")
   const own = {
     configId,
@@ -170,6 +178,9 @@ const resolveStep = (
     }
     const problem = processor.check(resolveObject(config, variables))
     if (problem !== undefined) return yield* fault(source, ["steps", index, "config"], problem)
+    if (step.trigger !== undefined && !isNotice(step.ps_type)) {
+      return yield* fault(source, ["steps", index, "trigger"], "only steps of notify_systems have a trigger")
+    }
     const enabled = typeof step.enabled === "string" ? resolve(step.enabled, variables) : step.enabled
     if (!["true", "false"].includes(String(enabled))) {
       return yield* fault(source, ["steps", index, "enabled"], "enabled is neither true nor false")
@@ -188,7 +199,8 @@ const resolveStep = (
       },
       onFailure: step.on_failure,
       dependsOn,
-      enabled: String(enabled) === "true"
+      enabled: String(enabled) === "true",
+      ...(isNotice(step.ps_type) ? { trigger: step.trigger ?? "on_failure" } : {})
     }
   })
 

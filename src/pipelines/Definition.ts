@@ -3,7 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { JsonObject } from "../platform/Json.ts"
-import { OnFailure } from "./Pipeline.ts"
+import { NoticeTrigger, OnFailure } from "./Pipeline.ts"
 
 const text = Schema.NonEmptyString
 const schedule = Schema.Union(
@@ -45,7 +45,8 @@ export const StepDefinition = Schema.Struct({
   ),
   on_failure: Schema.optionalWith(OnFailure, { default: () => "stop" as const }),
   depends_on: Schema.optional(Schema.Array(Schema.String)),
-  enabled: Schema.optionalWith(Schema.Union(Schema.Boolean, Schema.String), { default: () => true })
+  enabled: Schema.optionalWith(Schema.Union(Schema.Boolean, Schema.String), { default: () => true }),
+  trigger: Schema.optional(NoticeTrigger)
 })
 export type StepDefinition = typeof StepDefinition.Type
 

@@ -7,6 +7,16 @@ import { JsonObject } from "../platform/Json.ts"
 /** What happens to the run when a step has failed for good. */
 export const OnFailure = Schema.Literal("stop", "continue", "alert")
 
+/**
+ * Makes a step a notice: the end of the run decides whether it is due, the notifier carries it out, and the run does not wait for it.
+ * `on_failure`: FAILED or TIMEOUT; `on_completion`: those and COMPLETED; `always`: also CANCELLED.
+ */
+export const NoticeTrigger = Schema.Literal("always", "on_failure", "on_success", "on_completion")
+export type NoticeTrigger = typeof NoticeTrigger.Type
+
+/** True for the steps that the notifier carries out; their `ps_type` names a channel. */
+export const isNotice = (psType: string): boolean => psType.startsWith("notify_systems.")
+
 /** Exponential retry: attempt n waits `backoffSeconds` x 2^(n-2), at most an hour, jittered by 10 %. */
 export const RetryPolicy = Schema.Struct({
   maxAttempts: Schema.Int.pipe(Schema.between(1, 10)),
@@ -27,7 +37,9 @@ export const Step = Schema.Struct({
   onFailure: OnFailure,
   dependsOn: Schema.Array(Schema.String),
   /** Boolean, or a text with variables that resolves to one. */
-  enabled: Schema.Union(Schema.Boolean, Schema.String)
+  enabled: Schema.Union(Schema.Boolean, Schema.String),
+  /** Only of a notice. */
+  trigger: Schema.optionalWith(NoticeTrigger, { exact: true })
 })
 export type Step = typeof Step.Type
 

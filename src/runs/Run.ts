@@ -3,7 +3,7 @@
  */
 import * as Either from "effect/Either"
 import type { StepOutput } from "../pipelines/Processor.ts"
-import type { Step } from "../pipelines/Pipeline.ts"
+import type { NoticeTrigger, Step } from "../pipelines/Pipeline.ts"
 import type { Day } from "../platform/Identifiers.ts"
 import type { Failure, RunEvent, RunRequested } from "./RunEvent.ts"
 import { runTimeout } from "./RunEvent.ts"
@@ -113,11 +113,14 @@ export const decide = (state: RunState, command: RunCommand, limits: Limits): De
       return cancel(state, command)
     case "ConfirmCancelled":
       return state.status === "CANCELLING"
-        ? Either.right([{ _tag: "RunCancelled", reason: state.cancelReason ?? "" }])
+        ? Either.right([...notices(state, "CANCELLED"), { _tag: "RunCancelled", reason: state.cancelReason ?? "" }])
         : refuse("the run is not being cancelled")
     case "TimeOut":
       return isWorking(state)
-        ? Either.right([{ _tag: "RunTimedOut", timeoutSeconds: state.request.pipeline.timeoutSeconds }])
+        ? Either.right([
+            ...notices(state, "TIMEOUT"),
+            { _tag: "RunTimedOut", timeoutSeconds: state.request.pipeline.timeoutSeconds }
+          ])
         : refuse("the run is not working")
     case "ReportCompletion":
       return isEnded(state.status) && !state.completionReported
@@ -184,7 +187,9 @@ const cancel = (state: RunState, command: RunCommand & { readonly _tag: "Cancel"
   if (state.status !== "PENDING" && state.status !== "RUNNING") return refuse("the run has ended or is being cancelled")
   const requested: RunEvent = { _tag: "CancelRequested", by: command.by, reason: command.reason }
   return Either.right(
-    state.status === "PENDING" ? [requested, { _tag: "RunCancelled", reason: command.reason }] : [requested]
+    state.status === "PENDING"
+      ? [requested, ...notices(state, "CANCELLED"), { _tag: "RunCancelled", reason: command.reason }]
+      : [requested]
   )
 }
 
@@ -193,7 +198,7 @@ const andThenAdvance = (state: RunState, limits: Limits, event: RunEvent): Decis
 
 /** All that follows without a further word from outside: skips, starts, the end. */
 const advance = (state: RunState, limits: Limits): ReadonlyArray<RunEvent> => {
-  const steps = [...state.steps.values()]
+  const steps = [...state.steps.values()].filter(({ step }) => step.trigger === undefined)
   const stopper = steps.find((each) => isFailed(each) && each.step.onFailure === "stop")
   const busy = steps.filter((each) => each.status === "RUNNING" || each.status === "WAITING").length
   const pending = steps.filter((each) => each.status === "PENDING")
@@ -201,7 +206,7 @@ const advance = (state: RunState, limits: Limits): ReadonlyArray<RunEvent> => {
     if (busy > 0) return []
     const skips = pending.map(({ step }) => skipped(step, `step ${stopper.step.stepId} failed`))
     const failure = stopper.failure ?? lostFailure
-    return [...skips, { _tag: "RunFailed", stepId: stopper.step.stepId, failure }]
+    return [...skips, ...notices(state, "FAILED"), { _tag: "RunFailed", stepId: stopper.step.stepId, failure }]
   }
   const disabled = pending.find((each) => isReady(state, each) && each.step.enabled === false)
   if (disabled !== undefined) {
@@ -212,8 +217,29 @@ const advance = (state: RunState, limits: Limits): ReadonlyArray<RunEvent> => {
     .filter((each) => isReady(state, each))
     .slice(0, Math.max(0, limits.maxParallelSteps - busy))
     .map(({ step }): RunEvent => ({ _tag: "StepStarted", stepId: step.stepId, attempt: 1 }))
-  return starts.length === 0 && busy === 0 ? [{ _tag: "RunCompleted", failedSteps: failedSteps(steps) }] : starts
+  return starts.length === 0 && busy === 0
+    ? [...notices(state, "COMPLETED"), { _tag: "RunCompleted", failedSteps: failedSteps(steps) }]
+    : starts
 }
+
+type Outcome = "COMPLETED" | "FAILED" | "TIMEOUT" | "CANCELLED"
+
+const outcomesOf: Readonly<Record<NoticeTrigger, ReadonlyArray<Outcome>>> = {
+  on_success: ["COMPLETED"],
+  on_failure: ["FAILED", "TIMEOUT"],
+  on_completion: ["COMPLETED", "FAILED", "TIMEOUT"],
+  always: ["COMPLETED", "FAILED", "TIMEOUT", "CANCELLED"]
+}
+
+/** What the end of the run makes of its notices. A due one is handed to the notifier, which follows the log: that cannot fail. */
+const notices = (state: RunState, outcome: Outcome): ReadonlyArray<RunEvent> =>
+  [...state.steps.values()].flatMap(({ step }): ReadonlyArray<RunEvent> => {
+    if (step.trigger === undefined) return []
+    if (step.enabled === false) return [skipped(step, "disabled")]
+    return outcomesOf[step.trigger].includes(outcome)
+      ? [{ _tag: "StepSucceeded", stepId: step.stepId, output: { rowsProcessed: 0, rowsWritten: 0, details: {} } }]
+      : [skipped(step, `trigger ${step.trigger}, and the run is ${outcome}`)]
+  })
 
 const lostFailure: Failure = { errorType: "UNKNOWN", code: "UNKNOWN", message: "the step failed" }
 

@@ -11,6 +11,7 @@ import * as CatalogueYaml from "../../src/pipelines/CatalogueYaml.ts"
 import { type Processor, Processors } from "../../src/pipelines/Processor.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { Settings } from "../../src/platform/Settings.ts"
+import * as Notice from "../../src/processors/notify/Notice.ts"
 
 const org = Schema.decodeSync(OrgSlug)("acme_corp")
 
@@ -37,7 +38,10 @@ const withFiles = <A, E>(
       Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["CONFIGS_BASE_PATH", folder]]))))
     )
     const catalogue = CatalogueYaml.layer.pipe(
-      Layer.provide([settings, Layer.succeed(Processors, new Map([[echo.type, echo]]))])
+      Layer.provide([
+        settings,
+        Layer.succeed(Processors, new Map([echo, ...Notice.processors].map((each) => [each.type, each])))
+      ])
     )
     return yield* Effect.provide(use, Layer.merge(catalogue, Layer.succeed(ConfigsFolder, folder)))
   }).pipe(Effect.scoped, Effect.provide(NodeContext.layer))
@@ -56,6 +60,26 @@ const load = (configId = "cloud/test/cost/demo") =>
 const name = "cloud/test/cost/demo.yml"
 
 describe("Catalogue", () => {
+  it.effect("gives notify steps their trigger, on_failure unless told", () =>
+    withFiles(
+      {
+        [name]: file(`  - { step_id: a, ps_type: test.echo }
+  - { step_id: mail, ps_type: notify_systems.email_notification, config: { to_emails: ["{admin_email}"] } }
+  - { step_id: slack, ps_type: notify_systems.slack_notification, trigger: always }
+`)
+      },
+      Effect.gen(function* () {
+        const { steps } = yield* load()
+        expect(steps.map(({ stepId, trigger }) => [stepId, trigger])).toEqual([
+          ["a", undefined],
+          ["mail", "on_failure"],
+          ["slack", "always"]
+        ])
+        expect(steps[0]).not.toHaveProperty("trigger")
+      })
+    )
+  )
+
   it.effect("fills in the defaults of the contract and makes implicit dependencies explicit", () =>
     withFiles(
       {
@@ -122,7 +146,7 @@ describe("Catalogue", () => {
       "an unknown processor",
       file("  - step_id: a\n    ps_type: test.unknown\n"),
       7,
-      /no processor test.unknown; known: test.echo/
+      /no processor test.unknown; known: .*test.echo/
     ],
     ["an unknown member of a step", file("  - step_id: a\n    ps_type: test.echo\n    retries: 3\n"), 8, /retries/],
     [
@@ -130,6 +154,24 @@ describe("Catalogue", () => {
       file("  - step_id: a\n    ps_type: test.echo\n    timeout_seconds: 7201\n"),
       8,
       /timeout_seconds/
+    ],
+    [
+      "a trigger of a step that tells nobody",
+      file("  - step_id: a\n    ps_type: test.echo\n    trigger: always\n"),
+      8,
+      /only steps of notify_systems/
+    ],
+    [
+      "a step that waits for a notify step",
+      file("  - { step_id: a, ps_type: notify_systems.slack_notification }\n  - { step_id: b, ps_type: test.echo }\n"),
+      7,
+      /comes last/
+    ],
+    [
+      "an unknown member of a notify step's config",
+      file("  - step_id: a\n    ps_type: notify_systems.email_notification\n    config: { to: [a@b.test] }\n"),
+      8,
+      /to/
     ],
     ["an unknown on_failure", file("  - step_id: a\n    ps_type: test.echo\n    on_failure: panic\n"), 8, /on_failure/],
     ["an unknown dependency", file("  - step_id: a\n    ps_type: test.echo\n    depends_on: [z]\n"), 6, /names z/],

@@ -213,3 +213,45 @@ describe("any run under any commands", () => {
     )
   })
 })
+
+describe("notices", () => {
+  const notice = (trigger: "always" | "on_failure" | "on_success" | "on_completion", more = {}) =>
+    step(trigger, ["a"], { trigger, ...more })
+  const told = pipeline([
+    step("a", []),
+    notice("always"),
+    notice("on_failure"),
+    notice("on_success"),
+    notice("on_completion"),
+    step("off", ["a"], { trigger: "always", enabled: false })
+  ])
+  const due = (state: RunState) =>
+    [...state.steps].filter(([id, each]) => id !== "a" && each.status === "COMPLETED").map(([id]) => id)
+
+  it("are due at the end of the run by its outcome, after every other step", () => {
+    const completed = after(told, admit, advance, succeed("a"))
+    expect(completed.tags?.at(0)).toBe("StepSucceeded a")
+    expect(completed.tags?.at(-1)).toBe("RunCompleted")
+    expect(due(completed.state)).toEqual(["always", "on_success", "on_completion"])
+    expect(due(after(told, admit, advance, fail("a")).state)).toEqual(["always", "on_failure", "on_completion"])
+    const timedOut = after(told, admit, advance, { _tag: "TimeOut" })
+    expect(due(timedOut.state)).toEqual(["always", "on_failure", "on_completion"])
+    expect(timedOut.state.status).toBe("TIMEOUT")
+    const cancelled = after(told, admit, advance, cancel, { _tag: "ConfirmCancelled" })
+    expect(due(cancelled.state)).toEqual(["always"])
+    expect(cancelled.state.status).toBe("CANCELLED")
+    expect(due(after(told, cancel).state)).toEqual(["always"])
+  })
+
+  it("that are not due are skipped with the reason, and none is started or fails the run", () => {
+    const { events, state } = after(told, admit, advance, succeed("a"))
+    expect(events).toContainEqual({
+      _tag: "StepSkipped",
+      stepId: "on_failure",
+      reason: "trigger on_failure, and the run is COMPLETED"
+    })
+    expect(events).toContainEqual({ _tag: "StepSkipped", stepId: "off", reason: "disabled" })
+    expect(events?.filter(({ _tag }) => _tag === "StepStarted")).toEqual([])
+    expect([state.status, state.failedSteps]).toEqual(["COMPLETED", []])
+  })
+})
