@@ -13,6 +13,7 @@ import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
 import { withOneError } from "./OpenApiDocument.ts"
+import { dateText, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
 import {
   ProcedureDetail,
   ProcedureDropped,
@@ -28,34 +29,14 @@ import {
   RunDetail,
   RunPage,
   RunRequestBody,
+  RunRetried,
   RunSummary,
-  StepPage
+  StepPage,
+  TransitionPage
 } from "./RunSchemas.ts"
 import { Live, Overview, Ready, Healthy } from "./ServiceSchemas.ts"
 
-const orgPath = { org: Schema.String.annotations({ description: "Organisation: 3 to 50 of a-z, 0-9 and _" }) }
-const runPath = { id: Schema.String.annotations({ description: "Run id, a UUID" }) }
 const pipelinePart = Schema.String.annotations({ description: "1 to 50 of a-z, A-Z, 0-9 and _" })
-const dateText = Schema.String.annotations({ description: "A UTC day, YYYY-MM-DD" })
-
-const limit = (maximum: number, standard: number) =>
-  Schema.optionalWith(Schema.NumberFromString.pipe(Schema.int(), Schema.between(1, maximum)), {
-    default: () => standard
-  })
-const offset = Schema.optionalWith(
-  Schema.NumberFromString.pipe(Schema.int(), Schema.between(0, Number.MAX_SAFE_INTEGER)),
-  { default: () => 0 }
-)
-
-const invalid = failure(422, "A parameter or the body is not what the schema says")
-const runNotFound = failure(404, "No such run, or another organisation's")
-
-const optionalBody = OpenApi.annotations({
-  transform: (operation) =>
-    "requestBody" in operation && typeof operation["requestBody"] === "object"
-      ? { ...operation, requestBody: { ...operation["requestBody"], required: false } }
-      : operation
-})
 
 const runQuery = Schema.Struct({
   date: Schema.optional(dateText),
@@ -170,6 +151,50 @@ export const Pipelines = HttpApiGroup.make("pipelines")
       .addError(invalid)
       .middleware(ReadAccess)
       .annotate(OpenApi.Summary, "The steps of a run")
+  )
+  .add(
+    HttpApiEndpoint.get("orgRunTransitions", "/pipelines/:org/runs/:id/transitions")
+      .setPath(Schema.Struct({ ...orgPath, ...runPath }))
+      .setUrlParams(
+        Schema.Struct({
+          entity_type: Schema.optional(Schema.Literal("PIPELINE", "STEP")),
+          limit: limit(1000, 100),
+          offset
+        })
+      )
+      .addSuccess(TransitionPage)
+      .addError(runNotFound)
+      .addError(invalid)
+      .middleware(ReadAccess)
+      .annotate(OpenApi.Summary, "The changes of state of a run and its steps")
+  )
+  .add(
+    HttpApiEndpoint.get("orgRunDownload", "/pipelines/:org/runs/:id/download")
+      .setPath(Schema.Struct({ ...orgPath, ...runPath }))
+      .setUrlParams(
+        Schema.Struct({
+          format: Schema.optionalWith(Schema.String.annotations({ description: "json or csv" }), {
+            default: () => "json"
+          })
+        })
+      )
+      .addSuccess(Schema.String.pipe(HttpApiSchema.withEncoding({ kind: "Text", contentType: "text/csv" })))
+      .addSuccess(RunDetail)
+      .addError(runNotFound)
+      .middleware(ReadAccess)
+      .annotate(
+        OpenApi.Summary,
+        "A run with its steps as a file: JSON, or CSV whose cells no spreadsheet takes for formulas"
+      )
+  )
+  .add(
+    HttpApiEndpoint.post("retry", "/pipelines/:org/runs/:id/retry")
+      .setPath(Schema.Struct({ ...orgPath, ...runPath }))
+      .addSuccess(RunRetried)
+      .addError(failure(404, "No such run or pipeline"))
+      .addError(failure(502, "The validator gave no usable answer"))
+      .middleware(RunAccess)
+      .annotate(OpenApi.Summary, "A new run that goes on where an ended one failed; its finished steps are kept")
   )
   .add(
     HttpApiEndpoint.get("orgRunEvents", "/pipelines/:org/runs/:id/events")

@@ -7,7 +7,7 @@ import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
 import type { InvalidApiKey, OrganizationsUnavailable } from "../organizations/Organizations.ts"
 import type { PipelineInvalid, TemplateNotFound } from "../pipelines/Catalogue.ts"
 import { Json } from "../platform/Json.ts"
-import type { InvalidDateRange, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
+import type { InvalidDateRange, RunNotEnded, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
 import type { RunNotAllowed } from "../validator/Validator.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
 
@@ -102,6 +102,7 @@ type DomainError =
   | OrganizationsUnavailable
   | PipelineInvalid
   | RunNotAllowed
+  | RunNotEnded
   | RunNotFound
   | ShuttingDown
   | TemplateNotFound
@@ -123,6 +124,8 @@ export const fromDomain = (error: DomainError): ApiError => {
       return apiError("INVALID_API_KEY", error.message)
     case "InvalidDateRange":
       return apiError(error.code, error.message)
+    case "RunNotEnded":
+      return apiError("INVALID_REQUEST", error.message)
     case "RunNotFound":
       return apiError("RUN_NOT_FOUND", error.message)
     case "TemplateNotFound":

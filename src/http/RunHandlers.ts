@@ -15,7 +15,8 @@ import { CancelScope, CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
 import { answerLive, LiveStreams } from "./LiveEvents.ts"
-import { detailOf, eventOf, recordOf, RunRequestBody, stepOf, summaryOf } from "./RunSchemas.ts"
+import * as RunDownload from "./RunDownload.ts"
+import { detailOf, eventOf, recordOf, RunRequestBody, stepOf, summaryOf, transitionOf } from "./RunSchemas.ts"
 
 const readRunRequest = readJson(RunRequestBody)
 const toRunId = Schema.decodeEither(RunId)
@@ -89,6 +90,24 @@ const requestRun = (runs: RunsService, configId: string, call: RunCall) =>
       message: accepted.existing
         ? `pipeline ${accepted.trackingId} is already running or was asked for with the same Idempotency-Key: this is that run`
         : `pipeline ${accepted.trackingId} accepted: follow it at /api/v1/pipelines/${caller.org}/runs/${accepted.runId}/events/live`
+    }
+  })
+
+const retryRun = (runs: RunsService, id: string) =>
+  Effect.gen(function* () {
+    const { apiKey, org } = yield* CurrentCaller
+    const original = yield* runIdOf(id)
+    const accepted = yield* Effect.mapError(
+      runs.retry(original, { org, triggerBy: "api_user", ...(apiKey === undefined ? {} : { apiKey }) }),
+      fromDomain
+    )
+    return {
+      success: true,
+      message: accepted.existing
+        ? `pipeline ${accepted.trackingId} is already running: this is that run`
+        : `run ${original} is retried; steps that had succeeded are kept`,
+      new_pipeline_logging_id: accepted.runId,
+      original_pipeline_logging_id: original
     }
   })
 
@@ -187,6 +206,26 @@ export const layer = HttpApiBuilder.group(Api, "pipelines", (handlers) =>
           return { steps: steps.slice(offset, offset + limit).map(stepOf), total: steps.length, limit, offset }
         })
       )
+      .handle("orgRunTransitions", ({ path, urlParams }) =>
+        Effect.gen(function* () {
+          const { org } = yield* CurrentCaller
+          const { entity_type: wanted, limit, offset } = urlParams
+          const { run } = yield* findRun(runs, org, path.id)
+          const all = (yield* Effect.mapError(runs.transitions(run.runId), fromDomain)).map(transitionOf)
+          const transitions = all.filter((each) => wanted === undefined || each.entity_type === wanted)
+          return { transitions: transitions.slice(offset, offset + limit), total: transitions.length, limit, offset }
+        })
+      )
+      .handle("orgRunDownload", ({ path, urlParams }) =>
+        Effect.gen(function* () {
+          const { org } = yield* CurrentCaller
+          const format = RunDownload.formats.find((each) => each === urlParams.format)
+          if (format === undefined) return yield* apiError("INVALID_PARAMETER", "format is json or csv")
+          const { run, steps } = yield* findRun(runs, org, path.id)
+          return RunDownload.attachment(format, run, steps)
+        })
+      )
+      .handle("retry", ({ path }) => retryRun(runs, path.id))
       .handle("orgRunEvents", ({ path, urlParams }) =>
         Effect.gen(function* () {
           const { org } = yield* CurrentCaller

@@ -4,7 +4,7 @@
 import * as Schema from "effect/Schema"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import { Json, JsonObject } from "../platform/Json.ts"
-import { RunStatus, type RunView, StepStatus, type StepView, Trigger } from "../runs/Runs.ts"
+import { RunStatus, type RunView, StepStatus, type StepView, type Transition, Trigger } from "../runs/Runs.ts"
 
 const timestamp = Schema.String.annotations({ description: "ISO 8601, UTC" })
 const runId = Schema.String.annotations({ description: "Run id, a UUID" })
@@ -113,6 +113,34 @@ export const RunCancelled = Schema.Struct({
   message: Schema.String
 }).annotations({ identifier: "RunCancelled" })
 
+/** The answer to a retry. */
+export const RunRetried = Schema.Struct({
+  success: Schema.Boolean,
+  message: Schema.String,
+  new_pipeline_logging_id: runId,
+  original_pipeline_logging_id: runId
+}).annotations({ identifier: "RunRetried" })
+
+/** One change of state; `step_logging_id` is null for the run itself. */
+export const TransitionRecord = Schema.Struct({
+  transition_id: Schema.String,
+  pipeline_logging_id: runId,
+  step_logging_id: Schema.NullOr(Schema.String),
+  entity_type: Schema.Literal("PIPELINE", "STEP"),
+  from_state: Schema.String,
+  to_state: Schema.String,
+  transition_time: timestamp,
+  error_type: Schema.NullOr(Schema.String),
+  error_message: Schema.NullOr(Schema.String),
+  retry_count: Schema.Number,
+  duration_in_state_ms: Schema.Number,
+  metadata: JsonObject
+}).annotations({ identifier: "TransitionRecord" })
+
+export const TransitionPage = Schema.Struct({ transitions: Schema.Array(TransitionRecord), ...page }).annotations({
+  identifier: "TransitionPage"
+})
+
 const commonOf = (run: RunView) => ({
   pipeline_logging_id: run.runId,
   pipeline_id: run.trackingId,
@@ -153,6 +181,21 @@ export const stepOf = (step: StepView): typeof StepRecord.Type => ({
   error_message: step.errorMessage,
   error_context: step.errorContext,
   metadata: step.metadata
+})
+
+export const transitionOf = (transition: Transition): typeof TransitionRecord.Type => ({
+  transition_id: transition.transitionId,
+  pipeline_logging_id: transition.runId,
+  step_logging_id: transition.stepId === undefined ? null : `${transition.runId}:${transition.stepId}`,
+  entity_type: transition.stepId === undefined ? "PIPELINE" : "STEP",
+  from_state: transition.from,
+  to_state: transition.to,
+  transition_time: transition.time,
+  error_type: transition.errorType,
+  error_message: transition.errorMessage,
+  retry_count: transition.retryCount,
+  duration_in_state_ms: transition.durationInStateMs,
+  metadata: transition.metadata
 })
 
 export const eventOf = (event: RecordedEvent): typeof EventRecord.Type => ({

@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import type { StepOutput } from "../pipelines/Processor.ts"
 import type { NoticeTrigger, Step } from "../pipelines/Pipeline.ts"
 import type { Day } from "../platform/Identifiers.ts"
-import type { Failure, RunEvent, RunRequested } from "./RunEvent.ts"
+import type { Failure, RetryOf, RunEvent, RunRequested } from "./RunEvent.ts"
 import { runTimeout } from "./RunEvent.ts"
 import type { RunStatus, StepStatus } from "./Runs.ts"
 
@@ -259,13 +259,13 @@ const isReady = (state: RunState, { step }: StepState): boolean =>
 const failedSteps = (steps: ReadonlyArray<StepState>): ReadonlyArray<string> =>
   steps.filter(isFailed).map(({ step }) => step.stepId)
 
-/** The state of a new run: what `RunRequested` says. */
+/** The state of a new run: what `RunRequested` says. Steps that the retried run had finished are finished here. */
 export const begin = (request: typeof RunRequested.Type, at: number): RunState => ({
   request,
   version: 1,
   status: "PENDING",
   reservationDate: undefined,
-  steps: new Map(request.pipeline.steps.map((step) => [step.stepId, newStep(step)])),
+  steps: withFinished(new Map(request.pipeline.steps.map((step) => [step.stepId, newStep(step)])), request.retryOf),
   failure: undefined,
   failedSteps: [],
   cancelReason: undefined,
@@ -286,6 +286,14 @@ const newStep = (step: Step): StepState => ({
   startedAt: undefined,
   endedAt: undefined
 })
+
+const withFinished = (steps: Map<string, StepState>, retryOf: RetryOf | undefined): Map<string, StepState> => {
+  for (const { stepId, output } of retryOf?.finished ?? []) {
+    const step = steps.get(stepId)
+    if (step !== undefined) steps.set(stepId, { ...step, status: "COMPLETED", output })
+  }
+  return steps
+}
 
 /** The state after one more event, recorded at `at` (milliseconds since 1970 UTC). */
 export const evolve = (before: RunState, event: RunEvent, at: number): RunState => {
@@ -348,6 +356,12 @@ export const evolve = (before: RunState, event: RunEvent, at: number): RunState 
     case "CompletionReported":
       return { ...state, completionReported: true }
   }
+}
+
+/** {@link begin} for the first event, {@link evolve} for the others; undefined while there was no `RunRequested`. */
+export const foldEvent = (state: RunState | undefined, event: RunEvent, at: number): RunState | undefined => {
+  if (state !== undefined) return evolve(state, event, at)
+  return event._tag === "RunRequested" ? begin(event, at) : undefined
 }
 
 const withStep = (state: RunState, stepId: string, change: (step: StepState) => StepState): RunState => {

@@ -28,6 +28,13 @@ export const runTimeout = (seconds: number): Failure => ({
   suggestedAction: "raise timeout_minutes of the pipeline, or ask for fewer days"
 })
 
+/** The run that this one repeats, and what of it is not done again: its finished steps with their outputs. */
+export const RetryOf = Schema.Struct({
+  runId: RunId,
+  finished: Schema.Array(Schema.Struct({ stepId: Schema.String, output: StepOutput }))
+})
+export type RetryOf = typeof RetryOf.Type
+
 /** Somebody asked for a run. Carries the definition it will follow. */
 export const RunRequested = Schema.TaggedStruct("RunRequested", {
   runId: RunId,
@@ -42,7 +49,8 @@ export const RunRequested = Schema.TaggedStruct("RunRequested", {
   idempotencyKey: Schema.optionalWith(Schema.String, { exact: true }),
   /** What the caller sent, without nulls, with the resolved dates. */
   parameters: JsonObject,
-  pipeline: Pipeline
+  pipeline: Pipeline,
+  retryOf: Schema.optionalWith(RetryOf, { exact: true })
 })
 /** The validator reserved a slot of the quota. */
 export const RunAdmitted = Schema.TaggedStruct("RunAdmitted", { reservationDate: Day })

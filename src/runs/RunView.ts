@@ -31,7 +31,12 @@ export const viewOf = (
           errorMessage: state.failure?.message ?? null,
           errorContext: state.failure === undefined ? null : errorContextOf(state.failure, 0),
           parameters: state.request.parameters,
-          metadata: metadataOf(state.request.pipeline.definitionHash, state.failedSteps)
+          metadata: {
+            ...metadataOf(state.request.pipeline.definitionHash, state.failedSteps),
+            ...(state.request.retryOf === undefined
+              ? {}
+              : { original_pipeline_logging_id: state.request.retryOf.runId })
+          }
         },
         steps: [...state.steps.values()].map((step, index) => stepView(state, step, index))
       }
@@ -51,6 +56,9 @@ const stepView = (state: RunState, step: StepState, index: number): StepView => 
   errorContext: step.failure === undefined ? null : errorContextOf(step.failure, Math.max(0, step.attempt - 1)),
   metadata: {
     attempts: step.attempt,
+    ...(step.attempt === 0 && step.output !== undefined && state.request.retryOf !== undefined
+      ? { finished_in: state.request.retryOf.runId }
+      : {}),
     ...(step.retryAt === undefined ? {} : { next_retry_at: isoTime(step.retryAt) }),
     ...(step.output === undefined ? {} : { output: outputJson(step.output) })
   }

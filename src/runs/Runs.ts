@@ -71,6 +71,16 @@ export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound"
   }
 }
 
+/** Only a run that has ended can be retried. */
+export class RunNotEnded extends Schema.TaggedError<RunNotEnded>()("RunNotEnded", {
+  runId: Schema.String,
+  status: Schema.String
+}) {
+  override get message() {
+    return `run ${this.runId} is ${this.status}: wait for its end or cancel it, then retry it`
+  }
+}
+
 /** The service is stopping; ask again after the restart. */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {}) {
   override get message() {
@@ -138,14 +148,54 @@ export interface RunFilter {
   readonly offset: number
 }
 
+/** One change of state of a run or of a step. A step whose next attempt is awaited is PENDING here. Times are ISO 8601 UTC. */
+export interface Transition {
+  /** `{run id}:{version of the event}`, for a step with `:{step id}`. */
+  readonly transitionId: string
+  readonly runId: RunId
+  /** Undefined: the run itself. */
+  readonly stepId: string | undefined
+  readonly from: string
+  readonly to: string
+  readonly time: string
+  readonly errorType: string | null
+  readonly errorMessage: string | null
+  /** Attempts before the present one. */
+  readonly retryCount: number
+  /** How long the state before lasted. */
+  readonly durationInStateMs: number
+  /** `event`: what caused it. */
+  readonly metadata: JsonObject
+}
+
+/** Why a run was not accepted. */
+export type RequestError =
+  | InvalidDateRange
+  | TemplateNotFound
+  | PipelineInvalid
+  | RunNotAllowed
+  | ShuttingDown
+  | EventLogUnavailable
+
 export interface RunsService {
   /** Durable when it answers: a run that was answered is never lost. */
-  readonly request: (
-    request: RunRequest
-  ) => Effect.Effect<
-    RunAccepted,
-    InvalidDateRange | TemplateNotFound | PipelineInvalid | RunNotAllowed | ShuttingDown | EventLogUnavailable
-  >
+  readonly request: (request: RunRequest) => Effect.Effect<RunAccepted, RequestError>
+  /**
+   * A new run with the parameters of one that has ended, by the definition as it is now. It goes on where that one failed: a step that had
+   * succeeded, is unchanged, and depends on such steps only, is not executed again and keeps its output. A run without a failure is run
+   * again as a whole.
+   */
+  readonly retry: (
+    runId: RunId,
+    by: {
+      readonly org: OrgSlug
+      readonly triggerBy: string
+      /** `retry` when absent. */
+      readonly trigger?: Trigger
+      readonly idempotencyKey?: string
+      readonly apiKey?: Redacted.Redacted
+    }
+  ) => Effect.Effect<RunAccepted, RequestError | RunNotFound | RunNotEnded>
   /** A live run becomes CANCELLING, and CANCELLED when its steps have stopped; a finished one stays as it is. `org` absent: root. */
   readonly cancel: (
     runId: RunId,
@@ -166,6 +216,8 @@ export interface RunsService {
     runId: RunId,
     fromVersion?: number
   ) => Effect.Effect<ReadonlyArray<RecordedEvent>, RunNotFound | EventLogUnavailable>
+  /** The changes of state of the run and its steps, in order. */
+  readonly transitions: (runId: RunId) => Effect.Effect<ReadonlyArray<Transition>, RunNotFound | EventLogUnavailable>
   /** The run's events from `fromVersion` on, as they are recorded; ends with the run's last event. */
   readonly watch: (
     runId: RunId,

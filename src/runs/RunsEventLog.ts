@@ -20,16 +20,19 @@ import { Settings } from "../platform/Settings.ts"
 import * as Timers from "../platform/Timers.ts"
 import { Validator } from "../validator/Validator.ts"
 import { type DateRange, resolveDates } from "./DateRange.ts"
-import { begin, evolve, isEnded, type RunState } from "./Run.ts"
+import { finishedBefore } from "./Retried.ts"
+import { begin, foldEvent, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
+import { transitionsOf } from "./Transitions.ts"
 import { spanOf } from "./StepAttempt.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
 import {
   type RunAccepted,
   type RunFilter,
   RunNotFound,
+  RunNotEnded,
   type RunRequest,
   Runs,
   type RunsService,
@@ -80,15 +83,7 @@ const make = Effect.gen(function* () {
   const fold = Effect.fnUntraced(function* (runId: RunId) {
     const recorded = yield* log.read(streamOf(runId))
     let state: RunState | undefined
-    for (const each of recorded) {
-      const event = yield* fromRecorded(each)
-      state =
-        state === undefined
-          ? event._tag === "RunRequested"
-            ? begin(event, each.recordedAt)
-            : undefined
-          : evolve(state, event, each.recordedAt)
-    }
+    for (const each of recorded) state = foldEvent(state, yield* fromRecorded(each), each.recordedAt)
     return state
   })
 
@@ -125,12 +120,18 @@ const make = Effect.gen(function* () {
         })
   })
 
-  const request: RunsService["request"] = Effect.fnUntraced(function* (asked) {
+  /** `before`: the run that this one repeats. */
+  const request = Effect.fnUntraced(function* (asked: RunRequest, before?: RunState) {
     if (stopping) return yield* new ShuttingDown()
     const now = yield* Clock.currentTimeMillis
     const dates = yield* resolveDates(asked, now)
     const pipeline = yield* catalogue.load(asked.org, asked.configId)
-    const requested = requestEvent(asked, dates, pipeline)
+    const requested = {
+      ...requestEvent(asked, dates, pipeline),
+      ...(before === undefined
+        ? {}
+        : { retryOf: { runId: before.request.runId, finished: finishedBefore(before, pipeline) } })
+    }
     const accept: ReturnType<RunsService["request"]> = Effect.gen(function* () {
       const recorded = yield* Effect.either(
         log.append({ stream: streamOf(requested.runId), expectedVersion: 0, events: [toNewEvent(requested)] })
@@ -151,6 +152,26 @@ const make = Effect.gen(function* () {
       Effect.flatMap((fiber) => fiber.await),
       Effect.flatten,
       spanOf(context, "Runs.request", { run: requested.runId })
+    )
+  })
+
+  const retry: RunsService["retry"] = Effect.fn("Runs.retry")(function* (runId, { org, ...by }) {
+    const before = yield* found(runId)
+    const { credentialId, endDate, forceRefresh, parameters, pipeline, startDate } = before.request
+    if (before.request.org !== org) return yield* new RunNotFound({ runId })
+    if (!isEnded(before.status)) return yield* new RunNotEnded({ runId, status: before.status })
+    return yield* request(
+      {
+        org,
+        configId: pipeline.configId,
+        startDate,
+        endDate,
+        trigger: "retry",
+        ...by,
+        ...(parameters["force_refresh"] === undefined ? {} : { forceRefresh }),
+        ...(credentialId === undefined ? {} : { credentialId })
+      },
+      before
     )
   })
 
@@ -219,8 +240,16 @@ const make = Effect.gen(function* () {
     return open.length
   }).pipe(Effect.withSpan("Runs.recover"))
 
+  const history = Effect.fnUntraced(function* (runId: RunId) {
+    const recorded = yield* log.read(streamOf(runId))
+    return yield* Effect.forEach(recorded, (each) =>
+      Effect.map(fromRecorded(each), (event) => ({ recorded: each, event }))
+    )
+  })
+
   return {
-    request,
+    request: (asked) => request(asked),
+    retry,
     cancel,
     get: Effect.fn("Runs.get")(function* (runId) {
       const view = viewOf(yield* found(runId))
@@ -231,6 +260,10 @@ const make = Effect.gen(function* () {
       const events = yield* log.read(streamOf(runId), fromVersion)
       if (events.length === 0 && fromVersion === 1) return yield* new RunNotFound({ runId })
       return events
+    }),
+    transitions: Effect.fn("Runs.transitions")(function* (runId) {
+      const events = yield* history(runId)
+      return events.length === 0 ? yield* new RunNotFound({ runId }) : transitionsOf(events)
     }),
     watch,
     awaitEnd,

@@ -90,8 +90,9 @@ const matrix = Effect.gen(function* () {
       hasOrg: String(operation.path.includes("{org}")),
       hasRun: String(operation.path.includes("{id}")),
       noKey: yield* call({}),
-      wrongKey: yield* call({ "X-API-Key": "acme_corp_api_0123456789abcdef" }),
-      malformedKey: yield* call({ "X-API-Key": "nonsense" }),
+      // Another one each time: the same wrong key again and again is throttled.
+      wrongKey: yield* call({ "X-API-Key": `acme_corp_api_${String(rows.length).padStart(16, "0")}` }),
+      malformedKey: yield* call({ "X-API-Key": `nonsense${rows.length}` }),
       otherOrg: yield* call({ "X-API-Key": keys.other }),
       readOnly: yield* call({ "X-API-Key": keys.readOnly }),
       executeOnly: yield* call({ "X-API-Key": keys.executeOnly }),
@@ -105,7 +106,12 @@ const matrix = Effect.gen(function* () {
   return rows
 })
 
-const executeOperations: ReadonlySet<string> = new Set(["pipelines.run", "pipelines.runOfProvider", "pipelines.cancel"])
+const executeOperations: ReadonlySet<string> = new Set([
+  "pipelines.run",
+  "pipelines.runOfProvider",
+  "pipelines.cancel",
+  "pipelines.retry"
+])
 
 const expectedOf = (row: Record<string, string>): Record<string, unknown> => {
   const scope = "403 INSUFFICIENT_SCOPE"
