@@ -3,7 +3,8 @@
  * rows never pass through JavaScript.
  *
  * Header names are compared trimmed, without a byte order mark, reduced to lower-case letters and digits:
- * `lineItem/UnblendedCost` equals `line_item_unblended_cost`.
+ * `lineItem/UnblendedCost` equals `line_item_unblended_cost`. A localised name that carries another one in parentheses at its end, as in
+ * `Ressourcengruppe (ResourceGroup)`, is that one.
  */
 import type { ColumnType } from "./Table.ts"
 
@@ -16,6 +17,15 @@ export interface ColumnSource {
   readonly mustExist?: boolean
   /** A row without a value here stops the whole slice (money, currency, period); other unreadable rows go to the quarantine. */
   readonly mustHaveValue?: boolean
+  /** Native columns that stand in for an empty cell, row by row: the first of them that is filled. */
+  readonly whenEmpty?: ReadonlyArray<string>
+  /**
+   * A DATE column of months: the first of the cells (of `from`, then `whenEmpty`) that is a month's first day, else the month of the last
+   * one that is filled.
+   */
+  readonly isMonth?: boolean
+  /** Regular expression that the whole value must match; a row that does not stops the whole slice. */
+  readonly mustMatch?: string
 }
 
 /** A family of native columns, or one native map column, gathered into one JSON column; empty cells are left out. */
@@ -38,7 +48,18 @@ export interface FileMapping {
   readonly rowColumn: string
   /** Cells with exactly these words are NULL, beside the empty cell. */
   readonly nullWords: ReadonlyArray<string>
+  /**
+   * Dates may be written as 4/30/2026 or 30.4.2026, one order in a whole file. A part above 12 is the day; where there is none, the first
+   * days of months in these native columns tell; where they do not either, the month comes first. Without this only ISO 8601 is read.
+   */
+  readonly localDates?: { readonly firstDays: ReadonlyArray<string> }
+  /** Rows may lack cells at their end, which are then empty; without this such a row refuses its file. */
+  readonly shortRows?: boolean
 }
+
+/** How native names are compared: lower-case letters and digits only, of the name in parentheses where a localised one carries it. */
+export const reduced = (native: string): string =>
+  (/\(([^()]+)\)\s*$/.exec(native)?.[1] ?? native).toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "")
 
 /** Formats that the bulk lane reads. CSV and NDJSON may be gzipped; it is told by the content, not by the name. */
 export type FileFormat = "csv" | "parquet" | "ndjson"

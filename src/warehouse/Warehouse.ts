@@ -87,8 +87,15 @@ export type SliceSource<E = never> =
   | {
       readonly _tag: "Files"
       readonly format: FileFormat
-      /** `path` is local; `uri` is the name that lineage and errors show. Each CSV file has its own header. */
-      readonly files: ReadonlyArray<{ readonly path: string; readonly uri: string }>
+      /**
+       * `path` is local; `uri` is the name that lineage and errors show. Each CSV file has its own header. `values` are texts for columns
+       * of the table that the file itself has not, the same for all its rows.
+       */
+      readonly files: ReadonlyArray<{
+        readonly path: string
+        readonly uri: string
+        readonly values?: Readonly<Record<string, string>>
+      }>
       readonly mapping: FileMapping
     }
   | { readonly _tag: "Rows"; readonly rows: Stream.Stream<JsonObject, E> }

@@ -48,6 +48,8 @@ export interface DataFile {
   readonly path: string
   readonly uri: string
   readonly format: FileFormat
+  /** Texts for columns that the file itself has not, the same for all its rows. */
+  readonly values?: Readonly<Record<string, string>>
 }
 
 /** Files that replace periods together. */

@@ -1,11 +1,14 @@
 /**
  * Compiles the mapping of a native format and the header of one file to SQL: rows go from the file to the table inside the engine.
  */
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { FileFormat, FileMapping } from "../FileMapping.ts"
+import { type ColumnSource, type FileFormat, type FileMapping, reduced } from "../FileMapping.ts"
 import { type Column, lineageColumns, type Table } from "../Table.ts"
 import { SourceRejected, type StatementFailed } from "../Warehouse.ts"
 import { kindOf, unreadable, value } from "./CellValue.ts"
+import type { Connection } from "./DuckDb.ts"
+import * as LocalDates from "./LocalDates.ts"
 import { jsonObject, type Part, type PartValue } from "./Part.ts"
 import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
 import { name, text, texts } from "./SqlText.ts"
@@ -23,8 +26,43 @@ interface Source {
   readonly key?: string
 }
 
-/** The part that a file is, or why the mapping refuses the file. */
-export const compile = (file: ReadableFile, mapping: FileMapping, table: Table): Either.Either<Part, SourceRejected> =>
+/** The part that a file is; fails when the mapping refuses the file. `values` are texts for columns that the file has not. */
+export const open = Effect.fn("FilePart.open")(function* (
+  connection: Connection,
+  file: ReadableFile,
+  mapping: FileMapping,
+  table: Table,
+  values: Readonly<Record<string, string>> = {}
+) {
+  const { localDates } = mapping
+  const isoPart = yield* compile(file, mapping, table, values, undefined)
+  if (localDates === undefined) return isoPart
+  const order = yield* LocalDates.orderOf(connection, isoPart, yield* dateCells(file, mapping, table))
+  return order === undefined ? isoPart : yield* compile(file, mapping, table, values, order)
+})
+
+/** The cells that dates are read from, and which of them hold first days of months. */
+const dateCells = (file: ReadableFile, mapping: FileMapping, table: Table) =>
+  Either.gen(function* () {
+    const natives = new NativeColumns(file)
+    const types = new Map(table.columns.map(({ name, type }) => [name, type]))
+    const names = mapping.columns
+      .filter(({ column }) => types.get(column) === "DATE" || types.get(column) === "TIMESTAMP")
+      .flatMap(({ from, whenEmpty = [] }) => [...from, ...whenEmpty])
+    const cells = (wanted: Iterable<string>) =>
+      Either.map(Either.all(Array.from(wanted, (name) => natives.firstOf([name]))), (found) =>
+        found.flatMap((source) => (source === undefined ? [] : [source.cell]))
+      )
+    return { all: yield* cells(new Set(names)), firstDays: yield* cells(mapping.localDates?.firstDays ?? []) }
+  })
+
+const compile = (
+  file: ReadableFile,
+  mapping: FileMapping,
+  table: Table,
+  given: Readonly<Record<string, string>>,
+  dates: LocalDates.Order | undefined
+): Either.Either<Part, SourceRejected> =>
   Either.gen(function* () {
     const natives = new NativeColumns(file)
     const columns = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]))
@@ -38,8 +76,10 @@ export const compile = (file: ReadableFile, mapping: FileMapping, table: Table):
 
     for (const source of mapping.columns.filter((source) => !isLineage(source.column))) {
       const column = yield* declared(source.column)
-      const found = yield* natives.firstOf(source.from)
-      if (found === undefined) {
+      const found = yield* natives.filled(source)
+      const [first] = found
+      if (first === undefined) {
+        if (given[source.column] !== undefined) continue
         if (source.mustExist === true || source.mustHaveValue === true || column.required) {
           return yield* Either.left(
             refusal(file, `the column ${source.from.join(" or ")}, which ${column.name} needs, is missing`, 1)
@@ -47,15 +87,28 @@ export const compile = (file: ReadableFile, mapping: FileMapping, table: Table):
         }
         continue
       }
-      const label = found.key === undefined ? found.native.name : `${found.native.name}[${found.key}]`
-      values.push({ column, sql: value(found.cell, column.type) })
+      const label = first.key === undefined ? first.native.name : `${first.native.name}[${first.key}]`
+      const isDate = column.type === "DATE" || column.type === "TIMESTAMP"
+      const cells = found.map(({ cell }) => (isDate && dates !== undefined ? LocalDates.iso(cell, dates) : cell))
+      const cell = cells.length === 1 ? String(cells[0]) : `coalesce(${cells.join(", ")})`
+      const sql = source.isMonth === true ? monthOf(cells) : value(cell, column.type)
+      values.push({ column, sql })
       if (source.mustHaveValue === true) {
-        stops.push({ missing: `${found.cell} IS NULL`, reason: `${label} has no value` })
+        stops.push({ missing: `${cell} IS NULL`, reason: `${label} has no value` })
       } else if (column.required) {
-        checks.push({ bad: `${found.cell} IS NULL`, reason: `${label}: has no value` })
+        checks.push({ bad: `${cell} IS NULL`, reason: `${label}: has no value` })
       }
-      const bad = unreadable(found.cell, column.type)
+      if (source.mustMatch !== undefined) {
+        const reason = `${label} is not of the form ${source.mustMatch}`
+        stops.push({ missing: `NOT regexp_full_match(${cell}, ${text(source.mustMatch)})`, reason })
+      }
+      const bad = source.isMonth === true ? `${cell} IS NOT NULL AND ${sql} IS NULL` : unreadable(cell, column.type)
       if (bad !== undefined) checks.push({ bad, reason: `${label}: is not ${kindOf[column.type]}` })
+    }
+    for (const [wanted, literal] of Object.entries(given)) {
+      const column = yield* declared(wanted)
+      if (!values.some((known) => known.column === column))
+        values.push({ column, sql: value(text(literal), column.type) })
     }
     for (const { column: wanted, prefixes, maps } of mapping.collected) {
       const column = yield* declared(wanted)
@@ -76,7 +129,11 @@ export const compile = (file: ReadableFile, mapping: FileMapping, table: Table):
     values.push({ column: yield* declared(mapping.fileColumn), sql: text(file.uri) })
     values.push({ column: yield* declared(mapping.rowColumn), sql: "source_row" })
 
-    const known = new Set(mapping.columns.flatMap(({ from }) => from.map((from) => reduced(splitKey(from).name))))
+    const known = new Set(
+      mapping.columns
+        .flatMap(({ from, whenEmpty = [] }) => [...from, ...whenEmpty])
+        .map((native) => reduced(splitKey(native).name))
+    )
     return {
       uri: file.uri,
       relation: (numbered) => relation(file, mapping, natives, numbered),
@@ -89,9 +146,6 @@ export const compile = (file: ReadableFile, mapping: FileMapping, table: Table):
       refused: (error) => sourceError(file, error)
     }
   })
-
-/** Lower-case letters and digits only: how native names are compared. */
-export const reduced = (native: string): string => native.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, "")
 
 const lineageNames = new Set(lineageColumns.map((column) => column.name))
 const isLineage = (column: string): boolean => lineageNames.has(column.toLowerCase())
@@ -106,6 +160,13 @@ const splitKey = (from: string): { readonly name: string; readonly key?: string 
 
 const isNoJsonObject = (cell: string): string =>
   `${cell} IS NOT NULL AND CASE WHEN json_valid(${cell}) THEN json_type(${cell}) <> 'OBJECT' ELSE true END`
+
+/** The first of the cells that is a month's first day, else the month of the last one that is filled. */
+const monthOf = (cells: ReadonlyArray<string>): string => {
+  const days = cells.map((cell) => value(cell, "DATE"))
+  const firstDays = days.map((day) => `CASE WHEN day(${day}) = 1 THEN ${day} END`)
+  return `coalesce(${firstDays.join(", ")}, CAST(date_trunc('month', coalesce(${days.toReversed().join(", ")})) AS DATE))`
+}
 
 const merged = (pieces: ReadonlyArray<string>): string => {
   const [first, ...others] = pieces
@@ -156,6 +217,14 @@ class NativeColumns {
       })
     }
     return Either.right(undefined)
+  }
+
+  /** Where a column's value comes from: the first of its names, then each of its stand-ins. */
+  filled(source: ColumnSource): Either.Either<ReadonlyArray<Source>, SourceRejected> {
+    const named = [source.from, ...(source.whenEmpty ?? []).map((name) => [name])]
+    return Either.map(Either.all(named.map((names) => this.firstOf(names))), (found) =>
+      found.filter((each) => each !== undefined)
+    )
   }
 
   /** A native column that holds a whole map. */

@@ -30,6 +30,7 @@ const ADDED_BYTES_PER_RECORD = 18
 export class NumberedCsv extends Transform {
   readonly #delimiter: number
   readonly #cells: number
+  readonly #pads: boolean
   #state = cellStart
   #found = 1
   #inRecord = false
@@ -38,11 +39,12 @@ export class NumberedCsv extends Transform {
   #recordLine = 1
   #started = false
 
-  /** `cells` is the number of the header's. The number is always followed by the same delimiter. */
-  constructor(delimiter: string, cells: number) {
+  /** `cells` is the number of the header's; with `pads`, a row of fewer gets empty ones at its end. The number is always followed by the same delimiter. */
+  constructor(delimiter: string, cells: number, pads = false) {
     super({ highWaterMark: 1024 * 1024 })
     this.#delimiter = delimiter.charCodeAt(0)
     this.#cells = cells
+    this.#pads = pads
   }
 
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
@@ -76,8 +78,14 @@ export class NumberedCsv extends Transform {
       if (byte === LINE_FEED || byte === CARRIAGE_RETURN) {
         if (byte === LINE_FEED) this.#line++
         if (this.#inRecord) {
-          if (found !== this.#cells) return done(this.#ragged(found))
+          if (found !== this.#cells && !this.#canPad(found)) return done(this.#ragged(found))
           length += chunk.copy(out, length, start, index)
+          if (found < this.#cells) {
+            const padding = this.#padding(found)
+            if (out.length - length < end - index + padding.length + 2 * ADDED_BYTES_PER_RECORD)
+              out = grown(out, length)
+            length += padding.copy(out, length)
+          }
           out[length++] = LINE_FEED
           this.#inRecord = false
         }
@@ -104,8 +112,17 @@ export class NumberedCsv extends Transform {
 
   override _flush(done: TransformCallback): void {
     if (this.#state === quotedCell) return done(new CsvFault(this.#recordLine, "a quote is never closed"))
-    if (this.#inRecord && this.#found !== this.#cells) return done(this.#ragged(this.#found))
-    done(null, this.#inRecord ? Buffer.of(LINE_FEED) : null)
+    if (!this.#inRecord) return done()
+    if (this.#found !== this.#cells && !this.#canPad(this.#found)) return done(this.#ragged(this.#found))
+    done(null, Buffer.concat([this.#padding(this.#found), Buffer.of(LINE_FEED)]))
+  }
+
+  #canPad(found: number): boolean {
+    return this.#pads && found < this.#cells
+  }
+
+  #padding(found: number): Buffer {
+    return Buffer.alloc(this.#cells - found, this.#delimiter)
   }
 
   #writeNumber(out: Buffer, start: number): number {

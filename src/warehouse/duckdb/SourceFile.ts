@@ -13,7 +13,7 @@ import { join } from "node:path"
 import { Transform } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
-import type { FileFormat } from "../FileMapping.ts"
+import type { FileFormat, FileMapping } from "../FileMapping.ts"
 import { SourceRejected, type StatementFailed, type WarehouseUnavailable } from "../Warehouse.ts"
 import { readCsvHeader } from "./CsvHeader.ts"
 import type { Connection } from "./DuckDb.ts"
@@ -55,7 +55,7 @@ const PIECE_BYTES = 1024 ** 2
 /** Makes a file readable; what is unpacked lies in `spillFolder` until the scope closes. */
 export const prepare = Effect.fn("SourceFile.prepare")(function* (
   file: SourceFile,
-  format: FileFormat,
+  { format, mapping }: { readonly format: FileFormat; readonly mapping?: Pick<FileMapping, "shortRows"> },
   connection: Connection,
   spillFolder: string
 ) {
@@ -75,7 +75,7 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
     return readable(file, path, format, columns)
   }
   const header = yield* headerOf(file, isGzip(start))
-  const numbered = new NumberedCsv(header.delimiter, header.names.length)
+  const numbered = new NumberedCsv(header.delimiter, header.names.length, mapping?.shortRows === true)
   const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
   const columns = header.names.map((name) => ({ name, type: "VARCHAR" }))
   return { ...readable(file, path, format, columns), delimiter: header.delimiter }
@@ -93,7 +93,7 @@ export const columnNames = Effect.fn("SourceFile.columnNames")(function* (
     yield* refuseOtherContent(file, start)
     return (yield* headerOf(file, isGzip(start))).names
   }
-  const prepared = yield* prepare(file, format, connection, spillFolder)
+  const prepared = yield* prepare(file, { format }, connection, spillFolder)
   return prepared.columns.map((column) => column.name)
 })
 

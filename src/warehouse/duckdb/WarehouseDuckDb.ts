@@ -122,8 +122,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValu
           switch (source._tag) {
             case "Files": {
               const parts = source.files.map((file) =>
-                SourceFile.prepare(file, source.format, connection, spillFolder).pipe(
-                  Effect.flatMap((prepared) => FilePart.compile(prepared, source.mapping, table))
+                SourceFile.prepare(file, source, connection, spillFolder).pipe(
+                  Effect.flatMap((prepared) => FilePart.open(connection, prepared, source.mapping, table, file.values))
                 )
               )
               return yield* writer.withPermits(1)(replaceBy(parts))
