@@ -5,6 +5,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
 import { EventModel } from "./eventlog/Projection.ts"
@@ -23,9 +24,10 @@ import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 
-/** Organisations, keys, credentials and the event log: the service database alone, which several processes may open. */
+/** Organisations, keys, credentials, the audit log and the event log: the service database alone, which several processes may open. */
 export const records = Layer.mergeAll(
   OrganizationsSql.layer,
+  AuditLogSql.layer,
   CredentialsSql.layer.pipe(Layer.provideMerge(EncryptionLocal.layer)),
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, runEventModel)))
 ).pipe(Layer.provideMerge(Database.layer))
