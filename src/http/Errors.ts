@@ -7,7 +7,7 @@ import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
 import type { InvalidApiKey, OrganizationsUnavailable } from "../organizations/Organizations.ts"
 import type { PipelineInvalid, TemplateNotFound } from "../pipelines/Catalogue.ts"
 import { Json } from "../platform/Json.ts"
-import type { InvalidDateRange, RunNotEnded, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
+import type { DatesUnavailable, InvalidDateRange, RunNotEnded, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
 import type { RunNotAllowed } from "../validator/Validator.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
 
@@ -96,6 +96,7 @@ export const failure = (status: number, description: string) =>
   }).annotations(HttpApiSchema.annotations({ status, description, identifier: "Error" }))
 
 type DomainError =
+  | DatesUnavailable
   | EventLogUnavailable
   | InvalidApiKey
   | InvalidDateRange
@@ -140,6 +141,7 @@ export const fromDomain = (error: DomainError): ApiError => {
       )
     case "ShuttingDown":
       return apiError("SHUTTING_DOWN", error.message, { retryAfterSeconds: secondsOfRestart })
+    case "DatesUnavailable":
     case "EventLogUnavailable":
     case "OrganizationsUnavailable":
     case "WarehouseUnavailable":

@@ -65,11 +65,21 @@ export interface StepContext {
   readonly progress: (progress: { readonly rows?: number; readonly bytes?: number }) => Effect.Effect<void>
 }
 
+/** What the dates of a run may be, where a pipeline's differ from "yesterday, and no day in the future". */
+export interface DateRules {
+  /** A day after today is data too: what is known to come. */
+  readonly allowsFuture: boolean
+  /** First day of a run that names no dates, up to today; undefined: there is nothing yet, so today alone. */
+  readonly earliest: (org: OrgSlug) => Effect.Effect<Day | undefined, StepError>
+}
+
 /** An implementation of one `ps_type`. Interrupting `execute` must stop its outside work. Executing it again must be safe: it writes slices. */
 export interface Processor {
   readonly type: string
   /** Checks a step's `config` when the catalogue is loaded; a text says what is wrong. */
   readonly check: (config: JsonObject) => string | undefined
+  /** The rules of dates that a step with this `config` sets for its pipeline. */
+  readonly dateRules?: (config: JsonObject) => DateRules | undefined
   readonly execute: (context: StepContext) => Effect.Effect<StepOutput, StepError>
 }
 

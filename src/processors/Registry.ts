@@ -8,13 +8,14 @@ import * as CurExtractor from "./cloud/CurExtractor.ts"
 import * as FocusConverter from "./cloud/FocusConverter.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
+import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
 import * as Notice from "./notify/Notice.ts"
 
 /** All shipped processors by `ps_type`. */
 export const layer = Layer.effect(
   Processors,
   Effect.map(
-    Effect.all([CurExtractor.make, FocusConverter.make, Reconcile.make, Conform.make]),
+    Effect.all([CurExtractor.make, FocusConverter.make, Reconcile.make, Conform.make, ProcedureExecutor.make]),
     (processors) => new Map([...processors, ...Notice.processors].map((processor) => [processor.type, processor]))
   )
 )

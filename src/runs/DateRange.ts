@@ -22,7 +22,8 @@ export const dayOf = (milliseconds: number): Day =>
 /** Fills in what the caller left out (start only: one day; nothing: yesterday) and refuses what cannot be run. `now` in milliseconds. */
 export const resolveDates = (
   request: { readonly startDate?: Day; readonly endDate?: Day },
-  now: number
+  now: number,
+  allowsFuture = false
 ): Either.Either<DateRange, InvalidDateRange> => {
   if (request.startDate === undefined && request.endDate !== undefined) {
     return invalid("INVALID_DATE_RANGE", "end_date is given without start_date: give both, or only start_date")
@@ -36,10 +37,20 @@ export const resolveDates = (
   if (days > maximumDays) {
     return invalid("INVALID_DATE_RANGE", `${days} days are more than ${maximumDays}: split the range into several runs`)
   }
-  if (endDate > dayOf(now)) {
+  if (endDate > dayOf(now) && !allowsFuture) {
     return invalid("INVALID_DATE", `${endDate} is in the future: its figures do not exist yet`)
   }
   return Either.right({ startDate, endDate })
+}
+
+/** From the earliest day of a pipeline's data to today, at most 730 days. */
+export const sinceEarliest = (earliest: Day | undefined, now: number): DateRange => {
+  const endDate = dayOf(now)
+  const longest = dayOf(now - (maximumDays - 1) * millisecondsPerDay)
+  return {
+    startDate: earliest === undefined || earliest > endDate ? endDate : earliest < longest ? longest : earliest,
+    endDate
+  }
 }
 
 const invalid = (code: InvalidDateRange["code"], message: string) =>

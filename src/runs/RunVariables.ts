@@ -39,7 +39,8 @@ export const variablesOf = (
     ...(request.credentialId === undefined ? {} : { credential_id: request.credentialId }),
     start_date: request.startDate,
     end_date: request.endDate,
-    date: request.startDate
+    // A step that iterates puts each day in its place itself.
+    date: step.step.config["iterate"] === "day" ? "${date}" : request.startDate
   }
 }
 

@@ -64,6 +64,11 @@ export class InvalidDateRange extends Schema.TaggedError<InvalidDateRange>()("In
   message: Schema.String
 }) {}
 
+/** The dates of a run that names none cannot be found now. */
+export class DatesUnavailable extends Schema.TaggedError<DatesUnavailable>()("DatesUnavailable", {
+  message: Schema.String
+}) {}
+
 /** No such run, or not this org's. */
 export class RunNotFound extends Schema.TaggedError<RunNotFound>()("RunNotFound", { runId: Schema.String }) {
   override get message() {
@@ -170,6 +175,7 @@ export interface Transition {
 
 /** Why a run was not accepted. */
 export type RequestError =
+  | DatesUnavailable
   | InvalidDateRange
   | TemplateNotFound
   | PipelineInvalid

@@ -13,23 +13,24 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
+import type { Pipeline } from "../pipelines/Pipeline.ts"
 import { Processors } from "../pipelines/Processor.ts"
 import { RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Timers from "../platform/Timers.ts"
 import { Validator } from "../validator/Validator.ts"
-import { type DateRange, resolveDates } from "./DateRange.ts"
+import { type DateRange, resolveDates, sinceEarliest } from "./DateRange.ts"
 import { finishedBefore } from "./Retried.ts"
-import { begin, isEnded, type RunState } from "./Run.ts"
+import { begin, foldEvent, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { spanOf } from "./StepAttempt.ts"
-import { stateAfter } from "./RunHistory.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
 import {
+  DatesUnavailable,
   type RunAccepted,
   type RunFilter,
   RunNotFound,
@@ -81,7 +82,12 @@ const make = Effect.gen(function* () {
     return actor
   })
 
-  const fold = (runId: RunId) => Effect.flatMap(log.read(streamOf(runId)), stateAfter)
+  const fold = Effect.fnUntraced(function* (runId: RunId) {
+    const recorded = yield* log.read(streamOf(runId))
+    let state: RunState | undefined
+    for (const each of recorded) state = foldEvent(state, yield* fromRecorded(each), each.recordedAt)
+    return state
+  })
 
   const found = Effect.fnUntraced(function* (runId: RunId) {
     const state = yield* fold(runId)
@@ -116,12 +122,28 @@ const make = Effect.gen(function* () {
         })
   })
 
+  /** A wrong date is told before a wrong pipeline, though some pipelines have rules of their own. */
+  const datesOf = Effect.fnUntraced(function* (asked: RunRequest, now: number, pipeline: Pipeline | undefined) {
+    const rules = pipeline?.steps
+      .map(({ config, psType }) => context.processors.get(psType)?.dateRules?.(config))
+      .find((found) => found !== undefined)
+    if (rules === undefined || asked.startDate !== undefined || asked.endDate !== undefined) {
+      return yield* resolveDates(asked, now, rules?.allowsFuture)
+    }
+    const earliest = yield* Effect.mapError(
+      rules.earliest(asked.org),
+      ({ message }) => new DatesUnavailable({ message: `first day of ${asked.configId} for ${asked.org}: ${message}` })
+    )
+    return sinceEarliest(earliest, now)
+  })
+
   /** `before`: the run that this one repeats. */
   const request = Effect.fnUntraced(function* (asked: RunRequest, before?: RunState) {
     if (stopping) return yield* new ShuttingDown()
     const now = yield* Clock.currentTimeMillis
-    const dates = yield* resolveDates(asked, now)
-    const pipeline = yield* catalogue.load(asked.org, asked.configId)
+    const loaded = yield* Effect.either(catalogue.load(asked.org, asked.configId))
+    const dates = yield* datesOf(asked, now, Either.isRight(loaded) ? loaded.right : undefined)
+    const pipeline = yield* loaded
     const requested = {
       ...requestEvent(asked, dates, pipeline),
       ...(before === undefined
