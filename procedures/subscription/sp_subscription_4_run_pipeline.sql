@@ -1,0 +1,82 @@
+-- Daily costs and FOCUS rows of subscription plans in one transaction: readers see both of a run or neither. Without p_start_date it works
+-- from the earliest start of a plan, at most 730 days back, without p_end_date to today.
+CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_subscription_4_run_pipeline`(
+  p_project_id STRING,
+  p_dataset_id STRING,
+  p_start_date DATE,
+  p_end_date DATE,
+  p_pipeline_id STRING,
+  p_credential_id STRING,
+  p_run_id STRING
+)
+BEGIN
+  DECLARE v_start_date DATE DEFAULT p_start_date;
+  DECLARE v_end_date DATE DEFAULT p_end_date;
+  DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
+  DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
+  DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
+  DECLARE v_costs, v_focus INT64;
+
+  IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
+    RAISE USING MESSAGE = 'sp_subscription_4_run_pipeline: p_project_id is not a project id';
+  END IF;
+  IF p_dataset_id IS NULL OR NOT REGEXP_CONTAINS(p_dataset_id, r'^[a-z0-9_]{3,50}_(prod|stage|test|local|dev)$') THEN
+    RAISE USING MESSAGE = 'sp_subscription_4_run_pipeline: p_dataset_id is not the dataset of an organisation';
+  END IF;
+  IF v_end_date IS NULL THEN
+    SET v_end_date = GREATEST(CURRENT_DATE(), COALESCE(p_start_date, CURRENT_DATE()));
+  END IF;
+  IF v_start_date IS NULL THEN
+    EXECUTE IMMEDIATE REPLACE(r"""
+SELECT GREATEST(COALESCE(MIN(start_date), @end_date), DATE_SUB(@end_date, INTERVAL 729 DAY))
+FROM `$dataset.subscription_plans`
+WHERE x_org_slug = @org_slug AND start_date <= @end_date
+""", '$dataset', v_dataset)
+    INTO v_start_date
+    USING v_org_slug AS org_slug, v_end_date AS end_date;
+  END IF;
+  IF v_start_date IS NULL OR v_end_date < v_start_date THEN
+    RAISE USING MESSAGE = 'sp_subscription_4_run_pipeline: p_start_date must be given and not lie after p_end_date';
+  END IF;
+  IF p_run_id IS NULL THEN
+    RAISE USING MESSAGE = 'sp_subscription_4_run_pipeline: p_run_id must be given, it becomes the lineage of the rows';
+  END IF;
+
+  BEGIN
+    BEGIN TRANSACTION;
+    CALL `{project_id}.organizations.sp_subscription_insert_daily_costs`(
+      p_project_id, p_dataset_id, v_org_slug, v_start_date, v_end_date, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_subscription_insert_quality`(
+      p_project_id, p_dataset_id, v_org_slug, v_start_date, v_end_date, p_run_id);
+    CALL `{project_id}.organizations.sp_subscription_insert_focus`(
+      p_project_id, p_dataset_id, v_org_slug, v_start_date, v_end_date, v_credential_id, p_run_id);
+    EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COUNT(*)
+FROM `$dataset.subscription_plan_costs_daily`
+WHERE x_org_slug = @org_slug AND cost_date BETWEEN @start_date AND @end_date
+  AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+    INTO v_costs
+    USING v_org_slug AS org_slug, v_start_date AS start_date, v_end_date AS end_date, v_credential_id AS credential_id;
+    EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COUNT(*)
+FROM `$dataset.cost_data_standard_1_3`
+WHERE x_org_slug = @org_slug AND x_source_system = 'subscription_costs_daily' AND x_pipeline_run_date BETWEEN @start_date AND @end_date
+  AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+""", '$dataset', v_dataset)
+    INTO v_focus
+    USING v_org_slug AS org_slug, v_start_date AS start_date, v_end_date AS end_date, v_credential_id AS credential_id;
+    COMMIT TRANSACTION;
+  EXCEPTION WHEN ERROR THEN
+    ROLLBACK TRANSACTION;
+    RAISE USING MESSAGE = FORMAT('sp_subscription_4_run_pipeline on %s from %t to %t: %s', p_dataset_id, v_start_date, v_end_date, @@error.message);
+  END;
+
+  SELECT
+    v_start_date AS start_date,
+    v_end_date AS end_date,
+    v_costs AS rows_calculated,
+    v_focus AS rows_inserted,
+    CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,
+    CURRENT_TIMESTAMP() AS executed_at;
+END;
