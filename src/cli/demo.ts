@@ -10,7 +10,6 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
@@ -20,12 +19,10 @@ import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
-import * as ServiceClient from "./client/ServiceClient.ts"
 import * as Summary from "./ConversionSummary.ts"
 import { generateAwsExports, type GeneratedExports } from "./demo/AwsExportGenerator.ts"
+import * as DemoClient from "./demo/DemoClient.ts"
 import * as DemoScreen from "./demo/DemoScreen.ts"
-import { RunNotCompleted } from "./run.ts"
-import * as RunProgress from "./RunProgress.ts"
 import * as Serve from "./serve.ts"
 import * as HttpClientNode from "../platform/HttpClientNode.ts"
 
@@ -77,25 +74,15 @@ const drive = Effect.fn("demo.drive")(function* (given: {
   const { address } = yield* HttpServer.HttpServer
   const base = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
   yield* Console.log(DemoScreen.serving(base))
-  const client = yield* ServiceClient.make({ base, key: Option.some(secret), rootKey: Option.none() })
-  const { pipeline_logging_id: runId } = yield* client.call(({ pipelines }) =>
-    pipelines.runOfProvider({
-      path: { org, category: "cloud", provider: "aws", domain: "cost", pipeline: "billing" },
-      urlParams: {},
-      headers: {},
-      payload: { start_date: exports.startDate, end_date: exports.endDate, force_refresh: true }
-    })
+  const client = DemoClient.make(base, org, secret)
+  const started = yield* client.start({ start_date: exports.startDate, end_date: exports.endDate, force_refresh: true })
+  yield* client.follow(started, (event) =>
+    Console.log(DemoScreen.progress(event)).pipe(Effect.when(() => DemoScreen.isShown(event)))
   )
-  yield* client.follow(runId, (event) => {
-    const line = RunProgress.line(event)
-    return line === undefined ? Effect.void : Console.log(DemoScreen.indent(line))
-  })
-  const run = yield* client.run(runId)
-  if (!RunProgress.succeeded(run)) return yield* new RunNotCompleted({ message: RunProgress.detail(run) })
+  const run = yield* client.get(started)
 
   const services = yield* (yield* (yield* Warehouse).org(org)).query(DemoScreen.servicesSql)
-  const outputs = new Map(run.steps.map((step) => [step.step_logging_id.split(":")[1], step.metadata["output"]]))
-  const summary = yield* Summary.of((stepId) => outputs.get(stepId))
+  const summary = yield* Summary.of((stepId) => run.outputs[stepId])
   const before = yield* totalsBefore(join(folder, "totals.json"), JSON.stringify(services))
   yield* Console.log(
     DemoScreen.result({

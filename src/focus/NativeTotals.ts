@@ -3,7 +3,8 @@
  * that the two can be compared.
  */
 import type { Day } from "../platform/Identifiers.ts"
-import { text } from "./SqlText.ts"
+import { dateList } from "./SqlText.ts"
+import { type Days, subscriptionTotals } from "./SubscriptionTotals.ts"
 
 /** A native table, and the statement that sums it up. */
 export interface NativeTable {
@@ -13,11 +14,10 @@ export interface NativeTable {
    * One row per billing period, currency, credential, kind of row (`kind`) and reason why such rows have no FOCUS row (`dropped`, NULL for
    * rows that have one): number of rows, billed and amortised total.
    */
-  readonly statement: (periods: ReadonlyArray<Day>) => string
+  readonly statement: (periods: ReadonlyArray<Day>, days?: Days) => string
+  /** True: a run replaces its days and leaves the others of their billing periods alone, so only its days are compared. */
+  readonly isByDay?: boolean
 }
-
-/** `DATE '2026-03-01', DATE '2026-04-01'`. */
-export const dateList = (days: ReadonlyArray<Day>): string => days.map((day) => `DATE ${text(day)}`).join(", ")
 
 /** A bill's cost is the net cost where the file has that column, else the unblended one; one basis for a whole file. */
 const awsBilling: NativeTable = {
@@ -75,5 +75,14 @@ WHERE billing_period_start_date IN (${dateList(periods)})
 GROUP BY period, currency, credential, kind`
 }
 
-/** The native tables of each cloud. */
-export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> = { aws: [awsBilling, awsFocus] }
+const subscriptions: NativeTable = {
+  table: "subscription_costs_daily",
+  isByDay: true,
+  statement: subscriptionTotals
+}
+
+/** The native tables of each cloud, and of subscriptions. */
+export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> = {
+  aws: [awsBilling, awsFocus],
+  subscription: [subscriptions]
+}

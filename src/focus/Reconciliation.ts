@@ -7,8 +7,9 @@ import type { Day } from "../platform/Identifiers.ts"
 import type { Json, JsonObject } from "../platform/Json.ts"
 import type { OrgWarehouse } from "../warehouse/Warehouse.ts"
 import { difference, sum } from "./DecimalText.ts"
-import { dateList, type NativeTable, nativeTables } from "./NativeTotals.ts"
-import { startsOnOneOf, text } from "./SqlText.ts"
+import { type NativeTable, nativeTables } from "./NativeTotals.ts"
+import { dateList, startsOnOneOf, text } from "./SqlText.ts"
+import type { Days } from "./SubscriptionTotals.ts"
 
 /** Length of `2026-03-01`, the day of a date or a timestamp. */
 const DAY_CHARACTERS = 10
@@ -60,17 +61,18 @@ export type ReconciliationReport = {
 /** The clouds whose bills can be reconciled. */
 export const providers: ReadonlyArray<string> = Object.keys(nativeTables)
 
-/** Compares the billing periods that begin on these days. */
+/** Compares the billing periods that begin on these days; of sources that are written by day, only the days of the run. */
 export const compare = Effect.fn("Reconciliation.compare")(function* (
   warehouse: OrgWarehouse,
   provider: string,
-  periods: ReadonlyArray<Day>
+  periods: ReadonlyArray<Day>,
+  days?: Days
 ) {
   const tables = nativeTables[provider] ?? []
   const reconciliation: Array<PeriodTotals> = []
   let quarantined = 0
   if (periods.length > 0) {
-    for (const native of tables) reconciliation.push(...(yield* compareTable(warehouse, native, periods)))
+    for (const native of tables) reconciliation.push(...(yield* compareTable(warehouse, native, periods, days)))
     quarantined = yield* countQuarantine(warehouse, tables, periods)
   }
   const counts = reconciliation.map((entry) => entry.rows)
@@ -105,15 +107,20 @@ interface Key {
 const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
   warehouse: OrgWarehouse,
   native: NativeTable,
-  periods: ReadonlyArray<Day>
+  periods: ReadonlyArray<Day>,
+  days: Days | undefined
 ) {
-  const nativeRows = yield* warehouse.query(native.statement(periods))
+  const ofDays =
+    native.isByDay === true && days !== undefined
+      ? ` AND x_pipeline_run_date BETWEEN DATE ${text(days.startDate)} AND DATE ${text(days.endDate)}`
+      : ""
+  const nativeRows = yield* warehouse.query(native.statement(periods, days))
   const focusRows = yield* warehouse.query(`
 SELECT
   BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
-  COUNTIF(x_SplitPart > 1 OR x_source_row IS NULL) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
+  COUNTIF(x_SplitPart > 1 OR (x_source_row IS NULL AND x_cloud_provider IS NOT NULL)) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
 FROM cost_data_standard_1_3
-WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}
+WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}${ofDays}
 GROUP BY period, currency, credential`)
   const ofNative = groupByKey(nativeRows, native.table)
   const ofFocus = groupByKey(focusRows, native.table)

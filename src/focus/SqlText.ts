@@ -8,6 +8,9 @@ const MILLIS_PER_DAY = 86_400_000
 /** A text literal. */
 export const text = (value: string): string => `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`
 
+/** `DATE '2026-03-01', DATE '2026-04-01'`. */
+export const dateList = (days: ReadonlyArray<Day>): string => days.map((day) => `DATE ${text(day)}`).join(", ")
+
 /** `('a', 'b')`. */
 export const textList = (values: ReadonlyArray<string>): string => `(${values.map(text).join(", ")})`
 

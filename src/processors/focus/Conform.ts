@@ -47,7 +47,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
             dataset: "CostAndUsage",
             table,
             billingPeriods,
-            sourcePrefix: `cloud_${config.provider}_`
+            sourcePrefix: config.provider === "subscription" ? "subscription_" : `cloud_${config.provider}_`
           })
         ),
         Effect.mapError(StepFailure.ofWarehouse)

@@ -25,7 +25,7 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
     const { provider } = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
     const periods = periodsOf(context)
     const report = yield* warehouse.org(context.org).pipe(
-      Effect.flatMap((org) => Reconciliation.compare(org, provider, periods)),
+      Effect.flatMap((org) => Reconciliation.compare(org, provider, periods, context)),
       Effect.mapError(StepFailure.ofWarehouse)
     )
     const faulty = Reconciliation.mismatches(report)

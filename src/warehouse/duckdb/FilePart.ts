@@ -102,10 +102,7 @@ const compile = (
         const reason = `${label} is not of the form ${source.mustMatch}`
         stops.push({ missing: `NOT regexp_full_match(${cell}, ${text(source.mustMatch)})`, reason })
       }
-      const bad =
-        source.isMonth === true
-          ? `${cell} IS NOT NULL AND ${sql} IS NULL`
-          : unreadable(cell, column.type, source.rounded)
+      const bad = source.isMonth === true ? `${cell} IS NOT NULL AND ${sql} IS NULL` : unreadable(cell, column.type)
       if (bad !== undefined) checks.push({ bad, reason: `${label}: is not ${kindOf[column.type]}` })
     }
     for (const [wanted, literal] of Object.entries(given)) {
