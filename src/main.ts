@@ -13,8 +13,11 @@ import * as Layer from "effect/Layer"
 import { admin } from "./cli/admin.ts"
 import { convert } from "./cli/convert.ts"
 import { demo } from "./cli/demo.ts"
+import { procedures } from "./cli/procedures.ts"
 import { query } from "./cli/query.ts"
 import { replay } from "./cli/replay.ts"
+import { run } from "./cli/run.ts"
+import { runs } from "./cli/runs.ts"
 import { serve } from "./cli/serve.ts"
 import * as Installation from "./Installation.ts"
 import { Settings } from "./platform/Settings.ts"
@@ -23,14 +26,14 @@ const administration = admin.pipe(Command.provide(Installation.records.pipe(Laye
 
 const command = Command.make("pipeline-service").pipe(
   Command.withDescription("Cost pipelines: native bills in, FOCUS 1.3 out, every cent accounted for."),
-  Command.withSubcommands([serve, demo, convert, query, replay, administration])
+  Command.withSubcommands([serve, demo, run, runs, replay, convert, query, procedures, administration])
 )
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
-const run = Command.run(command, { name: "pipeline-service", version: "0.1.0" })
+const start = Command.run(command, { name: "pipeline-service", version: "0.1.0" })
 
-run(process.argv).pipe(
+start(process.argv).pipe(
   // A wrong command line has been explained already.
   Effect.tapError((error) =>
     ValidationError.isValidationError(error) ? Effect.void : Console.error(messageOf(error))

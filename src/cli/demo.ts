@@ -10,6 +10,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
@@ -19,10 +20,12 @@ import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as ServiceClient from "./client/ServiceClient.ts"
 import * as Summary from "./ConversionSummary.ts"
 import { generateAwsExports, type GeneratedExports } from "./demo/AwsExportGenerator.ts"
-import * as DemoClient from "./demo/DemoClient.ts"
 import * as DemoScreen from "./demo/DemoScreen.ts"
+import { RunNotCompleted } from "./run.ts"
+import * as RunProgress from "./RunProgress.ts"
 import * as Serve from "./serve.ts"
 import * as HttpClientNode from "../platform/HttpClientNode.ts"
 
@@ -74,15 +77,25 @@ const drive = Effect.fn("demo.drive")(function* (given: {
   const { address } = yield* HttpServer.HttpServer
   const base = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
   yield* Console.log(DemoScreen.serving(base))
-  const client = DemoClient.make(base, org, secret)
-  const started = yield* client.start({ start_date: exports.startDate, end_date: exports.endDate, force_refresh: true })
-  yield* client.follow(started, (event) =>
-    Console.log(DemoScreen.progress(event)).pipe(Effect.when(() => DemoScreen.isShown(event)))
+  const client = yield* ServiceClient.make({ base, key: Option.some(secret), rootKey: Option.none() })
+  const { pipeline_logging_id: runId } = yield* client.call(({ pipelines }) =>
+    pipelines.runOfProvider({
+      path: { org, category: "cloud", provider: "aws", domain: "cost", pipeline: "billing" },
+      urlParams: {},
+      headers: {},
+      payload: { start_date: exports.startDate, end_date: exports.endDate, force_refresh: true }
+    })
   )
-  const run = yield* client.get(started)
+  yield* client.follow(runId, (event) => {
+    const line = RunProgress.line(event)
+    return line === undefined ? Effect.void : Console.log(DemoScreen.indent(line))
+  })
+  const run = yield* client.run(runId)
+  if (!RunProgress.succeeded(run)) return yield* new RunNotCompleted({ message: RunProgress.detail(run) })
 
   const services = yield* (yield* (yield* Warehouse).org(org)).query(DemoScreen.servicesSql)
-  const summary = yield* Summary.of((stepId) => run.outputs[stepId])
+  const outputs = new Map(run.steps.map((step) => [step.step_logging_id.split(":")[1], step.metadata["output"]]))
+  const summary = yield* Summary.of((stepId) => outputs.get(stepId))
   const before = yield* totalsBefore(join(folder, "totals.json"), JSON.stringify(services))
   yield* Console.log(
     DemoScreen.result({

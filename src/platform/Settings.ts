@@ -29,6 +29,10 @@ const settings = Config.all({
   proceduresPath: Config.nonEmptyString("PROCEDURES_PATH").pipe(Config.withDefault(join(packageFolder, "procedures"))),
   /** `CA_ROOT_API_KEY`: the root key; without it root endpoints answer 503. */
   rootKey: Config.redacted("CA_ROOT_API_KEY").pipe(Config.option),
+  /** `PIPELINE_SERVICE_URL`: the service that the command line talks to. */
+  serviceUrl: Config.nonEmptyString("PIPELINE_SERVICE_URL").pipe(Config.withDefault("http://localhost:8001")),
+  /** `PIPELINE_API_KEY`: the organisation's key that the command line sends. */
+  apiKey: Config.redacted(Config.nonEmptyString("PIPELINE_API_KEY")).pipe(Config.option),
   /** `DISABLE_AUTH`: every call is DEFAULT_ORG_SLUG; refused in production. */
   disableAuth: Config.boolean("DISABLE_AUTH").pipe(Config.withDefault(false)),
   /** `DEFAULT_ORG_SLUG`: the org that the first start creates. */

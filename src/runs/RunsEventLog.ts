@@ -22,12 +22,13 @@ import * as Timers from "../platform/Timers.ts"
 import { Validator } from "../validator/Validator.ts"
 import { type DateRange, resolveDates, sinceEarliest } from "./DateRange.ts"
 import { finishedBefore } from "./Retried.ts"
-import { begin, foldEvent, isEnded, type RunState } from "./Run.ts"
+import { begin, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { spanOf } from "./StepAttempt.ts"
+import { stateAfter } from "./RunHistory.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
 import {
   DatesUnavailable,
@@ -82,12 +83,7 @@ const make = Effect.gen(function* () {
     return actor
   })
 
-  const fold = Effect.fnUntraced(function* (runId: RunId) {
-    const recorded = yield* log.read(streamOf(runId))
-    let state: RunState | undefined
-    for (const each of recorded) state = foldEvent(state, yield* fromRecorded(each), each.recordedAt)
-    return state
-  })
+  const fold = (runId: RunId) => Effect.flatMap(log.read(streamOf(runId)), stateAfter)
 
   const found = Effect.fnUntraced(function* (runId: RunId) {
     const state = yield* fold(runId)

@@ -6,7 +6,7 @@ import type { Json, JsonObject } from "../../platform/Json.ts"
 import type { ConversionSummary } from "../ConversionSummary.ts"
 import { table } from "../table.ts"
 import type { GeneratedExports } from "./AwsExportGenerator.ts"
-import type { FinishedRun, LiveEvent } from "./DemoClient.ts"
+import type { Run } from "../client/ServiceClient.ts"
 
 const rule = "─".repeat(88)
 
@@ -27,33 +27,6 @@ export const generated = (exports: GeneratedExports): string =>
 /** Where the service listens. */
 export const serving = (base: string): string => `\n2  The service runs at ${base}; one run over HTTP:`
 
-const shown = new Set([
-  "RunRequested",
-  "RunAdmitted",
-  "StepStarted",
-  "StepProgressed",
-  "StepSucceeded",
-  "StepAttemptFailed",
-  "StepFailed",
-  "RunCompleted",
-  "RunFailed"
-])
-
-/** Events worth a line. */
-export const isShown = (event: LiveEvent): boolean => shown.has(event.type)
-
-/** One line per event. */
-export const progress = ({ data, recorded_at, type }: LiveEvent): string => {
-  const step = typeof data["stepId"] === "string" ? data["stepId"] : ""
-  const rows = typeof data["rows"] === "number" ? `${whole(data["rows"])} rows so far` : rowsOf(data["output"])
-  return `     ${recorded_at.slice(11, 23)}  ${type.padEnd(17)} ${step.padEnd(18)} ${rows}`.trimEnd()
-}
-
-const rowsOf = (output: unknown): string =>
-  typeof output === "object" && output !== null && "rowsProcessed" in output && typeof output.rowsProcessed === "number"
-    ? `${whole(output.rowsProcessed)} rows`
-    : ""
-
 /** Billed and effective cost by service category. */
 export const servicesSql = `
 SELECT ServiceCategory AS category, BillingCurrency AS currency, COUNT(*) AS n, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
@@ -64,7 +37,7 @@ ORDER BY billed DESC, category`
 
 /** All that the last screen shows. `unchanged` compares the totals with the demo before. */
 export interface Result {
-  readonly run: FinishedRun
+  readonly run: Run
   readonly summary: ConversionSummary
   readonly services: ReadonlyArray<JsonObject>
   readonly unchanged: boolean | undefined
@@ -77,7 +50,7 @@ export interface Result {
 /** The last screen. */
 export const result = ({ run, summary, services, unchanged, ...place }: Result): string => {
   const { conformance } = summary
-  const seconds = run.durationMs / 1000
+  const seconds = (run.duration_ms ?? 0) / 1000
   const explained = Object.entries(summary.explained)
   return [
     `\n3  Cost by service category`,
@@ -120,13 +93,14 @@ export const result = ({ run, summary, services, unchanged, ...place }: Result):
     `  ${whole(summary.rowsIn)} rows in ${seconds.toFixed(1)} s. The data lie in ${place.location.replace(/^duckdb: /, "")}`,
     `  Next:`,
     `    npm run -s cli -- query --org ${place.org} "SELECT ServiceName, SUM(BilledCost) AS billed FROM cost_data_standard_1_3 GROUP BY 1 ORDER BY 2 DESC LIMIT 10"`,
-    `    npm run -s cli -- replay ${run.runId} --verify`,
+    `    npm run -s cli -- replay ${run.pipeline_logging_id} --verify`,
     `    npm start & sleep 3; curl -s -X POST -H "X-API-Key: $(cat ${relative(".", place.keyFile)})" "http://localhost:${place.port}/api/v1/pipelines/run/${place.org}/cloud/aws/cost/billing?date=2026-10-31"`,
     rule
   ].join("\n")
 }
 
-const indent = (lines: string): string =>
+/** Every line moved in. */
+export const indent = (lines: string): string =>
   lines
     .split("\n")
     .map((line) => `     ${line}`)

@@ -1,0 +1,136 @@
+/**
+ * The commands that talk to a running service, which is a process of its own.
+ */
+import { join } from "node:path"
+import * as CommandLine from "@effect/cli/Command"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { expect, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { admin } from "../../src/cli/admin.ts"
+import { procedures } from "../../src/cli/procedures.ts"
+import { replay } from "../../src/cli/replay.ts"
+import { run } from "../../src/cli/run.ts"
+import { runs } from "../../src/cli/runs.ts"
+import * as Installation from "../../src/Installation.ts"
+import { Settings } from "../../src/platform/Settings.ts"
+import * as Layer from "effect/Layer"
+import { type Environment, withService } from "../support/commandLine.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+
+const rootKey = "a root key that is longer than 32 characters"
+const billing = "cloud/aws/cost/billing"
+
+const command = CommandLine.make("pipeline-service").pipe(
+  CommandLine.withSubcommands([
+    run,
+    runs,
+    procedures,
+    replay,
+    admin.pipe(CommandLine.provide(Installation.records.pipe(Layer.provideMerge(Settings.layer))))
+  ])
+)
+
+/** Runs one command line in this process on the settings of `environment`; its failure is the message that a user sees. */
+const cli = (environment: Environment, ...args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const printed: Array<string> = []
+    const print = (...parts: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(parts.join(" ")))
+    const real = yield* Console.consoleWith(Effect.succeed)
+    const failure = yield* CommandLine.run(command, { name: "pipeline-service", version: "test" })([
+      "node",
+      "main",
+      ...args
+    ]).pipe(
+      Effect.withConsole({ ...real, log: print, error: print }),
+      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
+      Effect.provide(NodeContext.layer),
+      Effect.flip,
+      Effect.option
+    )
+    return {
+      out: printed.join("\n"),
+      failure: failure._tag === "Some" ? String(failure.value instanceof Error ? failure.value.message : "") : undefined
+    }
+  })
+
+/** A data folder with an organisation and its key, but no bills. */
+const installation = Effect.gen(function* () {
+  const environment = { DATA_DIR: join(yield* temporaryFolder, "data"), CA_ROOT_API_KEY: rootKey }
+  yield* cli(environment, "admin", "org", "create", "acme", "--plan", "ENTERPRISE")
+  const created = yield* cli(environment, "admin", "key", "create", "acme", "--json")
+  const { apiKey } = JSON.parse(created.out)
+  return { ...environment, PIPELINE_API_KEY: String(apiKey) }
+})
+
+it.scopedLive("a run is asked for, watched, listed, shown and replayed", () =>
+  Effect.gen(function* () {
+    const local = yield* installation
+    const failed = yield* withService(local, (base) =>
+      Effect.gen(function* () {
+        const there = { ...local, PIPELINE_SERVICE_URL: base }
+        const asked = yield* cli(there, "run", billing, "--start", "2026-10-01", "--end", "2026-10-31")
+        expect(asked.failure).toMatch(/^run \S+ ended as FAILED$/)
+        expect(asked.out).toMatch(
+          /RunRequested +cloud\/aws\/cost\/billing, 2026-10-01 to 2026-10-31[\s\S]*StepFailed +extract_billing/
+        )
+        expect(asked.out).toContain("What to do:")
+
+        const listed = yield* cli(there, "runs", "list", "--status", "FAILED", "--json")
+        const [{ pipeline_logging_id: id }] = JSON.parse(listed.out)
+        expect(JSON.parse((yield* cli(there, "runs", "list", "--status", "COMPLETED", "--json")).out)).toEqual([])
+        expect(JSON.parse((yield* cli(there, "runs", "show", id, "--json")).out)).toMatchObject({
+          status: "FAILED",
+          trigger_by: "command line",
+          steps: expect.arrayContaining([expect.objectContaining({ status: "FAILED" })])
+        })
+        expect(yield* cli(there, "runs", "watch", id)).toEqual(asked)
+        expect((yield* cli(there, "runs", "cancel", id)).out).toContain("the run has already ended: FAILED")
+        const retried = yield* cli(there, "runs", "retry", id)
+        expect(retried.failure).toMatch(/^run \S+ ended as FAILED$/)
+        expect(retried.failure).not.toContain(id)
+        return id
+      })
+    )
+    const before = yield* cli(local, "replay", failed, "--at", "3", "--json")
+    expect(JSON.parse(before.out)).toMatchObject({
+      run: { status: "RUNNING" },
+      events: [{ type: "RunRequested" }, { type: "RunAdmitted" }, { type: "StepStarted" }]
+    })
+    const rebuilt = yield* cli(local, "replay", "--rebuild", "--verify")
+    expect(rebuilt.out).toMatch(/^\d+ events folded anew[\s\S]*every chain and projection holds/)
+    expect((yield* cli(local, "replay", failed, "--at", "yesterday")).out).toContain("--at takes a version")
+  })
+)
+
+it.scopedLive("a call that cannot be made says what to do", () =>
+  Effect.gen(function* () {
+    const local = yield* installation
+    yield* withService(local, (base) =>
+      Effect.gen(function* () {
+        const there = { ...local, PIPELINE_SERVICE_URL: base }
+        const unknown = yield* cli(there, "run", "cloud/aws/cost/nothing")
+        expect(unknown.failure).toBe(
+          "the service answered TEMPLATE_NOT_FOUND: Template not found: cloud/aws/cost/nothing"
+        )
+        expect((yield* cli(there, "run", "billing")).failure).toContain("3 or 4 parts")
+        expect((yield* cli(there, "run", billing, "--start", "2026-02-30")).failure).toContain("INVALID_DATE")
+        const foreign = yield* cli(there, "runs", "show", "0b9d4c8e-4f0a-4f0e-9f6a-0f6f0d2b1c3a")
+        expect(foreign.failure).toContain("RUN_NOT_FOUND")
+
+        const listed = JSON.parse((yield* cli(there, "procedures", "list", "--json")).out)
+        expect(listed).toContainEqual(expect.objectContaining({ name: "sp_cloud_aws_convert_to_focus", in_sync: true }))
+        expect((yield* cli(there, "procedures", "sync")).out).toMatch(/^0 created, 0 updated, \d+ unchanged, 0 failed/)
+        const shown = yield* cli(there, "procedures", "show", "sp_cloud_aws_convert_to_focus")
+        expect(shown.out).toContain("CREATE OR REPLACE PROCEDURE")
+        const rootless = yield* cli({ ...there, CA_ROOT_API_KEY: "wrong" }, "procedures", "list")
+        expect(rootless.failure).toContain("ROOT_KEY_INVALID")
+      })
+    )
+    const nowhere = yield* cli({ ...local, PIPELINE_SERVICE_URL: "http://127.0.0.1:1" }, "runs", "list")
+    expect(nowhere.failure).toContain("nothing answers at http://127.0.0.1:1: start the service")
+    const keyless = yield* cli({ ...local, PIPELINE_API_KEY: "nonsense" }, "run", billing)
+    expect(keyless.failure).toContain("PIPELINE_API_KEY is no key of an organisation")
+  })
+)

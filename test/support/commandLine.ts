@@ -1,0 +1,57 @@
+/**
+ * The program as its users start it: a process of its own on a data folder.
+ */
+import { execFile, spawn } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+/** What a command printed, and its exit code. */
+export interface Finished {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+/** Settings of the process beside the test's own environment. */
+export type Environment = Readonly<Record<string, string>>
+
+/** Runs one command to its end. */
+export const commandLine = (environment: Environment, ...args: ReadonlyArray<string>): Effect.Effect<Finished> =>
+  Effect.async<Finished>((resume) => {
+    const child = execFile(
+      process.execPath,
+      [main, ...args],
+      { env: { ...process.env, ...environment } },
+      (error, out, err) =>
+        resume(
+          Effect.succeed({ code: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, out, err })
+        )
+    )
+    return Effect.sync(() => child.kill())
+  })
+
+/** Starts the service on a free port, uses it, and stops it as an operator would. */
+export const withService = <A, E, R>(environment: Environment, use: (base: string) => Effect.Effect<A, E, R>) =>
+  Effect.acquireUseRelease(
+    Effect.async<{ readonly base: string; readonly stop: Effect.Effect<number | null> }, Error>((resume) => {
+      const child = spawn(process.execPath, [main, "serve"], {
+        env: { ...process.env, API_PORT: "0", ...environment },
+        stdio: ["ignore", "pipe", "inherit"]
+      })
+      const stop = Effect.async<number | null>((stopped) => {
+        child.once("close", (code) => stopped(Effect.succeed(code)))
+        child.kill("SIGTERM")
+      })
+      let output = ""
+      child.once("close", (code) => resume(Effect.fail(new Error(`the service ended with ${code}: ${output}`))))
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        output += text
+        const port = /Listening on http:\/\/localhost:(\d+)/.exec(output)?.[1]
+        if (port !== undefined) resume(Effect.succeed({ base: `http://127.0.0.1:${port}`, stop }))
+      })
+    }),
+    ({ base }) => use(base),
+    ({ stop }) => stop
+  )
