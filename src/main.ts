@@ -10,24 +10,7 @@ import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { admin } from "./cli/admin.ts"
-import { convert } from "./cli/convert.ts"
-import { demo } from "./cli/demo.ts"
-import { procedures } from "./cli/procedures.ts"
-import { query } from "./cli/query.ts"
-import { replay } from "./cli/replay.ts"
-import { run } from "./cli/run.ts"
-import { runs } from "./cli/runs.ts"
-import { serve } from "./cli/serve.ts"
-import * as Installation from "./Installation.ts"
-import { Settings } from "./platform/Settings.ts"
-
-const administration = admin.pipe(Command.provide(Installation.records.pipe(Layer.provideMerge(Settings.layer))))
-
-const command = Command.make("pipeline-service").pipe(
-  Command.withDescription("Cost pipelines: native bills in, FOCUS 1.3 out, every cent accounted for."),
-  Command.withSubcommands([serve, demo, run, runs, replay, convert, query, procedures, administration])
-)
+import { command } from "./cli/command.ts"
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

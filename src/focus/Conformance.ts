@@ -223,7 +223,7 @@ const exampleRow = ({ source, subject, warehouse }: Context, judged: Judged) => 
     : leaves.flatMap(columnsOf)
   const columns = [...new Set([...IDENTITY_COLUMNS, ...named])].filter((name) => subject.columns.has(name))
   if (columns.length === 0 || leaves.some((leaf) => leaf[0] === "present")) {
-    return Effect.succeed(`${rule.column} is not a column of ${source.table}`)
+    return Effect.succeed(`the column ${rule.column} is absent`)
   }
   const cells = columns.map((name) => {
     const cell = subject.columns.get(name) === "JSON" ? `TO_JSON_STRING(${name})` : `CAST(${name} AS STRING)`

@@ -58,6 +58,9 @@ export const sliceTokensTable: Table = {
   ]
 }
 
+/** The tables that every dataset has for the warehouse's own use. */
+export const ownTables: ReadonlyArray<Table> = [quarantineTable, sliceTokensTable]
+
 /** All columns of a table in order: its own, then the lineage. */
 export const columnsOf = (table: Table): ReadonlyArray<Column> => [...table.columns, ...lineageColumns]
 
@@ -67,7 +70,7 @@ export const load = Effect.fn("Tables.load")(function* (folder: string) {
     try: () => readdir(folder),
     catch: () => new InvalidTable({ file: folder, line: 1, reason: "the folder of table declarations cannot be read" })
   })
-  const tables = new Map<string, Table>([quarantineTable, sliceTokensTable].map((table) => [table.name, table]))
+  const tables = new Map<string, Table>(ownTables.map((table) => [table.name, table]))
   for (const name of names.filter((name) => name.endsWith(".yml")).sort()) {
     const file = join(folder, name)
     const table = yield* read(file)

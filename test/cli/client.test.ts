@@ -2,58 +2,13 @@
  * The commands that talk to a running service, which is a process of its own.
  */
 import { join } from "node:path"
-import * as CommandLine from "@effect/cli/Command"
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import { expect, it } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
-import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { admin } from "../../src/cli/admin.ts"
-import { procedures } from "../../src/cli/procedures.ts"
-import { replay } from "../../src/cli/replay.ts"
-import { run } from "../../src/cli/run.ts"
-import { runs } from "../../src/cli/runs.ts"
-import * as Installation from "../../src/Installation.ts"
-import { Settings } from "../../src/platform/Settings.ts"
-import * as Layer from "effect/Layer"
-import { type Environment, withService } from "../support/commandLine.ts"
+import { cli, withService } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const rootKey = "a root key that is longer than 32 characters"
 const billing = "cloud/aws/cost/billing"
-
-const command = CommandLine.make("pipeline-service").pipe(
-  CommandLine.withSubcommands([
-    run,
-    runs,
-    procedures,
-    replay,
-    admin.pipe(CommandLine.provide(Installation.records.pipe(Layer.provideMerge(Settings.layer))))
-  ])
-)
-
-/** Runs one command line in this process on the settings of `environment`; its failure is the message that a user sees. */
-const cli = (environment: Environment, ...args: ReadonlyArray<string>) =>
-  Effect.gen(function* () {
-    const printed: Array<string> = []
-    const print = (...parts: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(parts.join(" ")))
-    const real = yield* Console.consoleWith(Effect.succeed)
-    const failure = yield* CommandLine.run(command, { name: "pipeline-service", version: "test" })([
-      "node",
-      "main",
-      ...args
-    ]).pipe(
-      Effect.withConsole({ ...real, log: print, error: print }),
-      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
-      Effect.provide(NodeContext.layer),
-      Effect.flip,
-      Effect.option
-    )
-    return {
-      out: printed.join("\n"),
-      failure: failure._tag === "Some" ? String(failure.value instanceof Error ? failure.value.message : "") : undefined
-    }
-  })
 
 /** A data folder with an organisation and its key, but no bills. */
 const installation = Effect.gen(function* () {

@@ -2,15 +2,13 @@
  * FOCUS datasets of a test in a real embedded warehouse: tables of the specification's columns, filled with rows as JSON.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as Arr from "effect/Array"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { stringify } from "yaml"
+import { readFileSync } from "node:fs"
 import * as RuleSet from "../../src/focus/RuleSet.ts"
 import { Day, OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
 import type { JsonObject } from "../../src/platform/Json.ts"
@@ -53,19 +51,15 @@ const day = Schema.decodeSync(Day)("2026-05-01")
 
 /** A throwaway warehouse that has tables of these columns; answers how to fill one, and the org's warehouse. */
 export const make = Effect.fn("FocusTables.make")(function* (tables: Readonly<Record<string, ReadonlyArray<Column>>>) {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(join(tmpdir(), "focus-tables-"))),
-    (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+  const declared = Object.entries(tables).flatMap(([name, columns]) =>
+    Arr.isNonEmptyReadonlyArray(columns) ? [{ name, description: name, clusterBy: [], columns }] : []
   )
-  mkdirSync(join(folder, "tables"))
-  for (const [name, columns] of Object.entries(tables)) {
-    const table = { name, description: name, clusterBy: [], columns }
-    writeFileSync(join(folder, "tables", `${name}.yml`), stringify(table))
-  }
-  const settings = Settings.layer.pipe(
-    Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map([["CONFIGS_BASE_PATH", folder]]))))
+  const context = yield* Layer.build(
+    WarehouseDuckDb.layerTemporaryOf(declared).pipe(
+      Layer.provide(Settings.layer),
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map())))
+    )
   )
-  const context = yield* Layer.build(WarehouseDuckDb.layerTemporary.pipe(Layer.provide(settings)))
   const warehouse = yield* Effect.provide(Warehouse, context)
   const own = yield* warehouse.org(org)
   const fill = (table: string, rows: ReadonlyArray<JsonObject>) =>

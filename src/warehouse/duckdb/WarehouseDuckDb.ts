@@ -40,24 +40,39 @@ import * as Statements from "./Statements.ts"
 /** Statements that read at a time; more wait. */
 const READER_CONNECTIONS = 4
 
+const declared = (settings: SettingsValues) => Tables.load(join(settings.configsPath, "tables"))
+
 /** The warehouse of DATA_DIR. */
 export const layer = Layer.scoped(
   Warehouse,
-  Effect.flatMap(Settings, (settings) => make(settings, join(settings.dataDir, "warehouse")))
+  Effect.gen(function* () {
+    const settings = yield* Settings
+    return yield* make(settings, join(settings.dataDir, "warehouse"), yield* declared(settings))
+  })
 )
 
 /** A warehouse in a temporary folder that goes with the scope. */
-export const layerTemporary = Layer.scoped(
-  Warehouse,
-  Effect.gen(function* () {
-    const settings = yield* Settings
-    const folder = yield* Effect.acquireRelease(
-      inFolder(tmpdir(), () => mkdtemp(join(tmpdir(), "pipeline-service-"))),
-      (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
-    )
-    return yield* make(settings, folder)
-  })
+export const layerTemporary = Layer.unwrapEffect(
+  Effect.map(Effect.flatMap(Settings, declared), (tables) => layerTemporaryOf([...tables.values()]))
 )
+
+/** The same, with these tables instead of the declared ones. */
+export const layerTemporaryOf = (tables: ReadonlyArray<Table>) =>
+  Layer.scoped(
+    Warehouse,
+    Effect.gen(function* () {
+      const settings = yield* Settings
+      const folder = yield* Effect.acquireRelease(
+        inFolder(tmpdir(), () => mkdtemp(join(tmpdir(), "pipeline-service-"))),
+        (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
+      )
+      return yield* make(
+        settings,
+        folder,
+        new Map([...Tables.ownTables, ...tables].map((table) => [table.name, table]))
+      )
+    })
+  )
 
 const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, WarehouseUnavailable> =>
   Effect.tryPromise({
@@ -68,8 +83,11 @@ const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, Wa
       })
   })
 
-const make = Effect.fn("WarehouseDuckDb.make")(function* (settings: SettingsValues, folder: string) {
-  const tables = yield* Tables.load(join(settings.configsPath, "tables"))
+const make = Effect.fn("WarehouseDuckDb.make")(function* (
+  settings: SettingsValues,
+  folder: string,
+  tables: ReadonlyMap<string, Table>
+) {
   const file = resolve(folder, "warehouse.duckdb")
   const spillFolder = resolve(folder, "spill")
   yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
