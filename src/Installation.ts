@@ -9,6 +9,12 @@ import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
 import { EventModel } from "./eventlog/Projection.ts"
+import * as AddressBook from "./notifier/AddressBook.ts"
+import * as ChannelsSql from "./notifier/ChannelsSql.ts"
+import * as MailerSmtp from "./notifier/MailerSmtp.ts"
+import { notificationProjection } from "./notifier/NotificationProjection.ts"
+import * as NotifierEventLog from "./notifier/NotifierEventLog.ts"
+import * as WebhookClient from "./notifier/WebhookClient.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
@@ -24,12 +30,20 @@ import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 
-/** Organisations, keys, credentials, the audit log and the event log: the service database alone, which several processes may open. */
+/** All that the event log is projected to. */
+export const eventModel: EventModel["Type"] = {
+  projections: [...runEventModel.projections, notificationProjection],
+  keys: runEventModel.keys
+}
+
+/** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
 export const records = Layer.mergeAll(
   OrganizationsSql.layer,
   AuditLogSql.layer,
-  CredentialsSql.layer.pipe(Layer.provideMerge(EncryptionLocal.layer)),
-  EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, runEventModel)))
+  Layer.merge(CredentialsSql.layer, ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))).pipe(
+    Layer.provideMerge(EncryptionLocal.layer)
+  ),
+  EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
 ).pipe(Layer.provideMerge(Database.layer))
 
 const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.layer))
@@ -48,11 +62,17 @@ const validator = Layer.unwrapEffect(
 
 const warehouse = ProcedureSync.ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer))
 
-/** Everything but the HTTP server, on the settings given. `Runs.recover` is left to the caller. */
+/** The notifier's services; `Worker.layer` makes it work. */
+export const notifier = Layer.merge(
+  NotifierEventLog.layer.pipe(Layer.provide(MailerSmtp.layer)),
+  AddressBook.layer.pipe(Layer.provide(HttpClientNode.layer))
+)
+
+/** Everything but the HTTP server, on the settings given. `Runs.recover` and the notifier's worker are left to the caller. */
 export const layer = RunsEventLog.layer.pipe(
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Registry.layer),
-  Layer.provideMerge(validator),
+  Layer.provideMerge(Layer.merge(validator, notifier)),
   Layer.provideMerge(warehouse),
   Layer.provideMerge(records),
   Layer.provideMerge(NodeContext.layer)

@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as Server from "../http/Server.ts"
 import { Shutdown } from "../http/Shutdown.ts"
 import * as Installation from "../Installation.ts"
+import * as Worker from "../notifier/Worker.ts"
 import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
 import { Settings } from "../platform/Settings.ts"
@@ -51,7 +52,7 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 })
 
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
-export const layer = Layer.unwrapScoped(Effect.as(prepare, Server.layer)).pipe(
+export const layer = Layer.unwrapScoped(Effect.as(prepare, Layer.provideMerge(Server.layer, Worker.layer))).pipe(
   Layer.provideMerge(Shutdown.layer),
   Layer.provideMerge(Installation.layer),
   Layer.provideMerge(Telemetry.layer),

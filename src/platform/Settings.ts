@@ -69,6 +69,29 @@ const settings = Config.all({
   syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
   duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("512MB")),
+  /** `PUBLIC_URL`: where people reach this service; links in notifications begin with it. */
+  publicUrl: Config.nonEmptyString("PUBLIC_URL").pipe(Config.withDefault("http://localhost:8001")),
+  /** `NOTIFICATIONS_ENABLED`: tell people about runs and alerts. */
+  notificationsEnabled: Config.boolean("NOTIFICATIONS_ENABLED").pipe(Config.withDefault(false)),
+  /** `NOTIFICATION_RETRY_MAX_ATTEMPTS`, `NOTIFICATION_RETRY_DELAY_SECONDS`, `NOTIFICATION_TIMEOUT_SECONDS`: of one delivery. */
+  notificationMaxAttempts: Config.integer("NOTIFICATION_RETRY_MAX_ATTEMPTS").pipe(Config.withDefault(3)),
+  notificationRetryDelaySeconds: Config.integer("NOTIFICATION_RETRY_DELAY_SECONDS").pipe(Config.withDefault(1)),
+  notificationTimeoutSeconds: Config.integer("NOTIFICATION_TIMEOUT_SECONDS").pipe(Config.withDefault(30)),
+  /** `NOTIFICATION_ALLOW_LOOPBACK`: webhooks may be http and on this machine; without effect in production. */
+  notificationAllowLoopback: Config.boolean("NOTIFICATION_ALLOW_LOOPBACK").pipe(Config.withDefault(false)),
+  /** `EMAIL_NOTIFICATIONS_ENABLED` and the SMTP server; `EMAIL_TO_ADDRESSES`, comma-separated, when nobody else is to be told. */
+  emailEnabled: Config.boolean("EMAIL_NOTIFICATIONS_ENABLED").pipe(Config.withDefault(false)),
+  smtpHost: Config.nonEmptyString("EMAIL_SMTP_HOST").pipe(Config.option),
+  smtpPort: Config.integer("EMAIL_SMTP_PORT").pipe(Config.withDefault(587)),
+  smtpUsername: Config.nonEmptyString("EMAIL_SMTP_USERNAME").pipe(Config.option),
+  smtpPassword: Config.redacted("EMAIL_SMTP_PASSWORD").pipe(Config.option),
+  smtpUseTls: Config.boolean("EMAIL_SMTP_USE_TLS").pipe(Config.withDefault(true)),
+  emailFrom: Config.nonEmptyString("EMAIL_FROM_ADDRESS").pipe(Config.option),
+  emailTo: Config.array(Config.string(), "EMAIL_TO_ADDRESSES").pipe(Config.withDefault([])),
+  /** `SLACK_NOTIFICATIONS_ENABLED`, `SLACK_WEBHOOK_URL`, `SLACK_CHANNEL`: for organisations without a Slack channel of their own. */
+  slackEnabled: Config.boolean("SLACK_NOTIFICATIONS_ENABLED").pipe(Config.withDefault(false)),
+  slackWebhookUrl: Config.redacted("SLACK_WEBHOOK_URL").pipe(Config.option),
+  slackChannel: Config.nonEmptyString("SLACK_CHANNEL").pipe(Config.option),
   /** `LOG_LEVEL`. */
   logLevel: Config.logLevel("LOG_LEVEL").pipe(Config.option),
   /** `OTEL_EXPORTER_OTLP_ENDPOINT`: traces, metrics and logs go there when set. */

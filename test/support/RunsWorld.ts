@@ -5,6 +5,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Layer from "effect/Layer"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
+import { eventModel } from "../../src/Installation.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
 import type { Pipeline } from "../../src/pipelines/Pipeline.ts"
 import {
@@ -17,7 +18,6 @@ import {
 import * as Database from "../../src/platform/Database.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import { dayOf } from "../../src/runs/DateRange.ts"
-import { runEventModel } from "../../src/runs/RunProjection.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import { CompletionUndelivered, RunNotAllowed, Validator } from "../../src/validator/Validator.ts"
 
@@ -100,7 +100,7 @@ export const layer = (options: {
   const processor = scripted(options.script)
   return RunsEventLog.layer.pipe(
     Layer.provideMerge(options.eventLog ?? EventLogSql.layer),
-    Layer.provide(Layer.succeed(EventModel, runEventModel)),
+    Layer.provide(Layer.succeed(EventModel, eventModel)),
     Layer.provideMerge(validator),
     Layer.provide([catalogue, settings, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
     Layer.provideMerge(Layer.succeed(Ledger, options.ledger)),
