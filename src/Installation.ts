@@ -32,8 +32,8 @@ import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 
 /** All that the event log is projected to. */
 export const eventModel: EventModel["Type"] = {
-  projections: [...runEventModel.projections, notificationProjection],
-  keys: runEventModel.keys
+  ...runEventModel,
+  projections: [...runEventModel.projections, notificationProjection]
 }
 
 /** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
@@ -50,7 +50,7 @@ const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.
 
 type ValidatorLayer = Layer.Layer<
   Validator,
-  Layer.Layer.Error<typeof ValidatorLocal.layer>,
+  Layer.Layer.Error<typeof remoteValidator>,
   Layer.Layer.Context<typeof ValidatorLocal.layer> | Layer.Layer.Context<typeof remoteValidator>
 >
 

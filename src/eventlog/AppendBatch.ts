@@ -1,11 +1,19 @@
 /**
  * A batch of appends as one set: one read of what they build on, the decisions in memory, then one write for each table.
  */
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import { type Append, type KeyHeld, type NewEvent, type RecordedEvent, VersionConflict } from "./EventLog.ts"
+import {
+  type Append,
+  AppendForbidden,
+  type AppendRefusal,
+  type NewEvent,
+  type RecordedEvent,
+  VersionConflict
+} from "./EventLog.ts"
 import * as EventTables from "./EventTables.ts"
 import * as Fold from "./Fold.ts"
 import * as Keys from "./Keys.ts"
@@ -15,7 +23,7 @@ import type { EventModel } from "./Projection.ts"
 export interface EncodedAppend {
   readonly stream: string
   readonly expectedVersion: number
-  readonly events: ReadonlyArray<EncodedEvent>
+  readonly events: Arr.NonEmptyReadonlyArray<EncodedEvent>
 }
 
 interface EncodedEvent extends NewEvent {
@@ -26,7 +34,7 @@ interface EncodedEvent extends NewEvent {
 export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppend => ({
   stream,
   expectedVersion,
-  events: events.map(({ type, data }) => {
+  events: Arr.map(events, ({ type, data }) => {
     const text = EventTables.encodeData(data)
     return { type, text, data: Option.getOrElse(EventTables.decodeData(text), () => data) }
   })
@@ -42,21 +50,27 @@ export const record = Effect.fnUntraced(function* (
   for (const head of yield* EventTables.readHeads(appends.map((append) => append.stream))) heads.set(head.stream, head)
   const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
   const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
+  const judges = yield* Effect.forEach(model.rules, (rule) => rule.open(appends))
   let position = yield* EventTables.lastPosition
   let streamId = yield* EventTables.lastStreamId
 
   const rows: Array<EventTables.NewEventRow> = []
   const recorded: Array<RecordedEvent> = []
   const moved = new Map<string, EventTables.StreamHead>()
-  const exits = appends.map((append, index): Exit.Exit<ReadonlyArray<RecordedEvent>, VersionConflict | KeyHeld> => {
+  const exits = appends.map((append, index): Exit.Exit<ReadonlyArray<RecordedEvent>, AppendRefusal> => {
     const { stream, expectedVersion } = append
     const before = heads.get(stream)
     const actualVersion = before?.version ?? 0
     if (actualVersion !== expectedVersion) {
       return Exit.fail(new VersionConflict({ stream, expectedVersion, actualVersion }))
     }
+    for (const judge of judges) {
+      const objection = judge.objection(append)
+      if (objection !== undefined) return Exit.fail(new AppendForbidden({ stream, objection }))
+    }
     const held = Keys.claim(holders, changes[index] ?? [])
     if (held !== undefined) return Exit.fail(held)
+    for (const judge of judges) judge.recorded(append)
     const id = before?.id ?? ++streamId
     let head: EventTables.StreamHead = before ?? { id, stream, version: 0, hash: EventTables.NO_HASH }
     const events = append.events.map(({ type, data, text }): RecordedEvent => {

@@ -55,6 +55,19 @@ export class KeyHeld extends Schema.TaggedError<KeyHeld>()("KeyHeld", {
   }
 }
 
+/** A rule of the event model forbids the append (see `Rule`); `objection` is the rule's own word. */
+export class AppendForbidden extends Schema.TaggedError<AppendForbidden>()("AppendForbidden", {
+  stream: Schema.String,
+  objection: Schema.instanceOf(Error)
+}) {
+  override get message() {
+    return `stream ${this.stream} may not be appended to: ${this.objection.message}`
+  }
+}
+
+/** Why an append is not recorded; nothing of it is. */
+export type AppendRefusal = VersionConflict | KeyHeld | AppendForbidden
+
 /** The store could not be read or written. */
 export class EventLogUnavailable extends Schema.TaggedError<EventLogUnavailable>()("EventLogUnavailable", {
   operation: Schema.String,
@@ -81,9 +94,7 @@ export interface Verification {
 
 export interface EventLogService {
   /** Durable when it returns. Appends that arrive together share one transaction; each caller gets its own answer. */
-  readonly append: (
-    append: Append
-  ) => Effect.Effect<ReadonlyArray<RecordedEvent>, VersionConflict | KeyHeld | EventLogUnavailable>
+  readonly append: (append: Append) => Effect.Effect<ReadonlyArray<RecordedEvent>, AppendRefusal | EventLogUnavailable>
   /** The events of one stream in order; empty for an unknown stream. `from` is the first version wanted (1 when absent). */
   readonly read: (stream: string, from?: number) => Effect.Effect<ReadonlyArray<RecordedEvent>, EventLogUnavailable>
   /** At most `limit` events of all streams after `position`, in order of position. */

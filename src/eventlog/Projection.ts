@@ -5,7 +5,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
-import type { NewEvent, RecordedEvent } from "./EventLog.ts"
+import type { Append, NewEvent, RecordedEvent } from "./EventLog.ts"
 
 /** Tables that are written in the same transaction as the events they show, and can be rebuilt from them at any time. */
 export interface Projection {
@@ -26,11 +26,29 @@ export interface KeyChange {
   readonly release?: string
 }
 
-/** How the events of this program are projected and which keys they claim and release. */
+/** What a rule looks at. */
+export type JudgedAppend = Pick<Append, "stream" | "events">
+
+/** A condition over many streams; an append that breaks it fails with `AppendForbidden`. Judged inside the transaction that records. */
+export interface Rule {
+  /** Reads what the appends of a batch are judged by, in few statements: none when no rule concerns them. */
+  readonly open: (appends: ReadonlyArray<JudgedAppend>) => Effect.Effect<Judge, SqlError, SqlClient.SqlClient>
+}
+
+/** Judges the appends of one batch in their order. */
+export interface Judge {
+  /** Why the append may not be recorded; undefined: it may. */
+  readonly objection: (append: JudgedAppend) => Error | undefined
+  /** The append will be recorded: the next ones are judged with it. */
+  readonly recorded: (append: JudgedAppend) => void
+}
+
+/** How the events of this program are projected, which keys they claim and release, and which rules they keep. */
 export class EventModel extends Context.Tag("pipeline-service/EventModel")<
   EventModel,
   {
     readonly projections: ReadonlyArray<Projection>
     readonly keys: (stream: string, event: NewEvent) => KeyChange | undefined
+    readonly rules: ReadonlyArray<Rule>
   }
 >() {}

@@ -74,8 +74,8 @@ const make = Effect.gen(function* () {
   const record = (id: string, expectedVersion: number, event: NotificationEvent) =>
     log.append({ stream: streamOf(id), expectedVersion, events: [toNewEvent(event)] }).pipe(
       Effect.asVoid,
-      // Whoever recorded first is right; keys are not claimed here.
-      Effect.catchTags({ VersionConflict: () => Effect.void, KeyHeld: Effect.die })
+      // Whoever recorded first is right; keys are not claimed here, and no rule concerns notifications.
+      Effect.catchTags({ VersionConflict: () => Effect.void, KeyHeld: Effect.die, AppendForbidden: Effect.die })
     )
 
   /** The fold of a notification that is not over. */

@@ -56,3 +56,12 @@ export const canonical = (value: Json): string => {
 /** Tells a JSON object from the other JSON values. */
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The text, or null for any other value. */
+export const textOrNull = (value: Json | undefined): string | null => (typeof value === "string" ? value : null)
+
+/** The object that a member is; an empty one when it is absent or something else. */
+export const objectAt = (data: JsonObject, name: string): JsonObject => {
+  const value = data[name]
+  return isObject(value) ? value : {}
+}

@@ -5,6 +5,7 @@ import * as Either from "effect/Either"
 import type { StepOutput } from "../pipelines/Processor.ts"
 import type { NoticeTrigger, Step } from "../pipelines/Pipeline.ts"
 import type { Day } from "../platform/Identifiers.ts"
+import type { Reservation } from "../validator/Validator.ts"
 import type { Failure, RetryOf, RunEvent, RunRequested } from "./RunEvent.ts"
 import { runTimeout } from "./RunEvent.ts"
 import type { RunStatus, StepStatus } from "./Runs.ts"
@@ -42,7 +43,7 @@ export interface RunState {
 /** What the actor may ask for. `now` and `retryAt` are milliseconds since 1970 UTC. */
 export type RunCommand =
   /** `start`: a slot is free, so the first steps begin at once. */
-  | { readonly _tag: "Admit"; readonly reservationDate: Day; readonly start: boolean }
+  | (Reservation & { readonly _tag: "Admit"; readonly start: boolean })
   | { readonly _tag: "Refuse"; readonly code: string; readonly message: string }
   /** Starts what can be started: at the beginning, and after a recovery. */
   | { readonly _tag: "Advance" }
@@ -152,8 +153,9 @@ export const isOver = (state: RunState): boolean =>
 export const isAsking = (state: RunState): boolean => state.status === "PENDING" && state.reservationDate === undefined
 
 const admit = (state: RunState, command: RunCommand & { readonly _tag: "Admit" }, limits: Limits): Decision => {
-  const admitted: RunEvent = { _tag: "RunAdmitted", reservationDate: command.reservationDate }
-  return command.start ? andThenAdvance(state, limits, admitted) : Either.right([admitted])
+  const { allowance, reservationDate, start } = command
+  const admitted: RunEvent = { _tag: "RunAdmitted", reservationDate, ...(allowance === undefined ? {} : { allowance }) }
+  return start ? andThenAdvance(state, limits, admitted) : Either.right([admitted])
 }
 
 const isWorking = (state: RunState): boolean =>

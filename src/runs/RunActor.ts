@@ -12,15 +12,15 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import type { EventLogService, RecordedEvent } from "../eventlog/EventLog.ts"
+import type { AppendRefusal, EventLogService, EventLogUnavailable, RecordedEvent } from "../eventlog/EventLog.ts"
 import { StepError } from "../pipelines/Processor.ts"
 import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
 import { isRetryable, waitAfter } from "./Retry.ts"
 import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
-import { decide, evolve, isAsking, isEnded, isOver, outcomeOf } from "./Run.ts"
+import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
 import type { Failure, RunEvent } from "./RunEvent.ts"
-import { streamOf, toNewEvent } from "./RunEvent.ts"
+import { isTerminal, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
 import type { Claim, Slots } from "./Slots.ts"
 import { type AttemptContext, attemptStep, spanOf } from "./StepAttempt.ts"
@@ -42,6 +42,10 @@ export interface ActorContext extends AttemptContext {
 
 /** A live run. */
 export interface RunActor {
+  /** Records the validator's answer to a run that is not admitted yet, before `run` is begun. */
+  readonly answer: (
+    answer: RunCommand & { readonly _tag: "Admit" | "Refuse" }
+  ) => Effect.Effect<void, AppendRefusal | EventLogUnavailable>
   /** Gives the actor a command; answers when it is recorded, or was found not to fit. */
   readonly send: (command: RunCommand) => Effect.Effect<void>
   /** Waits for the end of the run; none when another process took it over. */
@@ -58,13 +62,22 @@ type Message =
 /** Tells the actor something; never waits. */
 export type Tell = (message: Message) => void
 
-/** An actor for a run that is not over; `initial` is the fold of its stream. One that is not admitted yet waits for `Admit` or `Refuse`. */
-export const make = (context: ActorContext, initial: RunState): Effect.Effect<RunActor> =>
+/**
+ * An actor for a run that is not over; `initial` is the fold of its stream and of `unrecorded`, the request that is yet to be recorded
+ * together with the validator's answer.
+ */
+export const make = (
+  context: ActorContext,
+  initial: RunState,
+  unrecorded: ReadonlyArray<RunEvent> = []
+): Effect.Effect<RunActor> =>
   Effect.gen(function* () {
     // Unbounded is bounded here: each step has at most one outcome, one retry and one progress report on its way.
     const mailbox = yield* Queue.unbounded<Message>()
     const ended = yield* Deferred.make<Option.Option<RunState>>()
+    const life = new Life(context, initial, unrecorded, mailbox, ended)
     return {
+      answer: life.answer,
       send: (command) =>
         Effect.gen(function* () {
           const handled = yield* Deferred.make<void>()
@@ -72,9 +85,17 @@ export const make = (context: ActorContext, initial: RunState): Effect.Effect<Ru
           yield* Effect.raceFirst(Deferred.await(handled), Deferred.await(ended))
         }),
       ended: Deferred.await(ended),
-      run: new Life(context, initial, mailbox, ended).run
+      run: life.run
     }
   })
+
+/** A schedule is set up only when it is needed: it would cost as much as the append. */
+const untilAvailable = <A, E extends { readonly _tag: string }>(append: Effect.Effect<A, E>) =>
+  Effect.catchIf(
+    append,
+    (error) => error._tag === "EventLogUnavailable",
+    () => Effect.retry(append, { while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry })
+  )
 
 /** The store may come back at any time; the run waits for it. */
 const storeRetry = Schedule.exponential("100 millis").pipe(
@@ -88,25 +109,37 @@ class Life {
   readonly #ended: Deferred.Deferred<Option.Option<RunState>>
   readonly #attempts = new Map<string, Fiber.RuntimeFiber<void>>()
   readonly #timers = new Map<string, Timer>()
-  readonly #early: Array<Message> = []
   #state: RunState
+  #unrecorded: ReadonlyArray<RunEvent>
+  /** What followed from the validator's answer, to be acted on when the run begins. */
+  #answered: ReadonlyArray<RunEvent> | undefined
   #claim: Claim | undefined
   #report: Fiber.RuntimeFiber<void> | undefined
 
   constructor(
     context: ActorContext,
     initial: RunState,
+    unrecorded: ReadonlyArray<RunEvent>,
     mailbox: Queue.Queue<Message>,
     ended: Deferred.Deferred<Option.Option<RunState>>
   ) {
     this.#context = context
     this.#state = initial
+    this.#unrecorded = unrecorded
     this.#mailbox = mailbox
     this.#ended = ended
   }
 
   readonly #tell: Tell = (message) => void this.#mailbox.unsafeOffer(message)
   readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
+
+  readonly answer: RunActor["answer"] = (answer) => {
+    const command = answer._tag === "Admit" ? this.#claimFor(answer) : answer
+    return this.#record(command).pipe(
+      Effect.map((events) => void (this.#answered = events)),
+      Effect.tapErrorCause(() => Effect.sync(() => this.#leaveSlot()))
+    )
+  }
 
   get run(): Effect.Effect<void> {
     const { runId, org } = this.#state.request
@@ -126,58 +159,68 @@ class Life {
 
   get #live() {
     return Effect.gen(this, function* () {
-      if (isEnded(this.#state.status)) yield* this.#end
-      else if (this.#state.reservationDate !== undefined) yield* this.#resume
+      if (this.#answered !== undefined) yield* this.#follow(this.#answered)
+      else if (isEnded(this.#state.status)) yield* this.#end
+      else yield* this.#resume
       while (!isOver(this.#state)) {
         const message = yield* Queue.take(this.#mailbox)
-        if (this.#isTooEarly(message)) {
-          this.#early.push(message)
-          continue
-        }
-        const command = message._tag === "Command" ? this.#claimFor(message.command) : yield* this.#judge(message)
-        const wasEnded = isEnded(this.#state.status)
+        const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
         const events = command === undefined ? [] : yield* this.#record(command)
         if (message._tag === "Command" && message.handled !== undefined) {
           yield* Deferred.succeed(message.handled, undefined)
         }
-        for (const event of events) yield* this.#act(event)
-        if (!isAsking(this.#state)) for (const each of this.#early.splice(0)) this.#tell(each)
-        if (!wasEnded && isEnded(this.#state.status)) yield* this.#end
+        yield* this.#follow(events)
       }
     })
   }
 
-  /** Turns a failed attempt into a command with the time of the next one; a late word of an attempt that is over is dropped. */
-  readonly #judge = Effect.fnUntraced(function* (
-    this: Life,
-    { stepId, attempt, error }: Message & { readonly _tag: "AttemptEnded" }
-  ) {
-    const step = this.#state.steps.get(stepId)
-    if (step === undefined || step.status !== "RUNNING" || step.attempt !== attempt) return undefined
-    yield* this.#interrupt([stepId])
-    return yield* failAttempt(step, error)
-  })
+  /** Acts on what was recorded. */
+  #follow(events: ReadonlyArray<RunEvent>): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      for (const event of events) yield* this.#act(event)
+      if (events.some((event) => isTerminal(event._tag))) yield* this.#end
+    })
+  }
 
-  readonly #record = Effect.fnUntraced(function* (this: Life, command: RunCommand) {
-    const decision = decide(this.#state, command, this.#context.limits)
-    if (Either.isLeft(decision)) return []
-    const events = decision.right
-    const [first, ...rest] = events
-    if (first === undefined) return []
-    const append = this.#context.log.append({
-      stream: streamOf(this.#state.request.runId),
-      expectedVersion: this.#state.version,
-      events: [toNewEvent(first), ...rest.map(toNewEvent)]
+  /** Turns a failed attempt into a command with the time of the next one; a late word of an attempt that is over is dropped. */
+  #judge({ stepId, attempt, error }: Message & { readonly _tag: "AttemptEnded" }) {
+    return Effect.gen(this, function* () {
+      const step = this.#state.steps.get(stepId)
+      if (step === undefined || step.status !== "RUNNING" || step.attempt !== attempt) return undefined
+      yield* this.#interrupt([stepId])
+      return yield* failAttempt(step, error)
     })
-    // A schedule is set up only when it is needed: it would cost as much as the append.
-    const recorded: ReadonlyArray<RecordedEvent> = yield* Effect.catchTag(append, "EventLogUnavailable", () =>
-      Effect.retry(append, { while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry })
-    )
-    events.forEach((event, index) => {
-      this.#state = evolve(this.#state, event, recorded[index]?.recordedAt ?? 0)
+  }
+
+  /** Appends what follows from a command. A log that is not available is waited for, but not with a request that nobody knows of yet. */
+  #record(command: RunCommand) {
+    return Effect.gen(this, function* () {
+      const events = this.#eventsOf(command)
+      const [first, ...rest] = [...this.#unrecorded, ...events]
+      if (events.length === 0 || first === undefined) return []
+      const append = this.#context.log.append({
+        stream: streamOf(this.#state.request.runId),
+        expectedVersion: this.#state.version - this.#unrecorded.length,
+        events: [toNewEvent(first), ...rest.map(toNewEvent)]
+      })
+      const recorded: ReadonlyArray<RecordedEvent> =
+        this.#unrecorded.length === 0 ? yield* untilAvailable(append) : yield* append
+      const recordedAt = recorded[0]?.recordedAt ?? 0
+      this.#state = [first, ...rest].reduce((state, event) => evolve(state, event, recordedAt), this.#state)
+      this.#unrecorded = []
+      return events
     })
-    return events
-  })
+  }
+
+  /** What follows from a command; where the quota is a fold of the runs, the end of a run is also its release. */
+  #eventsOf(command: RunCommand): ReadonlyArray<RunEvent> {
+    const { limits, validator } = this.#context
+    const events = Either.getOrElse(decide(this.#state, command, limits), () => [])
+    if (!validator.isQuotaInLog || !events.some((event) => isTerminal(event._tag))) return events
+    const ended = events.reduce((state, event) => evolve(state, event, 0), this.#state)
+    const released = decide(ended, { _tag: "ReportCompletion", delivered: true }, limits)
+    return [...events, ...Either.getOrElse(released, () => [])]
+  }
 
   readonly #act = (event: RunEvent): Effect.Effect<void> => {
     switch (event._tag) {
@@ -202,20 +245,19 @@ class Life {
     }
   }
 
-  /** A cancel waits for the validator's answer: a run that ended before it would leave a reserved slot behind. */
-  #isTooEarly(message: Message): boolean {
-    return isAsking(this.#state) && message._tag === "Command" && message.command._tag === "Cancel"
-  }
-
   /** A run that is admitted takes a slot; when one is free, its first steps begin in the same append. */
-  #claimFor(command: RunCommand): RunCommand {
-    if (command._tag !== "Admit" || this.#claim !== undefined) return command
+  #claimFor(admit: RunCommand & { readonly _tag: "Admit" }): RunCommand {
     let start = true
     this.#claim = this.#context.slots.enter(() => {
       if (!start) this.#command({ _tag: "Advance" })
     })
     start = this.#claim.isGranted()
-    return { ...command, start }
+    return { ...admit, start }
+  }
+
+  #leaveSlot(): void {
+    this.#claim?.leave()
+    this.#claim = undefined
   }
 
   /** Goes on with a run that a process before left behind: steps that its end interrupted have failed, waits go on. */
@@ -246,7 +288,7 @@ class Life {
 
   get #end() {
     return Effect.gen(this, function* () {
-      this.#claim?.leave()
+      this.#leaveSlot()
       this.#forget("")
       yield* Deferred.succeed(this.#ended, Option.some(this.#state))
       RunMetrics.runEnded(this.#state)
@@ -325,7 +367,7 @@ class Life {
   /** Leaves nothing running, whether the run has ended or only this process. */
   get #stop(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#claim?.leave()
+      this.#leaveSlot()
       for (const timer of this.#timers.values()) timer.drop()
       const fibers = [...this.#attempts.values(), ...(this.#report === undefined ? [] : [this.#report])]
       return fibers.length === 0 ? Effect.void : Fiber.interruptAll(fibers)

@@ -9,6 +9,7 @@ import { ErrorType, StepOutput } from "../pipelines/Processor.ts"
 import { Pipeline } from "../pipelines/Pipeline.ts"
 import { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
 import { JsonObject } from "../platform/Json.ts"
+import { Allowance } from "../validator/Validator.ts"
 import { Trigger } from "./Runs.ts"
 
 /** Why an attempt, a step or a run failed, as the log keeps it. */
@@ -53,7 +54,10 @@ export const RunRequested = Schema.TaggedStruct("RunRequested", {
   retryOf: Schema.optionalWith(RetryOf, { exact: true })
 })
 /** The validator reserved a slot of the quota. */
-export const RunAdmitted = Schema.TaggedStruct("RunAdmitted", { reservationDate: Day })
+export const RunAdmitted = Schema.TaggedStruct("RunAdmitted", {
+  reservationDate: Day,
+  allowance: Schema.optionalWith(Allowance, { exact: true })
+})
 /** The validator said no: an audit trail, no run. */
 export const RunRefused = Schema.TaggedStruct("RunRefused", { code: Schema.String, message: Schema.String })
 /** An attempt of a step begins; attempts count from 1. */
@@ -120,6 +124,9 @@ export type RunEvent = typeof RunEvent.Type
 
 /** The stream of a run. */
 export const streamOf = (runId: RunId): string => `run/${runId}`
+
+/** The run of a stream. */
+export const runIdOf = (stream: string): string => stream.slice("run/".length)
 
 /** The event as the log takes it: its members are plain JSON already. */
 export const toNewEvent = ({ _tag, ...data }: RunEvent): NewEvent => ({ type: _tag, data })

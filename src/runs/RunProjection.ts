@@ -6,10 +6,11 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { EventModel, KeyChange, Projection } from "../eventlog/Projection.ts"
-import type { Json, JsonObject } from "../platform/Json.ts"
-import { canonical, isObject } from "../platform/Json.ts"
+import type { JsonObject } from "../platform/Json.ts"
+import { canonical, objectAt, textOrNull } from "../platform/Json.ts"
 import type { RunState } from "./Run.ts"
-import { runTimeout } from "./RunEvent.ts"
+import { runIdOf, runTimeout } from "./RunEvent.ts"
+import { quotaProjection, quotaRule } from "./RunQuota.ts"
 
 /** Seconds for which an Idempotency-Key is remembered. */
 const idempotencySeconds = 86_400
@@ -49,7 +50,7 @@ export const runProjection: Projection = {
   apply: Effect.fn("RunProjection.apply")(function* (events) {
     const changes = new Map<string, RunChange>()
     for (const event of events) {
-      const runId = event.stream.slice(event.stream.indexOf("/") + 1)
+      const runId = runIdOf(event.stream)
       const change = changes.get(runId) ?? noChange(runId)
       if (applyEvent(change, event)) changes.set(runId, change)
     }
@@ -106,15 +107,15 @@ const applyEvent = (change: RunChange, event: RecordedEvent): boolean => {
   if (status !== undefined) change.status = status
   switch (type) {
     case "RunRequested": {
-      const pipeline = member(data, "pipeline")
-      change.org_slug = text(data["org"])
-      change.tracking_id = text(data["trackingId"])
-      change.trigger_type = text(data["trigger"])
-      change.trigger_by = text(data["triggerBy"])
+      const pipeline = objectAt(data, "pipeline")
+      change.org_slug = textOrNull(data["org"])
+      change.tracking_id = textOrNull(data["trackingId"])
+      change.trigger_type = textOrNull(data["trigger"])
+      change.trigger_by = textOrNull(data["triggerBy"])
       change.start_time = recordedAt
-      change.run_date = text(data["startDate"])
+      change.run_date = textOrNull(data["startDate"])
       change.parameters = canonical(data["parameters"] ?? {})
-      change.definition_hash = text(pipeline["definitionHash"])
+      change.definition_hash = textOrNull(pipeline["definitionHash"])
       change.open = 1
       return true
     }
@@ -123,9 +124,9 @@ const applyEvent = (change: RunChange, event: RecordedEvent): boolean => {
       change.failed_steps = canonical(data["failedSteps"] ?? [])
       return true
     case "RunFailed": {
-      const failure = member(data, "failure")
+      const failure = objectAt(data, "failure")
       change.end_time = recordedAt
-      change.error_message = text(failure["message"])
+      change.error_message = textOrNull(failure["message"])
       change.error_context = canonical(failure)
       return true
     }
@@ -146,13 +147,6 @@ const applyEvent = (change: RunChange, event: RecordedEvent): boolean => {
   }
 }
 
-const text = (value: Json | undefined): string | null => (typeof value === "string" ? value : null)
-
-const member = (data: JsonObject, name: string): JsonObject => {
-  const value = data[name]
-  return isObject(value) ? value : {}
-}
-
 const liveKey = (org: string, trackingId: string): string => `live/${org}/${trackingId}`
 const idempotencyKey = (org: string, configId: string, key: string): string => `idempotency/${org}/${configId}/${key}`
 
@@ -160,10 +154,10 @@ const idempotencyKey = (org: string, configId: string, key: string): string => `
 const keys = (_stream: string, event: { readonly type: string; readonly data: JsonObject }): KeyChange | undefined => {
   switch (event.type) {
     case "RunRequested": {
-      const org = text(event.data["org"]) ?? ""
-      const configId = text(member(event.data, "pipeline")["configId"]) ?? ""
-      const idempotency = text(event.data["idempotencyKey"])
-      const live = { key: liveKey(org, text(event.data["trackingId"]) ?? "") }
+      const org = textOrNull(event.data["org"]) ?? ""
+      const configId = textOrNull(objectAt(event.data, "pipeline")["configId"]) ?? ""
+      const idempotency = textOrNull(event.data["idempotencyKey"])
+      const live = { key: liveKey(org, textOrNull(event.data["trackingId"]) ?? "") }
       return {
         acquire:
           idempotency === null
@@ -184,4 +178,8 @@ const keys = (_stream: string, event: { readonly type: string; readonly data: Js
 }
 
 /** What the event log must know of runs. */
-export const runEventModel: EventModel["Type"] = { projections: [runProjection], keys }
+export const runEventModel: EventModel["Type"] = {
+  projections: [runProjection, quotaProjection],
+  keys,
+  rules: [quotaRule]
+}

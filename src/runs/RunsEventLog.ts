@@ -19,12 +19,12 @@ import { RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Timers from "../platform/Timers.ts"
-import { Validator } from "../validator/Validator.ts"
+import { RunNotAllowed, Validator } from "../validator/Validator.ts"
 import { type DateRange, resolveDates, sinceEarliest } from "./DateRange.ts"
 import { finishedBefore } from "./Retried.ts"
-import { begin, isEnded, type RunState } from "./Run.ts"
+import { begin, isAsking, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
-import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
+import { fromRecorded, isTerminal, type RunEvent, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { spanOf } from "./StepAttempt.ts"
@@ -68,11 +68,9 @@ const make = Effect.gen(function* () {
   let stopping = false
   yield* Effect.addFinalizer(() => Effect.sync(() => void (stopping = true)))
 
-  const start = Effect.fnUntraced(function* (state: RunState) {
-    const actor = yield* RunActor.make(context, state)
-    const { runId } = state.request
+  const run = (actor: RunActor.RunActor, runId: RunId) => {
     actors.set(runId, actor)
-    yield* FiberMap.run(
+    return FiberMap.run(
       fibers,
       runId,
       Effect.ensuring(
@@ -80,8 +78,7 @@ const make = Effect.gen(function* () {
         Effect.sync(() => actors.delete(runId))
       )
     )
-    return actor
-  })
+  }
 
   const fold = (runId: RunId) => Effect.flatMap(log.read(streamOf(runId)), stateAfter)
 
@@ -90,19 +87,33 @@ const make = Effect.gen(function* () {
     return state === undefined || state.status === "REFUSED" ? yield* new RunNotFound({ runId }) : state
   })
 
-  /** Asks the validator for a slot and tells the actor its answer. Also the way on for a request that a crash cut off here. */
-  const admit = Effect.fnUntraced(function* (state: RunState, apiKey: RunRequest["apiKey"]) {
+  /**
+   * Asks the validator for a slot, records its answer (and before it what is `unrecorded`) and lets the run begin. Also the way on for a
+   * request that a crash cut off here.
+   */
+  const admit = Effect.fnUntraced(function* (
+    state: RunState,
+    unrecorded: ReadonlyArray<RunEvent>,
+    apiKey: RunRequest["apiKey"]
+  ) {
     const { org, runId, pipeline } = state.request
-    const actor = yield* start(state)
-    const reservation = yield* Effect.either(
-      validator.reserve({ org, runId, pipelineId: pipeline.templateId, ...(apiKey === undefined ? {} : { apiKey }) })
-    )
-    if (Either.isLeft(reservation)) {
-      const { code, message } = reservation.left
-      yield* actor.send({ _tag: "Refuse", code, message })
-      return yield* reservation.left
-    }
-    yield* actor.send({ _tag: "Admit", reservationDate: reservation.right.reservationDate, start: false })
+    const actor = yield* RunActor.make(context, state, unrecorded)
+    // A cancel may come while the validator is asked: it waits in the mailbox.
+    actors.set(runId, actor)
+    const refused = yield* validator
+      .reserve({ org, runId, pipelineId: pipeline.templateId, ...(apiKey === undefined ? {} : { apiKey }) })
+      .pipe(
+        Effect.flatMap((reservation) => actor.answer({ _tag: "Admit", ...reservation, start: false })),
+        Effect.catchTag("AppendForbidden", ({ objection }) =>
+          objection instanceof RunNotAllowed ? Effect.fail(objection) : Effect.die(objection)
+        ),
+        Effect.catchTag("RunNotAllowed", (refusal) =>
+          Effect.as(actor.answer({ _tag: "Refuse", code: refusal.code, message: refusal.message }), refusal)
+        ),
+        Effect.onError(() => Effect.sync(() => actors.delete(runId)))
+      )
+    yield* run(actor, runId)
+    if (refused !== undefined) return yield* refused
   })
 
   const existing = Effect.fnUntraced(function* (holder: string) {
@@ -146,21 +157,27 @@ const make = Effect.gen(function* () {
         ? {}
         : { retryOf: { runId: before.request.runId, finished: finishedBefore(before, pipeline) } })
     }
-    const accept: ReturnType<RunsService["request"]> = Effect.gen(function* () {
-      const recorded = yield* Effect.either(
-        log.append({ stream: streamOf(requested.runId), expectedVersion: 0, events: [toNewEvent(requested)] })
-      )
-      if (Either.isRight(recorded)) {
-        yield* admit(begin(requested, recorded.right[0]?.recordedAt ?? now), asked.apiKey)
-        return { runId: requested.runId, trackingId: requested.trackingId, status: "PENDING", existing: false }
-      }
-      const error = recorded.left
-      if (error._tag === "EventLogUnavailable") return yield* error
-      if (error._tag === "VersionConflict") return yield* Effect.die(error)
-      const holder = yield* existing(error.holder)
-      // A holder that was refused in between has let go of the key.
-      return Option.isSome(holder) ? holder.value : yield* accept
-    })
+    const recorded = validator.isQuotaInLog
+      ? admit(begin(requested, now), [requested], asked.apiKey)
+      : Effect.flatMap(
+          log.append({ stream: streamOf(requested.runId), expectedVersion: 0, events: [toNewEvent(requested)] }),
+          ([event]) => admit(begin(requested, event?.recordedAt ?? now), [], asked.apiKey)
+        )
+    const { runId, trackingId } = requested
+    const accept: ReturnType<RunsService["request"]> = Effect.as(recorded, {
+      runId,
+      trackingId,
+      status: "PENDING" as const,
+      existing: false
+    }).pipe(
+      Effect.catchTags({
+        // A holder that was refused in between has let go of the key.
+        KeyHeld: ({ holder }) =>
+          Effect.flatMap(existing(holder), Option.match({ onNone: () => accept, onSome: Effect.succeed })),
+        VersionConflict: Effect.die,
+        AppendForbidden: Effect.die
+      })
+    )
     // The caller may go away; what has begun to be recorded is brought to its answer.
     return yield* Effect.forkIn(accept, scope).pipe(
       Effect.flatMap((fiber) => fiber.await),
@@ -245,11 +262,14 @@ const make = Effect.gen(function* () {
     for (const row of open) {
       const state = yield* fold(Schema.decodeSync(RunId)(row.run_id))
       if (state === undefined) continue
-      if (state.reservationDate !== undefined || isEnded(state.status)) yield* start(state)
+      if (!isAsking(state)) yield* run(yield* RunActor.make(context, state), state.request.runId)
       else
-        yield* Effect.catchTag(admit(state, undefined), "RunNotAllowed", (error) =>
-          Effect.logWarning(`run ${row.run_id} was not admitted: ${error.message}`)
-        )
+        yield* Effect.catchTags(admit(state, [], undefined), {
+          RunNotAllowed: ({ message }) => Effect.logWarning(`run ${row.run_id} was not admitted: ${message}`),
+          VersionConflict: ({ message }) => Effect.logWarning(`run ${row.run_id} is left to its new owner: ${message}`),
+          KeyHeld: Effect.die,
+          AppendForbidden: Effect.die
+        })
     }
     return open.length
   }).pipe(Effect.withSpan("Runs.recover"))

@@ -5,7 +5,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
+import { type Day, OrgSlug, type RunId } from "../platform/Identifiers.ts"
 
 /** The run may not start. `code` and `status` are those of the HTTP contract (QUOTA_EXCEEDED 429, VALIDATION_TIMEOUT 503 ...). */
 export class RunNotAllowed extends Schema.TaggedError<RunNotAllowed>()("RunNotAllowed", {
@@ -14,6 +14,10 @@ export class RunNotAllowed extends Schema.TaggedError<RunNotAllowed>()("RunNotAl
   message: Schema.String,
   retryAfterSeconds: Schema.optional(Schema.Number)
 }) {}
+
+/** Seconds until a refused run may be asked for again: the day's or month's quota, a slot of the concurrent ones. */
+export const RETRY_AFTER_QUOTA_SECONDS = 86_400
+export const RETRY_AFTER_CONCURRENT_SECONDS = 300
 
 /** The completion could not be delivered; ask again later. */
 export class CompletionUndelivered extends Schema.TaggedError<CompletionUndelivered>()("CompletionUndelivered", {
@@ -27,12 +31,31 @@ export class ValidatorUnavailable extends Schema.TaggedError<ValidatorUnavailabl
   message: Schema.String
 }) {}
 
-/** A reservation; `reservationDate` is the UTC day it counts for, also when the run ends after midnight. */
+/** Runs that an organisation's plan allows it: successful ones of a day and a month (UTC), and runs at a time. */
+export const Allowance = Schema.Struct({
+  org: OrgSlug,
+  plan: Schema.String,
+  dailyLimit: Schema.Number,
+  monthlyLimit: Schema.Number,
+  concurrentLimit: Schema.Number
+})
+export type Allowance = typeof Allowance.Type
+
+/**
+ * A reservation; `reservationDate` is the UTC day it counts for, also when the run ends after midnight. One with an `allowance` holds
+ * only if the run's admission is recorded: the log refuses it when the allowance is used up.
+ */
 export interface Reservation {
   readonly reservationDate: Day
+  readonly allowance?: Allowance
 }
 
 export interface ValidatorService {
+  /**
+   * True: the quota is a fold of the runs' own events. `reserve` answers with an allowance and, like `complete`, writes nothing: a run's
+   * admission may be recorded together with its request, and its end is the release.
+   */
+  readonly isQuotaInLog: boolean
   /** Reserves a slot of the org's quota. Idempotent by run id: asking again for the same run takes no second slot. */
   readonly reserve: (request: {
     readonly org: OrgSlug

@@ -1,42 +1,30 @@
 /**
- * The validator of a small installation: the API service's quota rules (service contract, section 3), kept in the service database.
+ * The validator of a small installation: the API service's rules (service contract, section 3) about keys and subscriptions. The quota
+ * itself is a fold of the runs in the service database: the log judges a run's admission by the allowance that is given here.
  *
- * Runs that ask together share one transaction. The checks have the server's order; whether the pipeline exists and is enabled the
- * catalogue has answered before, and a missing credential fails the step that needs it.
+ * The checks have the server's order; whether the pipeline exists and is enabled the catalogue has answered before, and a missing
+ * credential fails the step that needs it.
  */
-import * as SqlClient from "@effect/sql/SqlClient"
 import * as Cache from "effect/Cache"
+import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { Organizations } from "../organizations/Organizations.ts"
-import * as GroupCommit from "../platform/GroupCommit.ts"
-import type { OrgSlug } from "../platform/Identifiers.ts"
-import { databaseReason, refusal, storeFailed } from "./answers.ts"
-import * as Quota from "./quota.ts"
-import { CompletionUndelivered, Validator, type ValidatorService, ValidatorUnavailable } from "./Validator.ts"
+import { Day, type OrgSlug } from "../platform/Identifiers.ts"
+import { refusal, storeFailed } from "./answers.ts"
+import { Validator, type ValidatorService } from "./Validator.ts"
 
-const MAX_TASKS_PER_TRANSACTION = 256
 /** How long a change of plan by an admin command may go unnoticed. */
 const SUBSCRIPTION_CACHE_TTL_SECONDS = 2
 const SUBSCRIPTION_CACHE_MAX_ORGS = 10_000
 
-/** The layer over the service database; creates its tables. */
-export const layer: Layer.Layer<Validator, ValidatorUnavailable, SqlClient.SqlClient | Organizations> = Layer.scoped(
+/** The layer over the organisations. */
+export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
   Validator,
   Effect.gen(function* () {
     const organizations = yield* Organizations
-    yield* Effect.mapError(
-      Quota.createTables,
-      (error) =>
-        new ValidatorUnavailable({ message: `the tables of the quota cannot be made: ${databaseReason(error)}` })
-    )
-    const group = yield* GroupCommit.make({
-      name: "ValidatorLocal",
-      maxBatch: MAX_TASKS_PER_TRANSACTION,
-      run: Quota.settle
-    })
     const subscriptions = yield* Cache.make({
       capacity: SUBSCRIPTION_CACHE_MAX_ORGS,
       timeToLive: Duration.seconds(SUBSCRIPTION_CACHE_TTL_SECONDS),
@@ -52,36 +40,24 @@ export const layer: Layer.Layer<Validator, ValidatorUnavailable, SqlClient.SqlCl
         )
       )
 
-    const reserve: ValidatorService["reserve"] = Effect.fn("Validator.reserve")(
-      function* ({ apiKey, org, runId }) {
+    const reserve: ValidatorService["reserve"] = Effect.fnUntraced(
+      function* ({ apiKey, org }) {
         if (apiKey !== undefined) yield* checkKey(org, apiKey)
         const subscription = yield* subscriptions.get(org)
         if (subscription === undefined) {
           const message = `organisation ${org} is not known here: see admin org list`
           return yield* refusal("SUBSCRIPTION_ERROR", undefined, message)
         }
-        if (subscription.status !== "ACTIVE" && subscription.status !== "TRIAL") {
-          const { plan, status } = subscription
+        const { concurrentLimit, dailyLimit, monthlyLimit, plan, status } = subscription
+        if (status !== "ACTIVE" && status !== "TRIAL") {
           const message = `the subscription of ${org} is ${status}: activate it with admin org plan ${org} ${plan}`
           return yield* refusal("SUBSCRIPTION_INACTIVE", undefined, message)
         }
-        return yield* group.submit({ _tag: "Reserve", runId, subscription })
+        const reservationDate = Day.make(DateTime.formatIsoDateUtc(yield* DateTime.now))
+        return { reservationDate, allowance: { org, plan, dailyLimit, monthlyLimit, concurrentLimit } }
       },
-      Effect.catchTags({ SqlError: storeFailed, OrganizationsUnavailable: storeFailed })
+      Effect.catchTag("OrganizationsUnavailable", storeFailed)
     )
-
-    const complete: ValidatorService["complete"] = Effect.fn("Validator.complete")((completion) =>
-      group.submit({ _tag: "Complete", ...completion }).pipe(
-        Effect.asVoid,
-        Effect.mapError(
-          (error) =>
-            new CompletionUndelivered({
-              retryable: true,
-              message: `the end of run ${completion.runId} of ${completion.org} could not be stored: ${databaseReason(error)}`
-            })
-        )
-      )
-    )
-    return { reserve, complete }
+    return { isQuotaInLog: true, reserve, complete: () => Effect.void }
   })
 )

@@ -138,7 +138,7 @@ export const layer: Layer.Layer<
         })
     )
 
-    return { reserve, complete }
+    return { isQuotaInLog: false, reserve, complete }
   })
 )
 

@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import * as Json from "../platform/Json.ts"
-import { RunNotAllowed } from "./Validator.ts"
+import { RETRY_AFTER_CONCURRENT_SECONDS, RETRY_AFTER_QUOTA_SECONDS, RunNotAllowed } from "./Validator.ts"
 
 /** An answer as it arrived. */
 export interface Answer {
@@ -16,10 +16,6 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly body: string
 }
-
-/** Seconds until a refused run may be asked for again: the day's or month's quota, a slot of the concurrent ones. */
-export const RETRY_AFTER_QUOTA_SECONDS = 86_400
-export const RETRY_AFTER_CONCURRENT_SECONDS = 300
 
 type Refusal = readonly [status: RunNotAllowed["status"], message: string]
 

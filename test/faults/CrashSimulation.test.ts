@@ -1,3 +1,4 @@
+import * as SqlClient from "@effect/sql/SqlClient"
 import { describe, expect, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -9,8 +10,11 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
+import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { StepError } from "../../src/pipelines/Processor.ts"
 import { Runs } from "../../src/runs/Runs.ts"
+import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import { Crash, crashAt } from "../support/FailingEventLog.ts"
 import { day, org, pipeline, step } from "../support/pipelines.ts"
 import { done, layer, makeLedger, type Script } from "../support/RunsWorld.ts"
@@ -25,6 +29,20 @@ const definition = pipeline([
   step("e", ["d"], patient)
 ])
 
+const localValidator = Layer.provide(ValidatorLocal.layer, OrganizationsSql.layer)
+
+/** Who keeps the quota: a validator with books of its own, or the log. */
+type QuotaKept = "by the validator" | "in the log"
+
+/** The log's books: slots that are open, and the outcomes of the runs that had one. */
+const booksOfLog = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const [slots] = yield* sql<{ readonly open: number }>`select count(*) as open from quota_slots`
+  const [usage] = yield* sql<{ readonly runs: number }>`
+    select coalesce(sum(successful_runs), 0) as runs from org_usage_quotas`
+  return { open: slots?.open, outcomes: [usage?.runs === 1 ? "SUCCESS" : "FAILED"] }
+})
+
 /** More appends than a run of the definition makes: beyond them nothing crashes, which the test checks. */
 const maximumAppends = 40
 
@@ -32,7 +50,7 @@ const maximumAppends = 40
  * Runs the definition to its end while the log dies before or after its k-th append, once. The client asks again with the same
  * Idempotency-Key until it is answered; the canceller, if any, sends its word again until it is heard.
  */
-const simulate = (k: number, when: "before" | "after", cancelled: boolean) =>
+const simulate = (k: number, when: "before" | "after", cancelled: boolean, quota: QuotaKept) =>
   Effect.gen(function* () {
     const database = yield* temporaryFile
     const ledger = makeLedger()
@@ -52,6 +70,10 @@ const simulate = (k: number, when: "before" | "after", cancelled: boolean) =>
 
     const drive = Effect.gen(function* () {
       const runs = yield* Runs
+      const organizations = yield* Organizations
+      if ((yield* organizations.get(org)) === undefined) {
+        yield* organizations.create({ org, companyName: "Acme", adminEmail: "a@localhost", plan: "STARTER" })
+      }
       yield* runs.recover
       const { runId } = yield* runs.request({
         org,
@@ -80,7 +102,8 @@ const simulate = (k: number, when: "before" | "after", cancelled: boolean) =>
         status: run.status,
         steps: steps.map((each) => `${each.stepId} ${each.status}`),
         runs: total,
-        findings: (yield* log.verify).findings
+        findings: (yield* log.verify).findings,
+        books: yield* booksOfLog
       }
     })
 
@@ -97,7 +120,17 @@ const simulate = (k: number, when: "before" | "after", cancelled: boolean) =>
         return Exit.isSuccess(exit) ? exit.value : undefined
       }).pipe(
         Effect.provide(
-          layer({ database, pipelines: [definition], script, ledger, ...(eventLog === undefined ? {} : { eventLog }) })
+          Layer.provideMerge(
+            OrganizationsSql.layer,
+            layer({
+              database,
+              pipelines: [definition],
+              script,
+              ledger,
+              ...(eventLog === undefined ? {} : { eventLog }),
+              ...(quota === "in the log" ? { validator: localValidator } : {})
+            })
+          )
         )
       )
 
@@ -107,12 +140,17 @@ const simulate = (k: number, when: "before" | "after", cancelled: boolean) =>
     return {
       crashed: first === undefined,
       end: { ...second, repeated },
-      quota: { open: ledger.reserved.size - ledger.completed.size, outcomes: [...ledger.completed.values()] }
+      reported: { open: ledger.reserved.size - ledger.completed.size, outcomes: [...ledger.completed.values()] }
     }
   })
 
-for (const cancelled of [false, true]) {
-  describe(`a five-step run with a retry${cancelled ? " and a cancel" : ""}`, () => {
+for (const [cancelled, quota] of [
+  [false, "by the validator"],
+  [true, "by the validator"],
+  [false, "in the log"],
+  [true, "in the log"]
+] as const) {
+  describe(`a five-step run with a retry${cancelled ? " and a cancel" : ""}, its quota kept ${quota}`, () => {
     for (const when of ["before", "after"] as const) {
       it.scoped(
         `ends the same when the log dies ${when} any append`,
@@ -120,8 +158,9 @@ for (const cancelled of [false, true]) {
           Effect.gen(function* () {
             let crashes = 0
             for (let k = 1; k <= maximumAppends; k++) {
-              const { crashed, end, quota } = yield* Effect.scoped(simulate(k, when, cancelled))
-              expect({ k, end, quota }).toEqual({
+              const { crashed, end, reported } = yield* Effect.scoped(simulate(k, when, cancelled, quota))
+              const outcomes = [cancelled ? "FAILED" : "SUCCESS"]
+              expect({ k, end, reported }).toEqual({
                 k,
                 end: {
                   status: cancelled ? "CANCELLED" : "COMPLETED",
@@ -130,14 +169,15 @@ for (const cancelled of [false, true]) {
                     : ["a", "b", "c", "d", "e"].map((each) => `${each} COMPLETED`),
                   runs: 1,
                   findings: [],
+                  books: { open: 0, outcomes },
                   repeated: 0
                 },
-                quota: { open: 0, outcomes: [cancelled ? "FAILED" : "SUCCESS"] }
+                reported: { open: 0, outcomes: quota === "in the log" ? [] : outcomes }
               })
               if (!crashed) break
               crashes++
             }
-            expect(crashes).toBeGreaterThan(8)
+            expect(crashes).toBeGreaterThan(quota === "in the log" ? 6 : 8)
             expect(crashes).toBeLessThan(maximumAppends)
           }),
         120_000

@@ -34,6 +34,7 @@ const balances: Projection = {
 
 const model = Layer.succeed(EventModel, {
   projections: [balances],
+  rules: [],
   keys: (_stream, event) => {
     const { claim, ttl, release } = event.data
     return {

@@ -1,3 +1,4 @@
+import type * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
 import { eventModel } from "../../src/Installation.ts"
+import type { OrganizationsUnavailable } from "../../src/organizations/Organizations.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
 import type { Pipeline } from "../../src/pipelines/Pipeline.ts"
 import {
@@ -56,9 +58,11 @@ export const makeLedger = (): Ledger["Type"] => ({
   hold: Effect.void
 })
 
-const validator = Layer.effect(
+/** A validator that keeps its own books, the ledger. */
+const ledgerValidator = Layer.effect(
   Validator,
   Effect.map(Ledger, (ledger) => ({
+    isQuotaInLog: false,
     reserve: ({ runId }) =>
       Effect.gen(function* () {
         yield* ledger.hold
@@ -86,6 +90,8 @@ export const layer = (options: {
   readonly ledger: Ledger["Type"]
   readonly settings?: Readonly<Record<string, string>>
   readonly eventLog?: typeof EventLogSql.layer
+  /** Instead of the ledger's. */
+  readonly validator?: Layer.Layer<Validator, OrganizationsUnavailable, SqlClient.SqlClient>
 }) => {
   const settings = Settings.layer.pipe(
     Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(options.settings ?? {})))))
@@ -98,6 +104,8 @@ export const layer = (options: {
     checkAll: Effect.succeed(options.pipelines.map((each) => each.configId))
   })
   const processor = scripted(options.script)
+  const validator: Layer.Layer<Validator, OrganizationsUnavailable, Ledger | SqlClient.SqlClient> =
+    options.validator ?? ledgerValidator
   return RunsEventLog.layer.pipe(
     Layer.provideMerge(options.eventLog ?? EventLogSql.layer),
     Layer.provide(Layer.succeed(EventModel, eventModel)),
