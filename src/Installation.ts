@@ -24,6 +24,9 @@ import { Settings } from "./platform/Settings.ts"
 import * as Registry from "./processors/Registry.ts"
 import { runEventModel } from "./runs/RunProjection.ts"
 import * as RunsEventLog from "./runs/RunsEventLog.ts"
+import * as BackfillsSql from "./scheduler/BackfillsSql.ts"
+import * as BatchesSql from "./scheduler/BatchesSql.ts"
+import * as SchedulerSql from "./scheduler/SchedulerSql.ts"
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
@@ -40,11 +43,10 @@ export const eventModel: EventModel["Type"] = {
 export const records = Layer.mergeAll(
   OrganizationsSql.layer,
   AuditLogSql.layer,
-  Layer.merge(CredentialsSql.layer, ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))).pipe(
-    Layer.provideMerge(EncryptionLocal.layer)
-  ),
+  CredentialsSql.layer,
+  ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer)),
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
-).pipe(Layer.provideMerge(Database.layer))
+).pipe(Layer.provideMerge(EncryptionLocal.layer), Layer.provideMerge(Database.layer))
 
 const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.layer))
 
@@ -68,8 +70,12 @@ export const notifier = Layer.merge(
   AddressBook.layer.pipe(Layer.provide(HttpClientNode.layer))
 )
 
-/** Everything but the HTTP server, on the settings given. `Runs.recover` and the notifier's worker are left to the caller. */
-export const layer = RunsEventLog.layer.pipe(
+/** Schedules, backfills and batches, on the runs and the records. */
+export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer)
+
+/** Everything but the HTTP server, on the settings given. `Runs.recover`, then `Scheduler.run`, and the notifier's worker are left to the caller. */
+export const layer = scheduling.pipe(
+  Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Registry.layer),
   Layer.provideMerge(Layer.merge(validator, notifier)),

@@ -17,6 +17,7 @@ import { Catalogue } from "../pipelines/Catalogue.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Telemetry from "../platform/Telemetry.ts"
 import { Runs } from "../runs/Runs.ts"
+import { Scheduler } from "../scheduler/Scheduler.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 
@@ -40,6 +41,13 @@ export const prepare = Effect.gen(function* () {
   )
 })
 
+/** Looks for schedules that are due while the service runs; with an interval of 0 only its endpoints do. */
+const keepSchedules = Effect.gen(function* () {
+  const { schedulerIntervalSeconds } = yield* Settings
+  const { run } = yield* Scheduler
+  if (schedulerIntervalSeconds > 0) yield* Effect.forkScoped(run)
+})
+
 const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed: boolean) {
   const report = yield* (yield* ProcedureSync).sync()
   yield* Effect.forEach(report.failed, ({ procedure, error }) =>
@@ -52,7 +60,9 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 })
 
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
-export const layer = Layer.unwrapScoped(Effect.as(prepare, Layer.provideMerge(Server.layer, Worker.layer))).pipe(
+export const layer = Layer.unwrapScoped(
+  Effect.as(Effect.zipRight(prepare, keepSchedules), Layer.provideMerge(Server.layer, Worker.layer))
+).pipe(
   Layer.provideMerge(Shutdown.layer),
   Layer.provideMerge(Installation.layer),
   Layer.provideMerge(Telemetry.layer),

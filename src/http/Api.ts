@@ -13,7 +13,7 @@ import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
 import { withOneError } from "./OpenApiDocument.ts"
-import { dateText, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
+import { dateText, flag, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
 import {
   ProcedureDetail,
   ProcedureDropped,
@@ -34,6 +34,7 @@ import {
   StepPage,
   TransitionPage
 } from "./RunSchemas.ts"
+import { SchedulerGroup } from "./SchedulerApi.ts"
 import { Live, Overview, Ready, Healthy } from "./ServiceSchemas.ts"
 
 const pipelinePart = Schema.String.annotations({ description: "1 to 50 of a-z, A-Z, 0-9 and _" })
@@ -229,14 +230,7 @@ export const Pipelines = HttpApiGroup.make("pipelines")
 
 const noProcedure = failure(404, "No such procedure or file")
 const procedurePath = Schema.Struct({ name: Schema.String.annotations({ description: "Name of a stored procedure" }) })
-const force = Schema.optionalWith(
-  Schema.transform(Schema.Literal("true", "false"), Schema.Boolean, {
-    strict: true,
-    decode: (text) => text === "true",
-    encode: (value) => (value ? "true" : "false")
-  }),
-  { default: () => false }
-)
+const force = Schema.optionalWith(flag, { default: () => false })
 
 /** The stored procedures of the warehouse and their files. Root only. */
 export const Procedures = HttpApiGroup.make("procedures")
@@ -317,6 +311,7 @@ export const Service = HttpApiGroup.make("service")
 /** The whole API. */
 export const Api = HttpApi.make("pipeline-service")
   .add(Pipelines)
+  .add(SchedulerGroup)
   .add(Procedures)
   .add(Service)
   .annotate(OpenApi.Title, "Pipeline service")

@@ -69,6 +69,13 @@ export class RunAccess extends HttpApiMiddleware.Tag<RunAccess>()("pipeline-serv
   security: { orgKey }
 }) {}
 
+/** An organisation's key with `pipelines:write`. */
+export class WriteAccess extends HttpApiMiddleware.Tag<WriteAccess>()("pipeline-service/WriteAccess", {
+  provides: CurrentCaller,
+  failure: failures,
+  security: { orgKey }
+}) {}
+
 /** The root key, or an organisation's key with `pipelines:execute`. */
 export class CancelAccess extends HttpApiMiddleware.Tag<CancelAccess>()("pipeline-service/CancelAccess", {
   provides: CancelScope,
@@ -212,6 +219,7 @@ const makeAccess = Effect.gen(function* () {
     rootCheck(request.headers[rootKeyHeader])
   )
   const read = orgCheck("pipelines:read", { isRun: false })
+  const write = orgCheck("pipelines:write", { isRun: false })
   const run = orgCheck("pipelines:execute", { isRun: true })
   const cancel = orgCheck("pipelines:execute", { isRun: false })
   // The second of two keys is asked for when the first one failed: a root key that was given and is wrong must not become "no org key".
@@ -223,6 +231,7 @@ const makeAccess = Effect.gen(function* () {
   return Context.empty().pipe(
     Context.add(ReadAccess, { orgKey: () => read }),
     Context.add(RunAccess, { orgKey: () => run }),
+    Context.add(WriteAccess, { orgKey: () => write }),
     Context.add(RootAccess, { rootKey: () => root }),
     Context.add(CancelAccess, {
       rootKey: () => Effect.as(root, { org: Option.none<OrgSlug>() }),

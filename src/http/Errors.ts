@@ -6,8 +6,11 @@ import * as Schema from "effect/Schema"
 import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
 import type { InvalidApiKey, OrganizationsUnavailable } from "../organizations/Organizations.ts"
 import type { PipelineInvalid, TemplateNotFound } from "../pipelines/Catalogue.ts"
+import type { ScheduleInvalid } from "../platform/CronSchedule.ts"
 import { Json } from "../platform/Json.ts"
 import type { DatesUnavailable, InvalidDateRange, RunNotEnded, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
+import type { BackfillNotFound } from "../scheduler/Backfills.ts"
+import type { ConfigNotFound, SchedulerUnavailable } from "../scheduler/Scheduler.ts"
 import type { RunNotAllowed } from "../validator/Validator.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
 
@@ -101,10 +104,14 @@ type DomainError =
   | InvalidApiKey
   | InvalidDateRange
   | OrganizationsUnavailable
+  | BackfillNotFound
+  | ConfigNotFound
   | PipelineInvalid
   | RunNotAllowed
   | RunNotEnded
   | RunNotFound
+  | ScheduleInvalid
+  | SchedulerUnavailable
   | ShuttingDown
   | TemplateNotFound
   | WarehouseError
@@ -127,6 +134,11 @@ export const fromDomain = (error: DomainError): ApiError => {
       return apiError(error.code, error.message)
     case "RunNotEnded":
       return apiError("INVALID_REQUEST", error.message)
+    case "BackfillNotFound":
+    case "ConfigNotFound":
+      return apiError("NOT_FOUND", error.message)
+    case "ScheduleInvalid":
+      return apiError("INVALID_PARAMETER", error.message)
     case "RunNotFound":
       return apiError("RUN_NOT_FOUND", error.message)
     case "TemplateNotFound":
@@ -144,6 +156,7 @@ export const fromDomain = (error: DomainError): ApiError => {
     case "DatesUnavailable":
     case "EventLogUnavailable":
     case "OrganizationsUnavailable":
+    case "SchedulerUnavailable":
     case "WarehouseUnavailable":
       return apiError("STORE_UNAVAILABLE", "a store of the service does not answer: try again in a few seconds", {
         retryAfterSeconds: secondsOfRestart,

@@ -23,6 +23,13 @@ export const offset = Schema.optionalWith(
   { default: () => 0 }
 )
 
+/** `true` or `false` in a query. */
+export const flag = Schema.transform(Schema.Literal("true", "false"), Schema.Boolean, {
+  strict: true,
+  decode: (text) => text === "true",
+  encode: (value) => (value ? "true" : "false")
+})
+
 /** The answer to a wrong query or body. */
 export const invalid = failure(422, "A parameter or the body is not what the schema says")
 /** The answer to an unknown run. */

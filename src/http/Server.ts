@@ -23,12 +23,16 @@ import * as ProcedureHandlers from "./ProcedureHandlers.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { currentNotes } from "./RequestNotes.ts"
 import * as RunHandlers from "./RunHandlers.ts"
+import * as SchedulerHandlers from "./SchedulerHandlers.ts"
 import * as ServiceHandlers from "./ServiceHandlers.ts"
 import { Shutdown } from "./Shutdown.ts"
 
-const groups = Layer.mergeAll(RunHandlers.layer, ProcedureHandlers.layer, ServiceHandlers.layer).pipe(
-  Layer.provide([Authentication.layer, LiveStreams.layer])
-)
+const groups = Layer.mergeAll(
+  RunHandlers.layer,
+  SchedulerHandlers.layer,
+  ProcedureHandlers.layer,
+  ServiceHandlers.layer
+).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
 
 const api = Layer.provide(HttpApiBuilder.api(Api), groups)
 

@@ -82,7 +82,7 @@ export class OrganizationsUnavailable extends Schema.TaggedError<OrganizationsUn
 ) {}
 
 export interface OrganizationsService {
-  /** Finds the caller of a key. Only SHA-256 hashes are stored; they are compared in constant time. */
+  /** Finds the caller of a key. Found by their SHA-256 hashes, which are compared in constant time. */
   readonly authenticate: (key: Redacted.Redacted) => Effect.Effect<Caller, InvalidApiKey | OrganizationsUnavailable>
   /** Stores an organisation with an ACTIVE subscription: STARTER and USD unless told. */
   readonly create: (org: {
@@ -102,7 +102,7 @@ export interface OrganizationsService {
     plan: string,
     status?: string
   ) => Effect.Effect<Subscription, OrganizationError | OrganizationsUnavailable>
-  /** Makes a key `{org}_api_{16 random}`; the secret is answered once and not kept. No scopes means all three. */
+  /** Makes a key `{org}_api_{16 random}`; the secret is answered once, and kept only sealed, for the organisation's own schedules. No scopes means all three. */
   readonly createKey: (
     org: OrgSlug,
     options?: { readonly scopes?: ReadonlyArray<string>; readonly expiresAt?: string }
@@ -110,6 +110,8 @@ export interface OrganizationsService {
     { readonly key: ApiKey; readonly secret: Redacted.Redacted },
     OrganizationError | OrganizationsUnavailable
   >
+  /** A key by which the service itself may ask for the organisation's runs: the newest that may execute them; undefined when there is none. */
+  readonly ownKey: (org: OrgSlug) => Effect.Effect<Redacted.Redacted | undefined, OrganizationsUnavailable>
   readonly listKeys: (org: OrgSlug) => Effect.Effect<ReadonlyArray<ApiKey>, OrganizationsUnavailable>
   /** The key is refused from now on in this process, and within seconds in others. */
   readonly revokeKey: (keyId: string) => Effect.Effect<void, OrganizationError | OrganizationsUnavailable>

@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
+import { Encryption, type EncryptionFailed } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import * as Keys from "./keys.ts"
 import {
@@ -35,208 +36,228 @@ const CALLER_CACHE_TTL_SECONDS = 3
 const CALLER_CACHE_MAX_KEYS = 10_000
 
 /** The layer over the service database; creates its tables. */
-export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClient.SqlClient> = Layer.effect(
-  Organizations,
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    yield* createTables(sql)
+export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClient.SqlClient | Encryption> =
+  Layer.effect(
+    Organizations,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const encryption = yield* Encryption
+      yield* createTables(sql)
 
-    const callerOf = Effect.fnUntraced(function* (hash: string) {
-      const [row] =
-        yield* sql<CallerRow>`select k.org_api_key_id, k.org_slug, k.org_api_key_hash, k.scopes, k.expires_at
+      const callerOf = Effect.fnUntraced(function* (hash: string) {
+        const [row] =
+          yield* sql<CallerRow>`select k.org_api_key_id, k.org_slug, k.org_api_key_hash, k.scopes, k.expires_at
         from org_api_keys k join org_profiles p on p.org_slug = k.org_slug
         where k.org_api_key_hash = ${hash} and k.is_active = 1 and p.status = 'ACTIVE'`.pipe(
+            Effect.mapError(unavailable("read"))
+          )
+        if (row === undefined || !Keys.sameHash(row.org_api_key_hash, hash)) return yield* new InvalidApiKey()
+        const caller: Caller = { org: row.org_slug, keyId: row.org_api_key_id, scopes: yield* decodeScopes(row.scopes) }
+        return {
+          caller,
+          expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
+        }
+      })
+      // Refusals are not kept, so that a key works as soon as an administrator has made it.
+      const callers = yield* Cache.makeWith({
+        capacity: CALLER_CACHE_MAX_KEYS,
+        lookup: callerOf,
+        timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.seconds(CALLER_CACHE_TTL_SECONDS) : Duration.zero)
+      })
+
+      const authenticate = Effect.fn("Organizations.authenticate")(function* (key: Redacted.Redacted) {
+        if (!Keys.looksLikeKey(key)) return yield* new InvalidApiKey()
+        const { caller, expiresAtMillis } = yield* callers.get(Keys.hash(key))
+        if (expiresAtMillis <= (yield* Clock.currentTimeMillis)) return yield* new InvalidApiKey()
+        return caller
+      })
+
+      const list = sql<OrganizationRow>`select p.*, s.plan_name from org_profiles p
+      join org_subscriptions s on s.org_slug = p.org_slug order by p.org_slug`.pipe(
+        Effect.map((rows) => rows.map(organization)),
+        Effect.mapError(unavailable("read")),
+        Effect.withSpan("Organizations.list")
+      )
+
+      const get = Effect.fn("Organizations.get")((org: OrgSlug) =>
+        sql<OrganizationRow>`select p.*, s.plan_name from org_profiles p
+        join org_subscriptions s on s.org_slug = p.org_slug where p.org_slug = ${org}`.pipe(
+          Effect.map(([row]) => (row === undefined ? undefined : organization(row))),
           Effect.mapError(unavailable("read"))
         )
-      if (row === undefined || !Keys.sameHash(row.org_api_key_hash, hash)) return yield* new InvalidApiKey()
-      const caller: Caller = { org: row.org_slug, keyId: row.org_api_key_id, scopes: yield* decodeScopes(row.scopes) }
-      return {
-        caller,
-        expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
-      }
-    })
-    // Refusals are not kept, so that a key works as soon as an administrator has made it.
-    const callers = yield* Cache.makeWith({
-      capacity: CALLER_CACHE_MAX_KEYS,
-      lookup: callerOf,
-      timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.seconds(CALLER_CACHE_TTL_SECONDS) : Duration.zero)
-    })
-
-    const authenticate = Effect.fn("Organizations.authenticate")(function* (key: Redacted.Redacted) {
-      if (!Keys.looksLikeKey(key)) return yield* new InvalidApiKey()
-      const { caller, expiresAtMillis } = yield* callers.get(Keys.hash(key))
-      if (expiresAtMillis <= (yield* Clock.currentTimeMillis)) return yield* new InvalidApiKey()
-      return caller
-    })
-
-    const list = sql<OrganizationRow>`select p.*, s.plan_name from org_profiles p
-      join org_subscriptions s on s.org_slug = p.org_slug order by p.org_slug`.pipe(
-      Effect.map((rows) => rows.map(organization)),
-      Effect.mapError(unavailable("read")),
-      Effect.withSpan("Organizations.list")
-    )
-
-    const get = Effect.fn("Organizations.get")((org: OrgSlug) =>
-      sql<OrganizationRow>`select p.*, s.plan_name from org_profiles p
-        join org_subscriptions s on s.org_slug = p.org_slug where p.org_slug = ${org}`.pipe(
-        Effect.map(([row]) => (row === undefined ? undefined : organization(row))),
-        Effect.mapError(unavailable("read"))
-      )
-    )
-
-    const known = (org: OrgSlug) =>
-      Effect.flatMap(get(org), (found) =>
-        found === undefined
-          ? Effect.fail(
-              new OrganizationError({
-                message: `organisation ${org} does not exist: see admin org list, or make it with admin org create`
-              })
-            )
-          : Effect.succeed(found)
       )
 
-    const create = Effect.fn("Organizations.create")(function* (request: {
-      readonly org: OrgSlug
-      readonly companyName: string
-      readonly adminEmail: string
-      readonly plan?: string
-      readonly defaultCurrency?: string
-    }) {
-      const plan = yield* decodePlan(request.plan ?? "STARTER")
-      const defaultCurrency = yield* decodeCurrency(request.defaultCurrency ?? "USD")
-      const createdAt = yield* now
-      const limits = planLimits[plan]
-      const created = yield* sql
-        .withTransaction(
-          Effect.gen(function* () {
-            const inserted = yield* sql`insert into org_profiles ${sql.insert({
-              org_slug: request.org,
-              company_name: request.companyName,
-              admin_email: request.adminEmail,
-              status: "ACTIVE",
-              default_currency: defaultCurrency,
-              created_at: createdAt,
-              updated_at: createdAt
-            })} on conflict (org_slug) do nothing returning org_slug`
-            if (inserted.length === 0) return false
-            yield* sql`insert into org_subscriptions ${sql.insert({
-              subscription_id: randomUUID(),
-              org_slug: request.org,
-              plan_name: plan,
-              status: "ACTIVE",
-              daily_limit: limits.dailyLimit,
-              monthly_limit: limits.monthlyLimit,
-              concurrent_limit: limits.concurrentLimit,
-              created_at: createdAt,
-              updated_at: createdAt
-            })}`
-            return true
-          })
+      const known = (org: OrgSlug) =>
+        Effect.flatMap(get(org), (found) =>
+          found === undefined
+            ? Effect.fail(
+                new OrganizationError({
+                  message: `organisation ${org} does not exist: see admin org list, or make it with admin org create`
+                })
+              )
+            : Effect.succeed(found)
         )
-        .pipe(Effect.mapError(unavailable("written")))
-      if (!created) {
-        return yield* new OrganizationError({
-          message: `organisation ${request.org} exists already: choose another name, or change its plan with admin org plan`
-        })
-      }
-      const { companyName, adminEmail, org } = request
-      return { org, companyName, adminEmail, status: "ACTIVE" as const, plan, defaultCurrency, createdAt }
-    })
 
-    const subscription = Effect.fn("Organizations.subscription")((org: OrgSlug) =>
-      sql<SubscriptionRow>`select * from org_subscriptions where org_slug = ${org}`.pipe(
-        Effect.map(([row]): Subscription | undefined =>
-          row === undefined
-            ? undefined
-            : {
-                org: row.org_slug,
-                plan: row.plan_name,
-                status: row.status,
-                dailyLimit: row.daily_limit,
-                monthlyLimit: row.monthly_limit,
-                concurrentLimit: row.concurrent_limit
-              }
-        ),
-        Effect.mapError(unavailable("read"))
+      const create = Effect.fn("Organizations.create")(function* (request: {
+        readonly org: OrgSlug
+        readonly companyName: string
+        readonly adminEmail: string
+        readonly plan?: string
+        readonly defaultCurrency?: string
+      }) {
+        const plan = yield* decodePlan(request.plan ?? "STARTER")
+        const defaultCurrency = yield* decodeCurrency(request.defaultCurrency ?? "USD")
+        const createdAt = yield* now
+        const limits = planLimits[plan]
+        const created = yield* sql
+          .withTransaction(
+            Effect.gen(function* () {
+              const inserted = yield* sql`insert into org_profiles ${sql.insert({
+                org_slug: request.org,
+                company_name: request.companyName,
+                admin_email: request.adminEmail,
+                status: "ACTIVE",
+                default_currency: defaultCurrency,
+                created_at: createdAt,
+                updated_at: createdAt
+              })} on conflict (org_slug) do nothing returning org_slug`
+              if (inserted.length === 0) return false
+              yield* sql`insert into org_subscriptions ${sql.insert({
+                subscription_id: randomUUID(),
+                org_slug: request.org,
+                plan_name: plan,
+                status: "ACTIVE",
+                daily_limit: limits.dailyLimit,
+                monthly_limit: limits.monthlyLimit,
+                concurrent_limit: limits.concurrentLimit,
+                created_at: createdAt,
+                updated_at: createdAt
+              })}`
+              return true
+            })
+          )
+          .pipe(Effect.mapError(unavailable("written")))
+        if (!created) {
+          return yield* new OrganizationError({
+            message: `organisation ${request.org} exists already: choose another name, or change its plan with admin org plan`
+          })
+        }
+        const { companyName, adminEmail, org } = request
+        return { org, companyName, adminEmail, status: "ACTIVE" as const, plan, defaultCurrency, createdAt }
+      })
+
+      const subscription = Effect.fn("Organizations.subscription")((org: OrgSlug) =>
+        sql<SubscriptionRow>`select * from org_subscriptions where org_slug = ${org}`.pipe(
+          Effect.map(([row]): Subscription | undefined =>
+            row === undefined
+              ? undefined
+              : {
+                  org: row.org_slug,
+                  plan: row.plan_name,
+                  status: row.status,
+                  dailyLimit: row.daily_limit,
+                  monthlyLimit: row.monthly_limit,
+                  concurrentLimit: row.concurrent_limit
+                }
+          ),
+          Effect.mapError(unavailable("read"))
+        )
       )
-    )
 
-    const subscribe = Effect.fn("Organizations.subscribe")(function* (
-      org: OrgSlug,
-      planName: string,
-      statusName: string = "ACTIVE"
-    ) {
-      const plan = yield* decodePlan(planName)
-      const status = yield* decodeStatus(statusName)
-      yield* known(org)
-      const limits = planLimits[plan]
-      yield* sql`update org_subscriptions set ${sql.update({
-        plan_name: plan,
-        status,
-        daily_limit: limits.dailyLimit,
-        monthly_limit: limits.monthlyLimit,
-        concurrent_limit: limits.concurrentLimit,
-        updated_at: yield* now
-      })} where org_slug = ${org}`.pipe(Effect.mapError(unavailable("written")))
-      return { org, plan, status, ...limits }
-    })
+      const subscribe = Effect.fn("Organizations.subscribe")(function* (
+        org: OrgSlug,
+        planName: string,
+        statusName: string = "ACTIVE"
+      ) {
+        const plan = yield* decodePlan(planName)
+        const status = yield* decodeStatus(statusName)
+        yield* known(org)
+        const limits = planLimits[plan]
+        yield* sql`update org_subscriptions set ${sql.update({
+          plan_name: plan,
+          status,
+          daily_limit: limits.dailyLimit,
+          monthly_limit: limits.monthlyLimit,
+          concurrent_limit: limits.concurrentLimit,
+          updated_at: yield* now
+        })} where org_slug = ${org}`.pipe(Effect.mapError(unavailable("written")))
+        return { org, plan, status, ...limits }
+      })
 
-    const createKey = Effect.fn("Organizations.createKey")(function* (
-      org: OrgSlug,
-      options?: { readonly scopes?: ReadonlyArray<string>; readonly expiresAt?: string }
-    ) {
-      const createdAt = yield* now
-      const scopes = yield* Keys.checkScopes(options?.scopes ?? [])
-      const expiresAt =
-        options?.expiresAt === undefined ? undefined : yield* Keys.checkExpiry(options.expiresAt, createdAt)
-      yield* known(org)
-      const keyId = randomUUID()
-      const secret = Keys.generate(org)
-      yield* sql`insert into org_api_keys ${sql.insert({
-        org_api_key_id: keyId,
-        org_slug: org,
-        org_api_key_hash: Keys.hash(secret),
-        scopes: JSON.stringify(scopes),
-        is_active: 1,
-        expires_at: expiresAt ?? null,
-        created_at: createdAt
-      })}`.pipe(Effect.mapError(unavailable("written")))
-      return { key: { keyId, org, scopes, isActive: true, expiresAt, createdAt } satisfies ApiKey, secret }
-    })
+      const createKey = Effect.fn("Organizations.createKey")(function* (
+        org: OrgSlug,
+        options?: { readonly scopes?: ReadonlyArray<string>; readonly expiresAt?: string }
+      ) {
+        const createdAt = yield* now
+        const scopes = yield* Keys.checkScopes(options?.scopes ?? [])
+        const expiresAt =
+          options?.expiresAt === undefined ? undefined : yield* Keys.checkExpiry(options.expiresAt, createdAt)
+        yield* known(org)
+        const keyId = randomUUID()
+        const secret = Keys.generate(org)
+        yield* sql`insert into org_api_keys ${sql.insert({
+          org_api_key_id: keyId,
+          org_slug: org,
+          org_api_key_hash: Keys.hash(secret),
+          encrypted_org_api_key: yield* encryption
+            .seal(secret, { org, id: keyId })
+            .pipe(Effect.mapError(encryptionFailed)),
+          scopes: JSON.stringify(scopes),
+          is_active: 1,
+          expires_at: expiresAt ?? null,
+          created_at: createdAt
+        })}`.pipe(Effect.mapError(unavailable("written")))
+        return { key: { keyId, org, scopes, isActive: true, expiresAt, createdAt } satisfies ApiKey, secret }
+      })
 
-    const listKeys = Effect.fn("Organizations.listKeys")((org: OrgSlug) =>
-      sql<ApiKeyRow>`select org_api_key_id, org_slug, scopes, is_active, expires_at, created_at
+      const listKeys = Effect.fn("Organizations.listKeys")((org: OrgSlug) =>
+        sql<ApiKeyRow>`select org_api_key_id, org_slug, scopes, is_active, expires_at, created_at
         from org_api_keys where org_slug = ${org} order by created_at, org_api_key_id`.pipe(
-        Effect.mapError(unavailable("read")),
-        Effect.flatMap(
-          Effect.forEach((row) =>
-            Effect.map(decodeScopes(row.scopes), (scopes): ApiKey => ({
-              keyId: row.org_api_key_id,
-              org: row.org_slug,
-              scopes,
-              isActive: row.is_active === 1,
-              expiresAt: row.expires_at ?? undefined,
-              createdAt: row.created_at
-            }))
+          Effect.mapError(unavailable("read")),
+          Effect.flatMap(
+            Effect.forEach((row) =>
+              Effect.map(decodeScopes(row.scopes), (scopes): ApiKey => ({
+                keyId: row.org_api_key_id,
+                org: row.org_slug,
+                scopes,
+                isActive: row.is_active === 1,
+                expiresAt: row.expires_at ?? undefined,
+                createdAt: row.created_at
+              }))
+            )
           )
         )
       )
-    )
 
-    const revokeKey = Effect.fn("Organizations.revokeKey")(function* (keyId: string) {
-      const [revoked] = yield* sql<Pick<CallerRow, "org_api_key_hash">>`update org_api_keys set is_active = 0
+      const ownKey = Effect.fn("Organizations.ownKey")(function* (org: OrgSlug) {
+        const rows = yield* sql<CallerRow & { readonly encrypted_org_api_key: string }>`select k.* from org_api_keys k
+        join org_profiles p on p.org_slug = k.org_slug and p.status = 'ACTIVE'
+        where k.org_slug = ${org} and k.is_active = 1 and k.encrypted_org_api_key is not null
+          and (k.expires_at is null or k.expires_at > ${yield* now})
+        order by k.created_at desc, k.org_api_key_id`.pipe(Effect.mapError(unavailable("read")))
+        for (const row of rows) {
+          if (!Keys.mayExecute(yield* decodeScopes(row.scopes))) continue
+          return yield* encryption
+            .open(row.encrypted_org_api_key, { org, id: row.org_api_key_id })
+            .pipe(Effect.mapError(encryptionFailed))
+        }
+        return undefined
+      })
+
+      const revokeKey = Effect.fn("Organizations.revokeKey")(function* (keyId: string) {
+        const [revoked] = yield* sql<Pick<CallerRow, "org_api_key_hash">>`update org_api_keys set is_active = 0
         where org_api_key_id = ${keyId} returning org_api_key_hash`.pipe(Effect.mapError(unavailable("written")))
-      if (revoked === undefined) {
-        return yield* new OrganizationError({
-          message: `no API key has the id ${JSON.stringify(keyId)}: see admin key list`
-        })
-      }
-      yield* callers.invalidate(revoked.org_api_key_hash)
-    })
+        if (revoked === undefined) {
+          return yield* new OrganizationError({
+            message: `no API key has the id ${JSON.stringify(keyId)}: see admin key list`
+          })
+        }
+        yield* callers.invalidate(revoked.org_api_key_hash)
+      })
 
-    return { authenticate, create, get, list, subscription, subscribe, createKey, listKeys, revokeKey }
-  })
-)
+      return { authenticate, create, get, list, subscription, subscribe, createKey, ownKey, listKeys, revokeKey }
+    })
+  )
 
 interface CallerRow {
   readonly org_api_key_id: string
@@ -292,13 +313,17 @@ const createTables = (sql: SqlClient.SqlClient) =>
     yield* sql`create table if not exists org_api_keys (
       org_api_key_id text primary key, org_slug text not null references org_profiles (org_slug),
       org_api_key_hash text not null unique, scopes text not null, is_active integer not null, expires_at text,
-      created_at text not null)`
+      created_at text not null, encrypted_org_api_key text)`
+    const columns = yield* sql`select name from pragma_table_info('org_api_keys') where name = 'encrypted_org_api_key'`
+    if (columns.length === 0) yield* sql`alter table org_api_keys add column encrypted_org_api_key text`
   }).pipe(Effect.mapError(unavailable("prepared")))
 
 const unavailable = (done: string) => (error: SqlError) =>
   new OrganizationsUnavailable({
     message: `the store of organisations could not be ${done}: ${error.cause instanceof Error ? error.cause.message : error.message}`
   })
+
+const encryptionFailed = (error: EncryptionFailed) => new OrganizationsUnavailable({ message: error.message })
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 

@@ -24,7 +24,7 @@ export const looksLikeKey = (key: Redacted.Redacted): boolean => {
   return text.length <= KEY_MAX_CHARACTERS && /^[a-z0-9_]{3,50}_api_\S+$/.test(text)
 }
 
-/** SHA-256 in hex: all that is stored of a key. */
+/** SHA-256 in hex: by it a key is found. */
 export const hash = (key: Redacted.Redacted): string => createHash("sha256").update(Redacted.value(key)).digest("hex")
 
 /** Compares two hashes in constant time. */
@@ -43,6 +43,10 @@ export const checkScopes = (scopes: ReadonlyArray<string>): Effect.Effect<Readon
   }
   return Effect.succeed(scopes.length === 0 ? ALL_SCOPES : scopes)
 }
+
+/** True when one of the scopes allows to run pipelines. */
+export const mayExecute = (scopes: ReadonlyArray<string>): boolean =>
+  scopes.some((scope) => covers(scope, "pipelines:execute"))
 
 const covers = (scope: string, wanted: string): boolean =>
   scope === "*" || scope === wanted || (scope.endsWith(":*") && wanted.startsWith(scope.slice(0, -1)))

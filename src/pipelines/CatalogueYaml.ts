@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Yaml from "yaml"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { canonical, type JsonObject } from "../platform/Json.ts"
+import * as CronSchedule from "../platform/CronSchedule.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
 import { dependencies } from "./Dag.ts"
@@ -127,6 +128,12 @@ const parsePipeline = Effect.fnUntraced(function* (
     const reason = "depends on a step of notify_systems, which comes last: move that to the end, or name depends_on"
     return yield* fault(source, ["steps", waiting], reason)
   }
+  const schedule = scheduleOf(definition)
+  if (schedule !== undefined) {
+    yield* CronSchedule.make(schedule.cron, schedule.timezone).pipe(
+      Effect.catchAll(({ message }) => fault(source, ["schedule"], message))
+    )
+  }
   const [category = ""] = configId.split("/")
   const own = {
     configId,
@@ -138,6 +145,7 @@ const parsePipeline = Effect.fnUntraced(function* (
     timeoutSeconds: definition.timeout_seconds ?? minutes(definition.timeout_minutes) ?? defaultTimeoutSeconds,
     variables: definition.variables,
     parameters: definition.parameters,
+    ...(schedule === undefined ? {} : { schedule }),
     notifications: {
       onFailure: definition.notifications.on_failure,
       onSuccess: definition.notifications.on_success
@@ -203,6 +211,16 @@ const resolveStep = (
       ...(isNotice(step.ps_type) ? { trigger: step.trigger ?? "on_failure" } : {})
     }
   })
+
+/** The forms of `schedule` as cron and zone; undefined when there is none or it is switched off. */
+const scheduleOf = ({ schedule }: Definition): Pipeline["schedule"] => {
+  if (schedule === undefined) return undefined
+  if (typeof schedule === "string") return { cron: schedule, timezone: "UTC" }
+  const timezone = schedule.timezone ?? "UTC"
+  if ("cron" in schedule) return schedule.enabled === false ? undefined : { cron: schedule.cron, timezone }
+  const [hour, minute] = schedule.time.split(":").map(Number)
+  return { cron: `${minute} ${hour} * * *`, timezone }
+}
 
 const minutes = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 60)
 

@@ -56,6 +56,8 @@ export const Pipeline = Schema.Struct({
   timeoutSeconds: Schema.Number,
   variables: JsonObject,
   parameters: JsonObject,
+  /** When an organisation that has it scheduled wants it, unless it says otherwise. */
+  schedule: Schema.optionalWith(Schema.Struct({ cron: Schema.String, timezone: Schema.String }), { exact: true }),
   notifications: Schema.Struct({ onFailure: Schema.Array(Schema.String), onSuccess: Schema.Array(Schema.String) }),
   steps: Schema.NonEmptyArray(Step),
   /** SHA-256 of the resolved definition. */

@@ -11,6 +11,11 @@ import * as Layer from "effect/Layer"
 /** The package's own folder: this file lies two folders below it, the bundle in `dist` one. */
 const packageFolder = fileURLToPath(new URL(import.meta.url.includes("/dist/") ? ".." : "../..", import.meta.url))
 
+const notNegative = (name: string) =>
+  Config.integer(name).pipe(
+    Config.validate({ message: `${name} is 0 to 86400`, validation: (value) => value >= 0 && value <= 86_400 })
+  )
+
 const settings = Config.all({
   /** `ENVIRONMENT`: production, staging, test or development; part of each dataset's name. */
   environment: Config.literal(
@@ -49,6 +54,12 @@ const settings = Config.all({
   maxParallelSteps: Config.integer("PIPELINE_MAX_PARALLEL_STEPS").pipe(Config.withDefault(10)),
   /** `PIPELINE_GLOBAL_CONCURRENT_LIMIT`: runs of this process at a time; more wait as PENDING. */
   maxConcurrentRuns: Config.integer("PIPELINE_GLOBAL_CONCURRENT_LIMIT").pipe(Config.withDefault(500)),
+  /** `SCHEDULER_INTERVAL_SECONDS`: how often `serve` looks for schedules that are due; 0: only when its endpoints are called. */
+  schedulerIntervalSeconds: notNegative("SCHEDULER_INTERVAL_SECONDS").pipe(Config.withDefault(30)),
+  /** `SCHEDULER_JITTER_SECONDS`: a scheduled run starts up to so much later, so that not all start at once. */
+  scheduleJitterSeconds: notNegative("SCHEDULER_JITTER_SECONDS").pipe(Config.withDefault(60)),
+  /** `QUEUE_PROCESS_TIME_LIMIT_SECONDS`: how long one look at the queue may start runs. */
+  queueSeconds: notNegative("QUEUE_PROCESS_TIME_LIMIT_SECONDS").pipe(Config.withDefault(50)),
   /** `RATE_LIMIT_ENABLED` and the limits of section 2.2 of the contract. */
   rateLimitEnabled: Config.boolean("RATE_LIMIT_ENABLED").pipe(Config.withDefault(true)),
   rateLimitPerMinute: Config.integer("RATE_LIMIT_REQUESTS_PER_MINUTE").pipe(Config.withDefault(100)),

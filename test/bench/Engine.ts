@@ -10,7 +10,6 @@ import * as Schema from "effect/Schema"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
-import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
 import { Processors } from "../../src/pipelines/Processor.ts"
 import * as Database from "../../src/platform/Database.ts"
@@ -23,6 +22,7 @@ import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import { pipeline, step } from "../support/pipelines.ts"
 import { scripted } from "../support/RunsWorld.ts"
+import { organizationsBeside } from "../support/ServiceDatabase.ts"
 import { temporaryFile } from "../support/TemporaryDatabase.ts"
 
 /** Throughput and latency of one measurement; milliseconds. */
@@ -86,7 +86,7 @@ const world = Layer.unwrapScoped(
       Layer.provideMerge(EventLogSql.layer),
       Layer.provide(Layer.succeed(EventModel, runEventModel)),
       Layer.provide(ValidatorLocal.layer),
-      Layer.provideMerge(OrganizationsSql.layer),
+      Layer.provideMerge(organizationsBeside(file)),
       Layer.provide(
         Layer.succeed(Catalogue, {
           load: (_org, configId) =>

@@ -43,6 +43,7 @@ const writeConfigs = () => {
 const processor = scripted({})
 const world = Server.layer.pipe(
   Layer.provideMerge(Shutdown.layer),
+  Layer.provideMerge(Installation.scheduling),
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),

@@ -11,13 +11,13 @@ import * as TestClock from "effect/TestClock"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
-import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { StepError } from "../../src/pipelines/Processor.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import { Crash, crashAt } from "../support/FailingEventLog.ts"
 import { day, org, pipeline, step } from "../support/pipelines.ts"
 import { done, layer, makeLedger, type Script } from "../support/RunsWorld.ts"
+import { organizationsBeside } from "../support/ServiceDatabase.ts"
 import { temporaryFile } from "../support/TemporaryDatabase.ts"
 
 const patient = { retry: { maxAttempts: 5, backoffSeconds: 1, exponential: true } }
@@ -28,8 +28,6 @@ const definition = pipeline([
   step("d", ["b", "c"], patient),
   step("e", ["d"], patient)
 ])
-
-const localValidator = Layer.provide(ValidatorLocal.layer, OrganizationsSql.layer)
 
 /** Who keeps the quota: a validator with books of its own, or the log. */
 type QuotaKept = "by the validator" | "in the log"
@@ -121,14 +119,16 @@ const simulate = (k: number, when: "before" | "after", cancelled: boolean, quota
       }).pipe(
         Effect.provide(
           Layer.provideMerge(
-            OrganizationsSql.layer,
+            organizationsBeside(database),
             layer({
               database,
               pipelines: [definition],
               script,
               ledger,
               ...(eventLog === undefined ? {} : { eventLog }),
-              ...(quota === "in the log" ? { validator: localValidator } : {})
+              ...(quota === "in the log"
+                ? { validator: Layer.provide(ValidatorLocal.layer, organizationsBeside(database)) }
+                : {})
             })
           )
         )

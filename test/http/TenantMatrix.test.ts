@@ -39,7 +39,7 @@ const operations = Effect.map(World.call("GET", "/openapi.json"), (answer): Read
 )
 
 /** The address of an operation on Acme's data. */
-const address = (path: string, runId: string): string => {
+const address = (path: string, runId: string, ids: Record<string, string>): string => {
   const isOfProvider = path.includes("{provider}")
   const values: Record<string, string> = {
     org: World.acme,
@@ -48,10 +48,40 @@ const address = (path: string, runId: string): string => {
     provider: "test",
     domain: isOfProvider ? "cost" : "test",
     pipeline: isOfProvider ? "demo" : "slow",
+    ...ids,
     name: "sp_cloud_test"
   }
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? expect.fail(`no value for {${name}}`))
 }
+
+/** The bodies of the operations that need one. */
+const bodies: Readonly<Record<string, unknown>> = {
+  "scheduler.putConfig": {
+    provider: "test",
+    domain: "cost",
+    pipeline_template: "cloud/test/cost/demo",
+    schedule_cron: "0 4 * * *"
+  },
+  "scheduler.createBackfill": { pipelines: ["cloud/test/slow"], start_date: "2026-05-01", end_date: "2026-05-02" },
+  "scheduler.publishBatch": { org_slugs: ["acme_corp"], pipeline_id: "cloud/test/cost/demo" }
+}
+
+/** A schedule and a backfill of Acme's. */
+const idsOfAcme = Effect.gen(function* () {
+  const keys = yield* World.Keys
+  const created = (operation: string, path: string) =>
+    Effect.map(
+      World.call("POST", `/api/v1/scheduler/org/acme_corp/${path}`, {
+        ...World.withKey(keys.acme),
+        body: bodies[operation]
+      }),
+      (answer) => Object(answer.json)
+    )
+  return {
+    config_id: String((yield* created("scheduler.putConfig", "pipelines")).config_id),
+    backfill_id: String((yield* created("scheduler.createBackfill", "backfills")).backfill_id)
+  }
+})
 
 const codeOf = (answer: World.Answer): string => {
   const body = Object(answer.json)
@@ -71,19 +101,28 @@ const runOfAcme = Effect.gen(function* () {
   return String(runId)
 })
 
+const request = ({ name }: Operation, headers: Record<string, string>) => ({
+  headers,
+  ...(bodies[name] === undefined ? {} : { body: bodies[name] })
+})
+
 const matrix = Effect.gen(function* () {
   const keys = yield* World.Keys
   const runId = yield* runOfAcme
+  const ids = yield* idsOfAcme
   yield* World.call("POST", "/api/v1/procedures/sync", World.asRoot)
   const rows: Array<Record<string, string>> = []
   for (const operation of yield* operations) {
     const call = (headers: Record<string, string>) =>
-      Effect.map(World.call(operation.method, address(operation.path, runId), { headers }), (answer) => {
-        expect(answer.status, operation.name).toBeLessThan(500)
-        if (answer.status >= 400) expect(answer.json, operation.name).toHaveProperty("request_id")
-        if (headers["X-API-Key"] === keys.other) expect(answer.text, operation.name).not.toContain("acme_corp")
-        return codeOf(answer)
-      })
+      Effect.map(
+        World.call(operation.method, address(operation.path, runId, ids), request(operation, headers)),
+        (answer) => {
+          expect(answer.status, operation.name).toBeLessThan(500)
+          if (answer.status >= 400) expect(answer.json, operation.name).toHaveProperty("request_id")
+          if (headers["X-API-Key"] === keys.other) expect(answer.text, operation.name).not.toContain("acme_corp")
+          return codeOf(answer)
+        }
+      )
     rows.push({
       operation: operation.name,
       access: operation.access,
@@ -110,11 +149,21 @@ const executeOperations: ReadonlySet<string> = new Set([
   "pipelines.run",
   "pipelines.runOfProvider",
   "pipelines.cancel",
-  "pipelines.retry"
+  "pipelines.retry",
+  "scheduler.createBackfill",
+  "scheduler.cancelBackfill"
+])
+
+const writeOperations: ReadonlySet<string> = new Set([
+  "scheduler.putConfig",
+  "scheduler.disableConfig",
+  "scheduler.pause",
+  "scheduler.resume"
 ])
 
 const expectedOf = (row: Record<string, string>): Record<string, unknown> => {
   const scope = "403 INSUFFICIENT_SCOPE"
+  const writes = writeOperations.has(row["operation"] ?? "")
   const executes = executeOperations.has(row["operation"] ?? "")
   const foreign = row["hasOrg"] === "true" ? "403 ORG_MISMATCH" : row["hasRun"] === "true" ? "404 RUN_NOT_FOUND" : "ok"
   const org = {
@@ -122,9 +171,9 @@ const expectedOf = (row: Record<string, string>): Record<string, unknown> => {
     wrongKey: "401 INVALID_API_KEY",
     malformedKey: "401 INVALID_API_KEY",
     otherOrg: foreign,
-    readOnly: executes ? scope : "ok",
+    readOnly: executes || writes ? scope : "ok",
     executeOnly: executes ? "ok" : scope,
-    writeOnly: scope,
+    writeOnly: writes ? "ok" : scope,
     own: "ok"
   }
   switch (row["access"]) {
@@ -157,7 +206,7 @@ layer(World.layer(), { excludeTestServices: true })("tenant matrix", (it) => {
   it.effect("each operation lets in whom it should, and nobody else", () =>
     Effect.gen(function* () {
       const rows = yield* matrix
-      expect(rows.length).toBeGreaterThanOrEqual(22)
+      expect(rows.length).toBeGreaterThanOrEqual(39)
       for (const row of rows) expect(row, row["operation"]).toMatchObject(expectedOf(row))
     })
   )

@@ -7,6 +7,7 @@ import * as TestClock from "effect/TestClock"
 import { createHash } from "node:crypto"
 import { ensureFirstOrganization } from "../../src/organizations/firstOrganization.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { bytesOf, installation } from "../support/ServiceDatabase.ts"
@@ -17,12 +18,15 @@ const globex = OrgSlug.make("globex")
 const profile = { companyName: "Acme Ltd", adminEmail: "ops@acme.example" }
 
 const process = (folder: string, variables?: Record<string, string>) =>
-  OrganizationsSql.layer.pipe(Layer.provideMerge(installation(folder, variables)))
+  OrganizationsSql.layer.pipe(
+    Layer.provideMerge(EncryptionLocal.layer),
+    Layer.provideMerge(installation(folder, variables))
+  )
 
 const withOrganizations = <A, E>(body: (folder: string) => Effect.Effect<A, E, Organizations | SqlClient.SqlClient>) =>
   Effect.flatMap(temporaryFolder, (folder) => Effect.provide(body(folder), process(folder)))
 
-it.scoped("a key opens its organisation, and only a hash of it is stored", () =>
+it.scoped("a key opens its organisation, and it is stored as a hash and sealed", () =>
   withOrganizations((folder) =>
     Effect.gen(function* () {
       const organizations = yield* Organizations

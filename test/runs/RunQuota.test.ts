@@ -11,7 +11,6 @@ import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
-import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as Database from "../../src/platform/Database.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { toNewEvent } from "../../src/runs/RunEvent.ts"
@@ -20,6 +19,7 @@ import { Runs } from "../../src/runs/Runs.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import { day, org, pipeline, requested, runId, step } from "../support/pipelines.ts"
 import { done, layer, makeLedger } from "../support/RunsWorld.ts"
+import { organizationsBeside } from "../support/ServiceDatabase.ts"
 import { temporaryFile } from "../support/TemporaryDatabase.ts"
 import { ask, definition, finish } from "../support/TestRuns.ts"
 
@@ -244,13 +244,13 @@ it.scoped("runs of a local installation: the quota refuses, a larger plan admits
     }).pipe(
       Effect.provide(
         Layer.provideMerge(
-          OrganizationsSql.layer,
+          organizationsBeside(database),
           layer({
             database,
             pipelines: others,
             script: { a: () => Effect.as(Deferred.await(gate), done) },
             ledger: makeLedger(),
-            validator: Layer.provide(ValidatorLocal.layer, OrganizationsSql.layer)
+            validator: Layer.provide(ValidatorLocal.layer, organizationsBeside(database))
           })
         )
       )

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Server from "../../src/http/Server.ts"
+import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
@@ -96,12 +97,11 @@ export const layer = (options: WorldOptions = {}) =>
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
         ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer)),
-        EncryptionLocal.layer,
-        keys.pipe(
+        Layer.merge(Installation.scheduling, keys).pipe(
           Layer.provideMerge(OrganizationsSql.layer),
           Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs)))
         )
-      )
+      ).pipe(Layer.provideMerge(EncryptionLocal.layer))
       return Server.layer.pipe(
         Layer.provideMerge(services),
         Layer.provideMerge(Layer.merge(settings(folder, variables), NodeContext.layer))

@@ -47,8 +47,8 @@ export const layer = (options: {
 }) =>
   Installation.notifier.pipe(
     Layer.provideMerge(ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))),
-    Layer.provideMerge(EncryptionLocal.layer),
     Layer.provideMerge(organization.pipe(Layer.provideMerge(OrganizationsSql.layer))),
+    Layer.provideMerge(EncryptionLocal.layer),
     Layer.provideMerge(
       RunsWorld.layer({
         database: join(options.folder, "service.db"),

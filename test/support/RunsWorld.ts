@@ -110,7 +110,8 @@ export const layer = (options: {
     Layer.provideMerge(options.eventLog ?? EventLogSql.layer),
     Layer.provide(Layer.succeed(EventModel, eventModel)),
     Layer.provideMerge(validator),
-    Layer.provide([catalogue, settings, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
+    Layer.provide([settings, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
+    Layer.provideMerge(catalogue),
     Layer.provideMerge(Layer.succeed(Ledger, options.ledger)),
     Layer.provideMerge(Database.layerFile(options.database))
   )

@@ -2,11 +2,13 @@
  * A real service database in a temporary folder, for tests.
  */
 import { readdirSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Layer from "effect/Layer"
+import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as Database from "../../src/platform/Database.ts"
+import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 
 /** The settings of an installation whose data lie in `folder`; no variable of the environment is read. */
@@ -19,6 +21,14 @@ export const settings = (folder: string, variables: Record<string, string> = {})
 /** Settings, database and platform of an installation whose data lie in `folder`. */
 export const installation = (folder: string, variables: Record<string, string> = {}) =>
   Database.layer.pipe(Layer.provideMerge(Layer.merge(settings(folder, variables), NodeContext.layer)))
+
+/** The organisations of a database file, which the caller provides; the encryption key lies beside it. */
+export const organizationsBeside = (database: string) =>
+  OrganizationsSql.layer.pipe(
+    Layer.provide(
+      EncryptionLocal.layer.pipe(Layer.provide([settings(dirname(database)), NodeContext.layer]), Layer.orDie)
+    )
+  )
 
 /** Every byte of the folder's files as one text, to look for what must not be there. */
 export const bytesOf = (folder: string): string =>

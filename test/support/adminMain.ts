@@ -15,10 +15,11 @@ import * as Database from "../../src/platform/Database.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 
-const services = Layer.merge(
-  OrganizationsSql.layer,
-  CredentialsSql.layer.pipe(Layer.provide(EncryptionLocal.layer))
-).pipe(Layer.provide(Database.layer), Layer.provide(Settings.layer))
+const services = Layer.merge(OrganizationsSql.layer, CredentialsSql.layer).pipe(
+  Layer.provide(EncryptionLocal.layer),
+  Layer.provide(Database.layer),
+  Layer.provide(Settings.layer)
+)
 
 Command.run(admin, { name: "admin", version: "test" })(process.argv).pipe(
   Effect.tapError((error) => (ValidationError.isValidationError(error) ? Effect.void : Console.error(error.message))),

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as TestClock from "effect/TestClock"
 import { randomUUID } from "node:crypto"
 import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import { OrgSlug, RunId } from "../../src/platform/Identifiers.ts"
 import { Validator } from "../../src/validator/Validator.ts"
@@ -18,7 +19,11 @@ const globex = OrgSlug.make("globex")
 const newRun = () => Schema.decodeSync(RunId)(randomUUID())
 
 const process = (folder: string) =>
-  ValidatorLocal.layer.pipe(Layer.provideMerge(OrganizationsSql.layer), Layer.provideMerge(installation(folder)))
+  ValidatorLocal.layer.pipe(
+    Layer.provideMerge(OrganizationsSql.layer),
+    Layer.provideMerge(EncryptionLocal.layer),
+    Layer.provideMerge(installation(folder))
+  )
 
 const withOrg = <A, E>(plan: string, body: Effect.Effect<A, E, Validator | Organizations>) =>
   Effect.flatMap(temporaryFolder, (folder) =>
