@@ -8,7 +8,10 @@
  */
 import type { ColumnType } from "./Table.ts"
 
-/** Where one table column comes from: the first of `from` that the file has. */
+/**
+ * Where one table column comes from: the first of `from` that the file has. A DATE may be written as a date, as a timestamp (its UTC day)
+ * or as a month `YYYYMM` (its first day).
+ */
 export interface ColumnSource {
   readonly column: string
   /** Native names in order of preference; `product[region]` names a key of a map column (JSON text in CSV, MAP or STRUCT in Parquet). */
@@ -26,6 +29,8 @@ export interface ColumnSource {
   readonly isMonth?: boolean
   /** Regular expression that the whole value must match; a row that does not stops the whole slice. */
   readonly mustMatch?: string
+  /** A measured quantity, never money: decimals beyond the column's type are rounded half away from zero instead of quarantining the row. */
+  readonly rounded?: boolean
 }
 
 /** A family of native columns, or one native map column, gathered into one JSON column; empty cells are left out. */

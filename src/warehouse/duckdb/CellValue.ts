@@ -4,6 +4,11 @@
 import type { ColumnType } from "../Table.ts"
 import { typeOf } from "./SqlText.ts"
 
+/** `YYYYMM`. */
+const MONTH_CHARACTERS = 6
+
+const firstDay = (cell: string): string => `TRY_CAST(${cell}[1:4] || '-' || ${cell}[5:6] || '-01' AS DATE)`
+
 /** Digits before and after the point that a decimal type holds. */
 const decimalDigits = { NUMERIC: [29, 9], BIGNUMERIC: [14, 24] } as const
 
@@ -16,7 +21,10 @@ export const value = (cell: string, type: ColumnType): string => {
     case "STRING":
       return cell
     case "DATE":
-      return `CASE WHEN length(${cell}) = 10 THEN TRY_CAST(${cell} AS DATE) ELSE CAST(TRY_CAST(${cell} AS TIMESTAMPTZ) AS DATE) END`
+      return (
+        `CASE length(${cell}) WHEN 10 THEN TRY_CAST(${cell} AS DATE) WHEN ${MONTH_CHARACTERS} THEN ${firstDay(cell)} ` +
+        `ELSE CAST(TRY_CAST(${cell} AS TIMESTAMPTZ) AS DATE) END`
+      )
     case "BYTES":
       return `TRY(from_base64(${cell}))`
     case "ARRAY<STRING>":
@@ -28,9 +36,9 @@ export const value = (cell: string, type: ColumnType): string => {
 
 /**
  * SQL of whether a `cell` that is there is not a value of the type, exactly. The cheap test comes first: where it holds, the engine
- * does not evaluate the rest. Undefined for a type that every text is a value of.
+ * does not evaluate the rest. Undefined for a type that every text is a value of. `rounded` allows more decimals than the type holds.
  */
-export const unreadable = (cell: string, type: ColumnType): string | undefined => {
+export const unreadable = (cell: string, type: ColumnType, rounded = false): string | undefined => {
   const isNot = (test: string) => `${cell} IS NOT NULL AND (${test}) IS NOT TRUE`
   switch (type) {
     case "STRING":
@@ -39,7 +47,8 @@ export const unreadable = (cell: string, type: ColumnType): string | undefined =
     case "BIGNUMERIC": {
       const [before, after] = decimalDigits[type]
       const plain = `regexp_full_match(${cell}, '-?[0-9]{1,${before}}(\\.[0-9]{0,${after}})?')`
-      return `NOT ${plain} AND ${isNot(`${exactDecimal(cell, after)} AND ${value(cell, type)} IS NOT NULL`)}`
+      const fits = rounded ? numberPattern(cell) : exactDecimal(cell, after)
+      return `NOT ${plain} AND ${isNot(`${fits} AND ${value(cell, type)} IS NOT NULL`)}`
     }
     case "INT64":
       // A cast alone would round 1.5 to 2.
@@ -47,9 +56,11 @@ export const unreadable = (cell: string, type: ColumnType): string | undefined =
     case "FLOAT64":
       return isNot(`isfinite(${value(cell, type)})`)
     case "DATE":
+      return isNot(
+        `(length(${cell}) = ${MONTH_CHARACTERS} OR ${isLongEnough(cell)}) AND ${value(cell, type)} IS NOT NULL`
+      )
     case "TIMESTAMP":
-      // The engine also knows the words epoch, infinity and -infinity, which are shorter than any date.
-      return isNot(`length(${cell}) >= 10 AND ${value(cell, type)} IS NOT NULL`)
+      return isNot(`${isLongEnough(cell)} AND ${value(cell, type)} IS NOT NULL`)
     case "JSON":
       return `NOT json_valid(${cell})`
     default:
@@ -66,11 +77,17 @@ const exactDecimal = (cell: string, scale: number): string => {
   const exponent = `coalesce(TRY_CAST(nullif(regexp_extract(${cell}, '[eE]([+-]?[0-9]+)$', 1), '') AS INTEGER), 0)`
   const digits = `replace(${mantissa}, '.', '')`
   return (
-    `(regexp_full_match(${cell}, '[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]{1,3})?') AND (` +
+    `(${numberPattern(cell)} AND (` +
     `rtrim(${digits}, '0') = '' OR length(split_part(${mantissa}, '.', 2)) - ${exponent} - ` +
     `(length(${digits}) - length(rtrim(${digits}, '0'))) <= ${scale}))`
   )
 }
+
+/** The engine also knows the words epoch, infinity and -infinity, which are shorter than any date. */
+const isLongEnough = (cell: string): string => `length(${cell}) >= 10`
+
+const numberPattern = (cell: string): string =>
+  `regexp_full_match(${cell}, '[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]{1,3})?')`
 
 /** The kind of value in words, for the reason of a quarantined row. */
 export const kindOf: Readonly<Record<ColumnType, string>> = {

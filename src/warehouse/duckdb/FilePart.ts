@@ -102,7 +102,10 @@ const compile = (
         const reason = `${label} is not of the form ${source.mustMatch}`
         stops.push({ missing: `NOT regexp_full_match(${cell}, ${text(source.mustMatch)})`, reason })
       }
-      const bad = source.isMonth === true ? `${cell} IS NOT NULL AND ${sql} IS NULL` : unreadable(cell, column.type)
+      const bad =
+        source.isMonth === true
+          ? `${cell} IS NOT NULL AND ${sql} IS NULL`
+          : unreadable(cell, column.type, source.rounded)
       if (bad !== undefined) checks.push({ bad, reason: `${label}: is not ${kindOf[column.type]}` })
     }
     for (const [wanted, literal] of Object.entries(given)) {

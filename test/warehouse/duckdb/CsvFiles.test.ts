@@ -307,3 +307,36 @@ describe("CSV files", () => {
     )
   )
 })
+
+describe("cells that a mapping reads in its own way", () => {
+  it.effect("take a month as its first day, and round quantities but never money", () =>
+    withBill((acme, given) =>
+      Effect.gen(function* () {
+        const mapping: FileMapping = {
+          ...billMapping,
+          columns: [
+            { column: "period", from: ["month"] },
+            { column: "cost", from: ["cost"], mustHaveValue: true },
+            { column: "quantity", from: ["quantity"], rounded: true }
+          ]
+        }
+        const text =
+          "month,cost,quantity\n202605,1,9.313225746154785e-10\n202605,1,4.32e+16\n202613,1,2\n202605,1,many\n202605,1e-25,1\n"
+        const report = yield* load(acme, fileSource(given, "months.csv", text, "csv", mapping))
+        expect(report.quarantine).toEqual([
+          {
+            reason: "cost: is not a decimal of at most 24 decimals and 14 digits before the point",
+            rows: 1,
+            example: expect.stringContaining("5")
+          },
+          { reason: "month: is not a date", rows: 1, example: expect.stringContaining("3") },
+          { reason: "quantity: is not a decimal of at most 9 decimals", rows: 1, example: expect.stringContaining("4") }
+        ])
+        expect(yield* acme.query("SELECT period, quantity FROM bill ORDER BY file_row")).toEqual([
+          { period: "2026-05-01", quantity: "0.000000001" },
+          { period: "2026-05-01", quantity: "43200000000000000" }
+        ])
+      })
+    )
+  )
+})
