@@ -54,13 +54,14 @@ export interface DataFile {
 
 /** Files that replace periods together. */
 export interface FileSet {
-  readonly store: ObjectStore
+  readonly store: Pick<ObjectStore, "location" | "uri" | "localFile">
   readonly files: ReadonlyArray<StoredObject>
-  readonly token: string
+  /** Saved with the period; absent: the content cannot be told unchanged. */
+  readonly token?: string
   /** The format to read a file in, by its key. */
   readonly fileFormat: (key: string) => FileFormat
   /** Makes the downloaded file one that the warehouse reads; absent: it is as it is. */
-  readonly prepare?: (file: DataFile) => Effect.Effect<DataFile, SourceError, Scope.Scope>
+  readonly prepare?: (file: DataFile, object: StoredObject) => Effect.Effect<DataFile, SourceError, Scope.Scope>
   /** Tells a file's format by its columns. */
   readonly classify: (
     uri: string,
@@ -91,7 +92,7 @@ export const replaceByFiles = Effect.fn("PeriodLoad.replaceByFiles")(function* (
       (object) =>
         store.localFile(object, periodLimitBytes).pipe(
           Effect.map((path): DataFile => ({ path, uri: store.uri(object.key), format: set.fileFormat(object.key) })),
-          Effect.flatMap((file) => set.prepare?.(file) ?? Effect.succeed(file))
+          Effect.flatMap((file) => set.prepare?.(file, object) ?? Effect.succeed(file))
         ),
       { concurrency: 4 }
     )
@@ -113,7 +114,8 @@ export const replaceByFiles = Effect.fn("PeriodLoad.replaceByFiles")(function* (
       files.length === 0
         ? { _tag: "Rows", rows: Stream.empty }
         : { _tag: "Files", format: files[0]?.format ?? "csv", files, mapping: target.mapping }
-    const load = yield* replacePeriods(request, { target, others: set.targets, source, token: set.token }, period)
+    const token = set.token === undefined ? {} : { token: set.token }
+    const load = yield* replacePeriods(request, { target, others: set.targets, source, ...token }, period)
     return { load, format: kind?.format }
   }).pipe(Effect.scoped)
 })
@@ -125,7 +127,7 @@ export const replacePeriods = Effect.fn("PeriodLoad.replacePeriods")(function* <
     readonly target: Target
     readonly others: ReadonlyArray<Target>
     readonly source: SliceSource<E>
-    readonly token: string
+    readonly token?: string
   },
   period: Day | undefined
 ) {
@@ -140,7 +142,7 @@ export const replacePeriods = Effect.fn("PeriodLoad.replacePeriods")(function* <
     slice: sliceOf(request, write.target, period),
     source: write.source,
     runId: context.runId,
-    ...(isSafe ? { token: write.token } : {})
+    ...(isSafe && write.token !== undefined ? { token: write.token } : {})
   })
   for (const replaced of report.periods) {
     for (const target of others) {
