@@ -27,7 +27,7 @@ import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import * as Summary from "./ConversionSummary.ts"
 
-const providers = ["aws"] as const
+const providers = ["aws", "azure"] as const
 
 const provider = Options.choice("provider", providers).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
@@ -107,7 +107,7 @@ const run = Effect.fn("convert.run")(function* (cloud: (typeof providers)[number
     adminEmail: "convert@localhost",
     plan: "ENTERPRISE"
   })
-  yield* (yield* Credentials).put({ org, credentialId: "input", ...(yield* credentialOf(from)) })
+  yield* (yield* Credentials).put({ org, credentialId: "input", ...(yield* credentialOf(cloud, from)) })
   const { failed } = yield* (yield* ProcedureSync).sync()
   const [fault] = failed
   if (fault !== undefined) return yield* new ConversionFailed({ message: `${fault.procedure}: ${fault.error}` })
@@ -126,8 +126,8 @@ const run = Effect.fn("convert.run")(function* (cloud: (typeof providers)[number
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ")
 
-const credentialOf = (from: string) =>
-  from.startsWith("s3://")
+const credentialOf = (cloud: (typeof providers)[number], from: string) =>
+  cloud === "aws" && from.startsWith("s3://")
     ? Effect.gen(function* () {
         const [bucket = "", ...prefix] = from.slice("s3://".length).split("/")
         const { keyId, secret, token, region } = yield* awsEnvironment
@@ -154,13 +154,18 @@ const credentialOf = (from: string) =>
           return yield* new ConversionFailed({ message: `${from}: there is no such file or folder` })
         }
         return {
-          provider: "AWS_FILES",
-          credentialType: "AWS_FOLDER",
+          ...folderOf[cloud],
           credentialName: from,
           metadata: { path, all_periods: true },
           secret: Redacted.make("{}")
         }
       })
+
+/** The credential of a local file or folder. */
+const folderOf = {
+  aws: { provider: "AWS_FILES", credentialType: "AWS_FOLDER" },
+  azure: { provider: "AZURE_FILES", credentialType: "AZURE_FOLDER" }
+} as const
 
 const awsEnvironment = Config.all({
   keyId: Config.nonEmptyString("AWS_ACCESS_KEY_ID"),

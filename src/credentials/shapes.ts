@@ -56,6 +56,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   GCP_SA: serviceAccount,
   GCP_VERTEX: serviceAccount,
   AZURE: servicePrincipal,
+  AZURE_FILES: { credentialType: "AZURE_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   AZURE_OPENAI: { ...servicePrincipal, secret: [...servicePrincipal.secret, "endpoint", "api_key"] },
   OCI: {
     credentialType: "OCI_API_KEY",

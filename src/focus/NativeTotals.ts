@@ -3,6 +3,7 @@
  * that the two can be compared.
  */
 import type { Day } from "../platform/Identifiers.ts"
+import { azureTotals } from "./AzureTotals.ts"
 import { dateList } from "./SqlText.ts"
 import { type Days, subscriptionTotals } from "./SubscriptionTotals.ts"
 
@@ -64,16 +65,17 @@ FROM line
 GROUP BY period, currency, credential, kind, dropped`
 }
 
-const awsFocus: NativeTable = {
-  table: "cloud_aws_focus_raw_daily",
+/** A cloud's native FOCUS exports. */
+const focusExports = (table: string): NativeTable => ({
+  table,
   statement: (periods) => `
 SELECT
   billing_period_start_date AS period, BillingCurrency AS currency, x_credential_id AS credential, ChargeCategory AS kind,
   CAST(NULL AS STRING) AS dropped, COUNT(*) AS n, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
-FROM cloud_aws_focus_raw_daily
+FROM ${table}
 WHERE billing_period_start_date IN (${dateList(periods)})
 GROUP BY period, currency, credential, kind`
-}
+})
 
 const subscriptions: NativeTable = {
   table: "subscription_costs_daily",
@@ -83,6 +85,10 @@ const subscriptions: NativeTable = {
 
 /** The native tables of each cloud, and of subscriptions. */
 export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> = {
-  aws: [awsBilling, awsFocus],
+  aws: [awsBilling, focusExports("cloud_aws_focus_raw_daily")],
+  azure: [
+    { table: "cloud_azure_billing_raw_daily", statement: azureTotals },
+    focusExports("cloud_azure_focus_raw_daily")
+  ],
   subscription: [subscriptions]
 }

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Processors } from "../pipelines/Processor.ts"
+import * as AzureExtractor from "./cloud/AzureExtractor.ts"
 import * as CurExtractor from "./cloud/CurExtractor.ts"
 import * as FocusConverter from "./cloud/FocusConverter.ts"
 import * as Conform from "./focus/Conform.ts"
@@ -15,7 +16,14 @@ import * as Notice from "./notify/Notice.ts"
 export const layer = Layer.effect(
   Processors,
   Effect.map(
-    Effect.all([CurExtractor.make, FocusConverter.make, Reconcile.make, Conform.make, ProcedureExecutor.make]),
+    Effect.all([
+      AzureExtractor.make,
+      CurExtractor.make,
+      FocusConverter.make,
+      Reconcile.make,
+      Conform.make,
+      ProcedureExecutor.make
+    ]),
     (processors) => new Map([...processors, ...Notice.processors].map((processor) => [processor.type, processor]))
   )
 )

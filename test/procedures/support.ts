@@ -71,7 +71,8 @@ const focusSlice: Slice = {
   extent: { kind: "periods", periodColumn: "billing_period_start_date", runDateColumn: "ChargePeriodStart" }
 }
 
-const samples = (names: ReadonlyArray<string>) =>
+/** Files of the samples. */
+export const samples = (names: ReadonlyArray<string>) =>
   names.map((name) => ({ path: fileURLToPath(new URL(name, samplesFolder)), uri: `sample:${name}` }))
 
 /** Loads Cost and Usage Reports of the samples. */
@@ -98,7 +99,8 @@ export const emptyMonth = (dataset: OrgWarehouse, period: string, credentialId: 
 export const loadCharges = (dataset: OrgWarehouse, charges: ReadonlyArray<JsonObject>) =>
   load(dataset, focusSlice, { _tag: "Rows", rows: Stream.fromIterable(charges) })
 
-const load = (dataset: OrgWarehouse, slice: Slice, source: SliceSource) =>
+/** Replaces a slice; no row may be quarantined. */
+export const load = (dataset: OrgWarehouse, slice: Slice, source: SliceSource) =>
   Effect.tap(dataset.replaceSlice({ slice, source, runId: firstRun }), ({ rowsQuarantined }) =>
     rowsQuarantined === 0 ? Effect.void : Effect.dieMessage(`${rowsQuarantined} rows were quarantined`)
   )
@@ -106,13 +108,14 @@ const load = (dataset: OrgWarehouse, slice: Slice, source: SliceSource) =>
 /** Converts the billing periods of the days; the procedure's result row. */
 export const convert = (
   dataset: OrgWarehouse,
-  days: { readonly from: string; readonly to?: string; readonly credentialId?: string; readonly run?: RunId }
+  days: { readonly from: string; readonly to?: string; readonly credentialId?: string; readonly run?: RunId },
+  cloud = "aws"
 ) =>
   Effect.map(
-    dataset.call("sp_cloud_aws_convert_to_focus", [
+    dataset.call(`sp_cloud_${cloud}_convert_to_focus`, [
       { type: "DATE", value: day(days.from) },
       { type: "DATE", value: days.to === undefined ? null : day(days.to) },
-      { type: "STRING", value: "cloud_aws_cost_billing" },
+      { type: "STRING", value: `cloud_${cloud}_cost_billing` },
       { type: "STRING", value: days.credentialId ?? null },
       { type: "STRING", value: days.run ?? firstRun }
     ] satisfies ReadonlyArray<SqlParameter>),

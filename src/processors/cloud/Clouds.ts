@@ -19,6 +19,14 @@ export const clouds = {
       { table: "cloud_aws_billing_raw_daily", period: "billing_period_start" },
       { table: "cloud_aws_focus_raw_daily", period: "billing_period_start_date" }
     ]
+  },
+  azure: {
+    procedure: "sp_cloud_azure_convert_to_focus",
+    pipelineId: "cloud_azure_cost_billing",
+    nativeTables: [
+      { table: "cloud_azure_billing_raw_daily", period: "billing_period_start" },
+      { table: "cloud_azure_focus_raw_daily", period: "billing_period_start_date" }
+    ]
   }
 } as const satisfies Readonly<Record<string, Cloud>>
 

@@ -83,14 +83,16 @@ const sameNames = [
 ] as const
 
 /**
- * The mapping of a provider's FOCUS exports, `own` being the provider's own columns; load it with `billing_period_start_date` as the period
+ * The mapping of a provider's FOCUS exports, `own` being the provider's own columns, or its own names of common ones; load it with `billing_period_start_date` as the period
  * and `ChargePeriodStart` as the run date.
  */
 export const focusMapping = (own: ReadonlyArray<ColumnSource>): FileMapping => ({
   columns: [
     ...keyColumns,
     ...renamedColumns,
-    ...sameNames.map((name): ColumnSource => ({ column: name, from: [name] })),
+    ...sameNames
+      .filter((name) => !own.some(({ column }) => column === name))
+      .map((name): ColumnSource => ({ column: name, from: [name] })),
     ...own
   ],
   collected: [],

@@ -9,6 +9,10 @@ const MONTH_CHARACTERS = 6
 
 const firstDay = (cell: string): string => `TRY_CAST(${cell}[1:4] || '-' || ${cell}[5:6] || '-01' AS DATE)`
 
+/** Some exports leave out the seconds: `2023-11-13T10:00`, `2023-11-13T10:00Z`. */
+const instant = (cell: string): string =>
+  `TRY_CAST(CASE WHEN length(${cell}) BETWEEN 16 AND 17 THEN ${cell}[1:16] || ':00' || ${cell}[17:] ELSE ${cell} END AS TIMESTAMPTZ)`
+
 /** Digits before and after the point that a decimal type holds. */
 const decimalDigits = { NUMERIC: [29, 9], BIGNUMERIC: [14, 24] } as const
 
@@ -23,8 +27,10 @@ export const value = (cell: string, type: ColumnType): string => {
     case "DATE":
       return (
         `CASE length(${cell}) WHEN 10 THEN TRY_CAST(${cell} AS DATE) WHEN ${MONTH_CHARACTERS} THEN ${firstDay(cell)} ` +
-        `ELSE CAST(TRY_CAST(${cell} AS TIMESTAMPTZ) AS DATE) END`
+        `ELSE CAST(${instant(cell)} AS DATE) END`
       )
+    case "TIMESTAMP":
+      return instant(cell)
     case "BYTES":
       return `TRY(from_base64(${cell}))`
     case "ARRAY<STRING>":
