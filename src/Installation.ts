@@ -39,12 +39,15 @@ export const eventModel: EventModel["Type"] = {
   projections: [...runEventModel.projections, notificationProjection]
 }
 
+/** Where organisations want to be told. */
+export const channels = ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))
+
 /** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
 export const records = Layer.mergeAll(
   OrganizationsSql.layer,
   AuditLogSql.layer,
   CredentialsSql.layer,
-  ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer)),
+  channels,
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
 ).pipe(Layer.provideMerge(EncryptionLocal.layer), Layer.provideMerge(Database.layer))
 
@@ -68,7 +71,7 @@ const warehouse = ProcedureSync.ProcedureSync.layer.pipe(Layer.provideMerge(Ware
 export const notifier = Layer.merge(
   NotifierEventLog.layer.pipe(Layer.provide(MailerSmtp.layer)),
   AddressBook.layer.pipe(Layer.provide(HttpClientNode.layer))
-)
+).pipe(Layer.provideMerge(channels))
 
 /** Schedules, backfills and batches, on the runs and the records. */
 export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer)

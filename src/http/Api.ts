@@ -13,6 +13,7 @@ import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
 import { withOneError } from "./OpenApiDocument.ts"
+import { Notifications } from "./NotificationApi.ts"
 import { dateText, flag, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
 import {
   ProcedureDetail,
@@ -313,6 +314,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(Pipelines)
   .add(SchedulerGroup)
   .add(Procedures)
+  .add(Notifications)
   .add(Service)
   .annotate(OpenApi.Title, "Pipeline service")
   .annotate(OpenApi.Version, "1.0.0")

@@ -4,6 +4,8 @@
 import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as Schema from "effect/Schema"
 import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
+import type { ChannelsUnavailable } from "../notifier/Channels.ts"
+import type { NotifierConfigInvalid } from "../notifier/NotifierConfig.ts"
 import type { InvalidApiKey, OrganizationsUnavailable } from "../organizations/Organizations.ts"
 import type { PipelineInvalid, TemplateNotFound } from "../pipelines/Catalogue.ts"
 import type { ScheduleInvalid } from "../platform/CronSchedule.ts"
@@ -101,8 +103,10 @@ export const failure = (status: number, description: string) =>
 type DomainError =
   | DatesUnavailable
   | EventLogUnavailable
+  | ChannelsUnavailable
   | InvalidApiKey
   | InvalidDateRange
+  | NotifierConfigInvalid
   | OrganizationsUnavailable
   | BackfillNotFound
   | ConfigNotFound
@@ -151,8 +155,15 @@ export const fromDomain = (error: DomainError): ApiError => {
           cause: error
         }
       )
+    case "NotifierConfigInvalid":
+      return apiError(
+        "CONFIG_INVALID",
+        "the configuration of notifications is not valid: tell the operator the request id",
+        { cause: error }
+      )
     case "ShuttingDown":
       return apiError("SHUTTING_DOWN", error.message, { retryAfterSeconds: secondsOfRestart })
+    case "ChannelsUnavailable":
     case "DatesUnavailable":
     case "EventLogUnavailable":
     case "OrganizationsUnavailable":

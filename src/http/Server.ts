@@ -19,6 +19,7 @@ import * as Authentication from "./Authentication.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import { LiveStreams } from "./LiveEvents.ts"
 import { makeServer } from "./NodeServer.ts"
+import * as NotificationHandlers from "./NotificationHandlers.ts"
 import * as ProcedureHandlers from "./ProcedureHandlers.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { currentNotes } from "./RequestNotes.ts"
@@ -31,6 +32,7 @@ const groups = Layer.mergeAll(
   RunHandlers.layer,
   SchedulerHandlers.layer,
   ProcedureHandlers.layer,
+  NotificationHandlers.layer,
   ServiceHandlers.layer
 ).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
 

@@ -44,6 +44,12 @@ export interface AddressBookService {
   /** What `configs/notifications/` says for the organisation. */
   readonly config: (org: OrgSlug) => Effect.Effect<NotifierConfig, NotifierConfigInvalid>
   readonly find: (wanted: Wanted) => Effect.Effect<Recipients, ChannelsUnavailable | NotifierConfigInvalid>
+  /** These channels of the organisation; with `skip` those that it does not have, or has switched off. */
+  readonly channels: (
+    org: OrgSlug,
+    channelIds: ReadonlyArray<string>,
+    severity: Severity
+  ) => Effect.Effect<ReadonlyArray<Recipient>, ChannelsUnavailable | NotifierConfigInvalid>
   /** The addresses of the organisation's owners or of all its members; empty when nobody is known. */
   readonly people: (org: OrgSlug, role: "owner" | undefined) => Effect.Effect<ReadonlyArray<string>>
   /** E-mail to these addresses, as the organisation's settings want e-mails to look. */
@@ -134,9 +140,26 @@ const make = Effect.gen(function* () {
       }
     })
 
+  const named: AddressBookService["channels"] = Effect.fn("AddressBook.channels")(
+    function* (org, channelIds, severity) {
+      const own = yield* config(org)
+      const known = new Map((yield* channels.channels(org)).map((channel) => [channel.channelId, channel]))
+      return channelIds.map((channelId): Recipient => {
+        const channel = known.get(channelId)
+        if (channel === undefined) {
+          const destination = email(own, [])
+          return { destination: { ...destination, channelId }, skip: `${org} has no channel ${channelId}` }
+        }
+        const destination = destinationOf(channel, own, severity)
+        return channel.isActive ? { destination } : { destination, skip: `channel ${channelId} is switched off` }
+      })
+    }
+  )
+
   return {
     config,
     find,
+    channels: named,
     people: owners,
     emailTo: (org, addresses) => Effect.map(config(org), (own) => email(own, addresses))
   } satisfies AddressBookService

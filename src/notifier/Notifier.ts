@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
-import type { ChannelsUnavailable, ChannelType } from "./Channels.ts"
+import type { ChannelSecret, ChannelsUnavailable, ChannelType } from "./Channels.ts"
 import type { Message } from "./Message.ts"
 import type { Destination, EventName } from "./NotificationEvent.ts"
 import type { NotifierConfigInvalid } from "./NotifierConfig.ts"
@@ -36,6 +36,8 @@ export interface Delivery {
   readonly dueAt?: number
   readonly ruleId?: string
   readonly skip?: string
+  /** The address of a Slack channel or webhook that is stored nowhere; it is sealed with the notification. */
+  readonly secret?: ChannelSecret
 }
 
 export const Status = Schema.Literal("queued", "sent", "failed", "skipped")
@@ -65,7 +67,7 @@ export interface NotifierService {
   readonly queue: (
     subject: Subject,
     deliveries: ReadonlyArray<Delivery>
-  ) => Effect.Effect<ReadonlyArray<string>, EventLogUnavailable>
+  ) => Effect.Effect<ReadonlyArray<string>, EventLogUnavailable | ChannelsUnavailable>
   /** Sends what is due now, attempt after attempt, and waits for the end of each; what is due later stays queued. */
   readonly settle: (
     notificationIds: ReadonlyArray<string>

@@ -12,9 +12,11 @@ import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
+import { Encryption } from "../platform/Encryption.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
-import { ChannelType } from "./Channels.ts"
+import { ChannelsUnavailable, ChannelType } from "./Channels.ts"
+import { sealText } from "./ChannelsSql.ts"
 import {
   EventName,
   fromRecorded,
@@ -24,7 +26,7 @@ import {
   streamOf,
   toNewEvent
 } from "./NotificationEvent.ts"
-import { type Notification, Notifier, type NotifierService, Status, type Subject } from "./Notifier.ts"
+import { type Delivery, type Notification, Notifier, type NotifierService, Status, type Subject } from "./Notifier.ts"
 import * as Send from "./Send.ts"
 
 /** Deliveries under way at a time, and of one organisation: one that hangs must not keep the others waiting. */
@@ -67,6 +69,7 @@ const make = Effect.gen(function* () {
   const log = yield* EventLog
   const sql = yield* SqlClient.SqlClient
   const settings = yield* Settings
+  const encryption = yield* Encryption
   const send = yield* Send.make
   const underWay = new Map<string, Deferred.Deferred<void>>()
   const woken = Effect.unsafeMakeLatch(false)
@@ -161,9 +164,10 @@ const make = Effect.gen(function* () {
     const throttled = cooldownSeconds === 0 ? undefined : yield* lastTold(about, now - cooldownSeconds * 1000)
     const ids = yield* Effect.forEach(deliveries, (delivery) =>
       Effect.gen(function* () {
-        const { destination, dueAt, message, ruleId } = delivery
+        const { dueAt, message, ruleId } = delivery
         const skip = settings.notificationsEnabled ? (delivery.skip ?? throttled) : switchedOff
-        const id = idOf(subject.source, placeOf(destination))
+        const id = idOf(subject.source, placeOf(delivery.destination))
+        const destination = yield* sealed(subject.org, id, delivery)
         const all = { notificationId: id, ...about, ...(ruleId === undefined ? {} : { ruleId }), destination, message }
         yield* record(
           id,
@@ -177,6 +181,14 @@ const make = Effect.gen(function* () {
     )
     woken.unsafeOpen()
     return ids
+  })
+
+  const sealed = Effect.fnUntraced(function* (org: OrgSlug, id: string, { destination, secret }: Delivery) {
+    if (secret === undefined || destination.type === "email") return destination
+    const envelope = yield* encryption
+      .seal(sealText(secret), { org, id })
+      .pipe(Effect.mapError(({ message }) => new ChannelsUnavailable({ message })))
+    return { ...destination, secret: { kind: "sealed" as const, envelope } }
   })
 
   const settle: NotifierService["settle"] = Effect.fn("Notifier.settle")(function* (ids) {

@@ -12,12 +12,16 @@ import type { RetryOf } from "./RunEvent.ts"
  * failed or was cut off: then the caller wants the whole run again.
  */
 export const finishedBefore = (before: RunState, pipeline: Pipeline): RetryOf["finished"] => {
-  const isWhole = [...before.steps.values()].every(({ status, step }) => status === "COMPLETED" || isDisabled(step))
+  const isWhole = [...before.steps.values()].every(
+    ({ status, step }) => status === "COMPLETED" || isDisabled(step) || step.trigger !== undefined
+  )
   if (isWhole) return []
   const settled = new Set(pipeline.steps.filter(isDisabled).map(({ stepId }) => stepId))
   const finished = new Map<string, StepOutput>()
   const isFinished = (step: Step, then = before.steps.get(step.stepId)): boolean =>
     then?.status === "COMPLETED" &&
+    // A notice is due by the end of its own run.
+    step.trigger === undefined &&
     canonical(then.step) === canonical(step) &&
     step.dependsOn.every((id) => settled.has(id))
   // A file may name a step before those that it depends on, so look until nothing more is found.

@@ -50,6 +50,7 @@ const world = Server.layer.pipe(
   Layer.provideMerge(ProcedureSync.layer),
   Layer.provideMerge(WarehouseDuckDb.layer),
   Layer.provideMerge(ValidatorLocal.layer),
+  Layer.provideMerge(Installation.notifier),
   Layer.provideMerge(Installation.records),
   Layer.provideMerge(Settings.layer),
   Layer.provideMerge(Layer.setTracerEnabled(false)),

@@ -63,7 +63,15 @@ const bodies: Readonly<Record<string, unknown>> = {
     schedule_cron: "0 4 * * *"
   },
   "scheduler.createBackfill": { pipelines: ["cloud/test/slow"], start_date: "2026-05-01", end_date: "2026-05-02" },
-  "scheduler.publishBatch": { org_slugs: ["acme_corp"], pipeline_id: "cloud/test/cost/demo" }
+  "scheduler.publishBatch": { org_slugs: ["acme_corp"], pipeline_id: "cloud/test/cost/demo" },
+  "notifications.send": { org_slug: "acme_corp", title: "Title", message: "Message" },
+  "notifications.test": { org_slug: "acme_corp", channel_type: "email" },
+  "notifications.summary": {
+    org_slug: "acme_corp",
+    summary_id: "weekly",
+    summary_name: "Weekly",
+    content: { period: "last_7_days", total_cost: "1.10", currency: "USD" }
+  }
 }
 
 /** A schedule and a backfill of Acme's. */

@@ -129,6 +129,47 @@ describe("retry of a run", () => {
     )
   })
 
+  it.scoped("leaves notices to the end of each run: one that was not due makes no completed run look broken", () => {
+    const { cure, executed, script } = makeScript()
+    const told = pipeline([
+      step("a", []),
+      step("c", ["a"]),
+      step("on_failure", ["c"], { trigger: "on_failure" }),
+      step("always", ["c"], { trigger: "always" })
+    ])
+    const statuses = (id: string) =>
+      Effect.flatMap(Runs, (runs) =>
+        Effect.map(runs.get(runId(id)), ({ steps }) => steps.map((each) => `${each.stepId} ${each.status}`))
+      )
+    return inWorld(
+      { script, pipelines: [told] },
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const failed = yield* runs.request(ask())
+        yield* finish(failed.runId)
+        expect(yield* statuses(failed.runId)).toEqual([
+          "a COMPLETED",
+          "c FAILED",
+          "on_failure COMPLETED",
+          "always COMPLETED"
+        ])
+        cure()
+        const retried = yield* runs.retry(failed.runId, by)
+        yield* finish(retried.runId)
+        expect(yield* statuses(retried.runId)).toEqual([
+          "a COMPLETED",
+          "c COMPLETED",
+          "on_failure SKIPPED",
+          "always COMPLETED"
+        ])
+        expect(executed).toEqual(["a", "c", "c"])
+        const whole = yield* runs.retry(retried.runId, by)
+        yield* finish(whole.runId)
+        expect(executed).toEqual(["a", "c", "c", "a", "c"])
+      })
+    )
+  })
+
   it.scoped("is refused for a live run, an unknown one and another organisation's", () =>
     inWorld(
       { script: { a: () => Effect.never } },

@@ -46,7 +46,7 @@ const keys = Layer.effect(
   Effect.gen(function* () {
     const organizations = yield* Organizations
     for (const org of [acme, other]) {
-      yield* organizations.create({ org, companyName: org, adminEmail: `admin@${org}.test` })
+      yield* organizations.create({ org, companyName: org, adminEmail: `admin@${org.replaceAll("_", "-")}.test` })
     }
     const key = (org: OrgSlug, scopes: ReadonlyArray<string>) =>
       Effect.map(organizations.createKey(org, { scopes }), ({ secret }) => Redacted.value(secret))
@@ -97,7 +97,7 @@ export const layer = (options: WorldOptions = {}) =>
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
         ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer)),
-        Layer.merge(Installation.scheduling, keys).pipe(
+        Layer.mergeAll(Installation.scheduling, Installation.notifier, keys).pipe(
           Layer.provideMerge(OrganizationsSql.layer),
           Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs)))
         )

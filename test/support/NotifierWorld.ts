@@ -6,8 +6,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
 import * as Installation from "../../src/Installation.ts"
-import * as ChannelsSql from "../../src/notifier/ChannelsSql.ts"
-import * as WebhookClient from "../../src/notifier/WebhookClient.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import type { Pipeline } from "../../src/pipelines/Pipeline.ts"
@@ -46,7 +44,6 @@ export const layer = (options: {
   readonly script?: RunsWorld.Script
 }) =>
   Installation.notifier.pipe(
-    Layer.provideMerge(ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))),
     Layer.provideMerge(organization.pipe(Layer.provideMerge(OrganizationsSql.layer))),
     Layer.provideMerge(EncryptionLocal.layer),
     Layer.provideMerge(
