@@ -43,7 +43,7 @@ export const oneLine = (text: string): string =>
 /** The text form. */
 export const toText = (message: Message): string =>
   [
-    message.title,
+    oneLine(message.title),
     ...message.text,
     ...(message.action === undefined ? [] : [`What to do: ${message.action}`]),
     message.facts.map(([label, value]) => `${label}: ${value}`).join("\n"),

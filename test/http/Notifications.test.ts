@@ -55,7 +55,7 @@ describe("notifications over HTTP", () => {
         const { mail: seen, recipients, source } = yield* Queue.take(mail.mails)
         expect(recipients).toEqual(["admin@acme-corp.test"])
         expect(seen.subject).toBe("[CloudAct.AI] Budget Bcc: evil@evil.test")
-        expect(source).not.toMatch(/^Bcc:/im)
+        expect(source.split("\r\n\r\n")[0]).not.toMatch(/^Bcc:/im)
         expect(seen.text).toContain("Cost: 1234567890123456789.123456789")
         expect(seen.html).not.toContain("<script>")
         expect(slack.journal.map(({ body }) => JSON.parse(body).channel)).toEqual(["#costs"])
