@@ -18,6 +18,7 @@ import * as WebhookClient from "./notifier/WebhookClient.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
+import { Judge } from "./focus/Judge.ts"
 import * as HttpClientNode from "./platform/HttpClientNode.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
 import { Settings } from "./platform/Settings.ts"
@@ -82,6 +83,7 @@ export const layer = scheduling.pipe(
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Registry.layer),
   Layer.provideMerge(Layer.merge(validator, notifier)),
+  Layer.provideMerge(Judge.layer),
   Layer.provideMerge(warehouse),
   Layer.provideMerge(records),
   Layer.provideMerge(NodeContext.layer)

@@ -9,6 +9,7 @@ import { demo } from "./demo.ts"
 import { focus } from "./focus.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
+import { reconcile } from "./reconcile.ts"
 import { replay } from "./replay.ts"
 import { run } from "./run.ts"
 import { runs } from "./runs.ts"
@@ -21,5 +22,17 @@ const administration = admin.pipe(Command.provide(Installation.records.pipe(Laye
 /** All commands. */
 export const command = Command.make("pipeline-service").pipe(
   Command.withDescription("Cost pipelines: native bills in, FOCUS 1.3 out, every cent accounted for."),
-  Command.withSubcommands([serve, demo, run, runs, replay, convert, focus, query, procedures, administration])
+  Command.withSubcommands([
+    serve,
+    demo,
+    run,
+    runs,
+    replay,
+    convert,
+    focus,
+    reconcile,
+    query,
+    procedures,
+    administration
+  ])
 )

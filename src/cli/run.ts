@@ -7,9 +7,7 @@ import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { Settings } from "../platform/Settings.ts"
 import { ServiceClient, ServiceRefused } from "./client/ServiceClient.ts"
 import * as RunProgress from "./RunProgress.ts"
 
@@ -42,7 +40,7 @@ const options = {
 export const run = Command.make("run", options, (given) =>
   Effect.gen(function* () {
     const client = yield* ServiceClient
-    const org = yield* ownOrg
+    const org = yield* ServiceClient.ownOrg
     const payload = {
       trigger_by: "command line",
       ...(Option.isSome(given.start) ? { start_date: given.start.value } : {}),
@@ -75,18 +73,6 @@ export const run = Command.make("run", options, (given) =>
 ).pipe(
   Command.withDescription("Run a pipeline on the running service and watch it; exit code 0 only when it completes.")
 )
-
-/** The organisation is the part of its key before `_api_`. */
-const ownOrg = Effect.flatMap(Settings, ({ apiKey }) => {
-  const org = Option.flatMapNullable(apiKey, (key) => /^(.+)_api_[^_]+$/.exec(Redacted.value(key))?.[1])
-  return Effect.mapError(
-    org,
-    () =>
-      new ServiceRefused({
-        message: "PIPELINE_API_KEY is no key of an organisation: set it in the environment or .env.local"
-      })
-  )
-}).pipe(Effect.provide(Settings.layer))
 
 /** Shows a run's events until it has ended, then the run; fails when it did not complete. */
 export const watch = Effect.fn("cli.watch")(function* (id: string, json: boolean) {

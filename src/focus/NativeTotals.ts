@@ -92,3 +92,7 @@ export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> 
   ],
   subscription: [subscriptions]
 }
+
+/** x_pipeline_id of a provider's rows: the template that owns them, whoever executes. */
+export const ownerOf = (provider: string): string =>
+  provider === "subscription" ? "subscription_costs_subscription_cost" : `cloud_${provider}_cost_billing`

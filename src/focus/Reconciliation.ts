@@ -28,6 +28,9 @@ export type PeriodTotals = {
   readonly currency: string
   readonly source: string
   readonly credentialId: string
+  /** First and last day that were compared: the whole period, or what the run has of it where a source is written by day. */
+  readonly coveredFrom: string
+  readonly coveredTo: string
   readonly nativeBilled: string
   readonly focusBilled: string
   /** nativeBilled - focusBilled; anything but 0 is a defect. */
@@ -110,26 +113,41 @@ const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
   periods: ReadonlyArray<Day>,
   days: Days | undefined
 ) {
-  const ofDays =
-    native.isByDay === true && days !== undefined
-      ? ` AND x_pipeline_run_date BETWEEN DATE ${text(days.startDate)} AND DATE ${text(days.endDate)}`
-      : ""
+  const ofDays = native.isByDay === true ? days : undefined
+  const onDays =
+    ofDays === undefined
+      ? ""
+      : ` AND x_pipeline_run_date BETWEEN DATE ${text(ofDays.startDate)} AND DATE ${text(ofDays.endDate)}`
   const nativeRows = yield* warehouse.query(native.statement(periods, days))
   const focusRows = yield* warehouse.query(`
 SELECT
   BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
   COUNTIF(x_SplitPart > 1 OR (x_source_row IS NULL AND x_cloud_provider IS NOT NULL)) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
 FROM cost_data_standard_1_3
-WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}${ofDays}
+WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}${onDays}
 GROUP BY period, currency, credential`)
   const ofNative = groupByKey(nativeRows, native.table)
   const ofFocus = groupByKey(focusRows, native.table)
   return [...new Map([...ofNative, ...ofFocus].map(([name, { key }]) => [name, key]))].map(([name, key]) =>
-    totals(key, ofNative.get(name)?.rows ?? [], ofFocus.get(name)?.rows ?? [])
+    totals(key, coveredBy(key.billingPeriod, ofDays), ofNative.get(name)?.rows ?? [], ofFocus.get(name)?.rows ?? [])
   )
 })
 
-const totals = (key: Key, native: ReadonlyArray<JsonObject>, focus: ReadonlyArray<JsonObject>): PeriodTotals => {
+const coveredBy = (period: string, days: Days | undefined) => {
+  const [year = 0, month = 0] = period.split("-").map(Number)
+  const last = new Date(Date.UTC(year, month, 0)).toISOString().slice(0, DAY_CHARACTERS)
+  return {
+    coveredFrom: days !== undefined && days.startDate > period ? days.startDate : period,
+    coveredTo: days !== undefined && days.endDate < last ? days.endDate : last
+  }
+}
+
+const totals = (
+  key: Key,
+  covered: Pick<PeriodTotals, "coveredFrom" | "coveredTo">,
+  native: ReadonlyArray<JsonObject>,
+  focus: ReadonlyArray<JsonObject>
+): PeriodTotals => {
   const amount = (rows: ReadonlyArray<JsonObject>, column: string) => sum(rows.map((row) => decimalOf(row[column])))
   const count = (rows: ReadonlyArray<JsonObject>, column: string) =>
     rows.reduce((total, row) => total + Number(row[column] ?? 0), 0)
@@ -144,6 +162,7 @@ const totals = (key: Key, native: ReadonlyArray<JsonObject>, focus: ReadonlyArra
   }))
   return {
     ...key,
+    ...covered,
     nativeBilled,
     focusBilled,
     difference: difference(nativeBilled, focusBilled),

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
+import { Focus } from "./FocusApi.ts"
 import { withOneError } from "./OpenApiDocument.ts"
 import { Notifications } from "./NotificationApi.ts"
 import { dateText, flag, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
@@ -315,6 +316,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(SchedulerGroup)
   .add(Procedures)
   .add(Notifications)
+  .add(Focus)
   .add(Service)
   .annotate(OpenApi.Title, "Pipeline service")
   .annotate(OpenApi.Version, "1.0.0")

@@ -16,6 +16,7 @@ import * as Option from "effect/Option"
 import { Settings } from "../platform/Settings.ts"
 import { Api } from "./Api.ts"
 import * as Authentication from "./Authentication.ts"
+import * as FocusHandlers from "./FocusHandlers.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import { LiveStreams } from "./LiveEvents.ts"
 import { makeServer } from "./NodeServer.ts"
@@ -33,6 +34,7 @@ const groups = Layer.mergeAll(
   SchedulerHandlers.layer,
   ProcedureHandlers.layer,
   NotificationHandlers.layer,
+  FocusHandlers.layer,
   ServiceHandlers.layer
 ).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
 

@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import { Judge } from "../../src/focus/Judge.ts"
 import * as Server from "../../src/http/Server.ts"
 import { Shutdown } from "../../src/http/Shutdown.ts"
 import * as Installation from "../../src/Installation.ts"
@@ -47,7 +48,7 @@ const world = Server.layer.pipe(
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),
-  Layer.provideMerge(ProcedureSync.layer),
+  Layer.provideMerge(Layer.merge(ProcedureSync.layer, Judge.layer)),
   Layer.provideMerge(WarehouseDuckDb.layer),
   Layer.provideMerge(ValidatorLocal.layer),
   Layer.provideMerge(Installation.notifier),

@@ -74,6 +74,10 @@ it.scopedLive("a call that cannot be made says what to do", () =>
         const foreign = yield* cli(there, "runs", "show", "0b9d4c8e-4f0a-4f0e-9f6a-0f6f0d2b1c3a")
         expect(foreign.failure).toContain("RUN_NOT_FOUND")
 
+        const nothing = yield* cli(there, "reconcile", "--json")
+        expect(JSON.parse(nothing.out)).toEqual({ is_exact: true, entries: [], quarantined: [] })
+        expect((yield* cli(there, "reconcile", "--period", "August")).failure).toContain("INVALID_DATE")
+
         const listed = JSON.parse((yield* cli(there, "procedures", "list", "--json")).out)
         expect(listed).toContainEqual(expect.objectContaining({ name: "sp_cloud_aws_convert_to_focus", in_sync: true }))
         expect((yield* cli(there, "procedures", "sync")).out).toMatch(/^0 created, 0 updated, \d+ unchanged, 0 failed/)

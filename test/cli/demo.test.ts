@@ -38,11 +38,13 @@ it.scopedLive("the demo shows every cent, changes nothing the second time, and l
     expect(counted.n).toBeGreaterThan(1000)
     expect(counted.runs).toBe(1)
 
-    const { busy, listed } = yield* withService({ DATA_DIR: dataDir }, (base) =>
+    const key = readFileSync(keyFile, "utf8").trim()
+    const { busy, listed, reconciled } = yield* withService({ DATA_DIR: dataDir }, (base) =>
       Effect.all({
+        reconciled: commandLine({ PIPELINE_SERVICE_URL: base, PIPELINE_API_KEY: key }, "reconcile"),
         listed: Effect.promise(async () => {
           const answer = await fetch(`${base}/api/v1/pipelines/dev_org_local/runs`, {
-            headers: { "X-API-Key": readFileSync(keyFile, "utf8").trim() }
+            headers: { "X-API-Key": key }
           })
           return answer.json()
         }),
@@ -50,6 +52,10 @@ it.scopedLive("the demo shows every cent, changes nothing the second time, and l
       })
     )
     expect(listed).toMatchObject({ total: 2 })
+    expect(reconciled.code).toBe(0)
+    const equal = [...reconciled.out.matchAll(/^2026-\d\d-01 .* demo_cur[12] +(\S+) +(\S+) +0 +\d+$/gm)]
+    expect(equal).toHaveLength(6)
+    for (const [, native, focus] of equal) expect(native).toBe(focus)
     expect(busy.err).toMatch(/another process|is another|locked|cannot be opened/)
   })
 )

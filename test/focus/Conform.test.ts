@@ -8,6 +8,7 @@ import type { StepContext } from "../../src/pipelines/Processor.ts"
 import { Day, OrgSlug } from "../../src/platform/Identifiers.ts"
 import type { JsonObject } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
+import { Judge } from "../../src/focus/Judge.ts"
 import * as Conform from "../../src/processors/focus/Conform.ts"
 import * as support from "../procedures/support.ts"
 
@@ -90,7 +91,7 @@ const conform = (slug: string, rows: ReadonlyArray<JsonObject>, config: JsonObje
     return yield* processor.execute(context)
   })
 
-const services = Layer.mergeAll(support.layer, Settings.layer, NodeContext.layer)
+const services = Judge.layer.pipe(Layer.provideMerge(Layer.mergeAll(support.layer, Settings.layer, NodeContext.layer)))
 
 layer(services)("focus.conformance", (it) => {
   it.effect("excuses only what the source cannot know, and reports it apart", () =>

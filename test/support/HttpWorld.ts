@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { Judge } from "../../src/focus/Judge.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
@@ -97,6 +98,7 @@ export const layer = (options: WorldOptions = {}) =>
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
         ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer)),
+        Judge.layer,
         Layer.mergeAll(Installation.scheduling, Installation.notifier, keys).pipe(
           Layer.provideMerge(OrganizationsSql.layer),
           Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs)))

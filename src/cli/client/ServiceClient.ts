@@ -110,6 +110,18 @@ export class ServiceClient extends Context.Tag("pipeline-service/ServiceClient")
     ServiceClient,
     Effect.flatMap(Settings, ({ apiKey, rootKey, serviceUrl }) => make({ base: serviceUrl, key: apiKey, rootKey }))
   ).pipe(Layer.provide([HttpClientNode.layer, Settings.layer]))
+
+  /** The organisation of PIPELINE_API_KEY: the part of the key before `_api_`. */
+  static readonly ownOrg = Effect.flatMap(Settings, ({ apiKey }) => {
+    const org = Option.flatMapNullable(apiKey, (key) => /^(.+)_api_[^_]+$/.exec(Redacted.value(key))?.[1])
+    return Effect.mapError(
+      org,
+      () =>
+        new ServiceRefused({
+          message: "PIPELINE_API_KEY is no key of an organisation: set it in the environment or .env.local"
+        })
+    )
+  }).pipe(Effect.provide(Settings.layer))
 }
 
 const reconnecting = Schedule.intersect(

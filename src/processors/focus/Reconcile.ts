@@ -8,6 +8,7 @@ import { StepError, type Processor, type StepContext } from "../../pipelines/Pro
 import { Warehouse } from "../../warehouse/Warehouse.ts"
 import * as StepFailure from "../StepFailure.ts"
 import { periodsOf } from "./Periods.ts"
+import * as ReconciliationTable from "./ReconciliationTable.ts"
 
 /** A message names at most so many periods. */
 const MAX_NAMED_MISMATCHES = 5
@@ -15,7 +16,7 @@ const MAX_NAMED_MISMATCHES = 5
 const Config = Schema.Struct({ provider: Schema.Literal(...Reconciliation.providers) })
 
 /**
- * Makes the processor. `details` has `reconciliation` and `rows` of the report; periods without any row are left out. A difference of the
+ * Makes the processor. `details` has `reconciliation` and `rows` of the report, also kept in the table focus_reconciliation; periods without any row are left out. A difference of the
  * amortised totals is reported and logged, for it is no money on the bill.
  */
 export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(function* () {
@@ -25,7 +26,11 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
     const { provider } = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
     const periods = periodsOf(context)
     const report = yield* warehouse.org(context.org).pipe(
-      Effect.flatMap((org) => Reconciliation.compare(org, provider, periods, context)),
+      Effect.flatMap((org) =>
+        Effect.tap(Reconciliation.compare(org, provider, periods, context), ({ reconciliation }) =>
+          ReconciliationTable.keep(org, provider, periods, reconciliation, context.runId)
+        )
+      ),
       Effect.mapError(StepFailure.ofWarehouse)
     )
     const faulty = Reconciliation.mismatches(report)
