@@ -16,6 +16,8 @@ import type { OrgSlug } from "../../src/platform/Identifiers.ts"
 import type { Runs } from "../../src/runs/Runs.ts"
 import type { Backfills } from "../../src/scheduler/Backfills.ts"
 import * as BackfillsSql from "../../src/scheduler/BackfillsSql.ts"
+import type { Batches } from "../../src/scheduler/Batches.ts"
+import * as BatchesSql from "../../src/scheduler/BatchesSql.ts"
 import type { Scheduler } from "../../src/scheduler/Scheduler.ts"
 import * as SchedulerSql from "../../src/scheduler/SchedulerSql.ts"
 import { definition } from "./TestRuns.ts"
@@ -32,7 +34,7 @@ export interface SchedulerOptions {
 
 /** Runs, organisations and the scheduler; nothing looks at the clock by itself. */
 export const layer = (options: SchedulerOptions) =>
-  Layer.merge(SchedulerSql.layer, BackfillsSql.layer).pipe(
+  Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer).pipe(
     Layer.provideMerge(OrganizationsSql.layer),
     Layer.provideMerge(
       runsLayer({
@@ -55,7 +57,11 @@ export const layer = (options: SchedulerOptions) =>
 /** One process on the database. */
 export const inScheduler = <A, E>(
   options: SchedulerOptions,
-  use: Effect.Effect<A, E, Scheduler | Backfills | Runs | EventLog | Organizations | SqlClient.SqlClient | Scope>
+  use: Effect.Effect<
+    A,
+    E,
+    Scheduler | Backfills | Batches | Runs | EventLog | Organizations | SqlClient.SqlClient | Scope
+  >
 ) => Effect.scoped(Effect.provide(use, layer(options)))
 
 /** An organisation with a key. */
