@@ -160,7 +160,9 @@ describe("the queue", () => {
         const [config] = yield* (yield* Scheduler).list(org, {})
         expect(config?.lastRunStatus).toBe("FAILED")
         const { runs } = yield* (yield* Runs).list({ org, limit: 10, offset: 0 })
-        expect(runs.map((run) => [run.status, run.trigger])).toEqual(Array(4).fill(["FAILED", "scheduler"]))
+        expect(runs.map((run) => [run.status, run.trigger])).toEqual(
+          Array.from({ length: 4 }, () => ["FAILED", "scheduler"])
+        )
       })
     )
   })
@@ -230,12 +232,12 @@ describe("the queue", () => {
     Effect.gen(function* () {
       const database = yield* temporaryFile
       let executed = 0
-      let reached = 0
+      const reached: Array<string> = []
       const script = {
         a: () => Effect.sync(() => (executed++, done)),
         b: () =>
           Effect.zipRight(
-            Effect.sync(() => reached++),
+            Effect.sync(() => reached.push("b")),
             Effect.never
           )
       }
@@ -247,7 +249,7 @@ describe("the queue", () => {
           yield* schedule(org, "one")
           yield* schedule(org, "two")
           yield* due
-          while (reached < 2) yield* Effect.yieldNow()
+          while (reached.length < 2) yield* Effect.yieldNow()
           // The process ends after it has taken "two" and asked for its run, and before it has noted the run's id.
           const sql = yield* SqlClient.SqlClient
           yield* sql`update org_scheduled_pipeline_runs set pipeline_logging_id = null where pipeline_template like '%two'`
