@@ -27,7 +27,7 @@ import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import * as Summary from "./ConversionSummary.ts"
 
-const providers = ["aws", "azure"] as const
+const providers = ["aws", "azure", "gcp"] as const
 
 const provider = Options.choice("provider", providers).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
@@ -164,7 +164,8 @@ const credentialOf = (cloud: (typeof providers)[number], from: string) =>
 /** The credential of a local file or folder. */
 const folderOf = {
   aws: { provider: "AWS_FILES", credentialType: "AWS_FOLDER" },
-  azure: { provider: "AZURE_FILES", credentialType: "AZURE_FOLDER" }
+  azure: { provider: "AZURE_FILES", credentialType: "AZURE_FOLDER" },
+  gcp: { provider: "GCP_FILES", credentialType: "GCP_FOLDER" }
 } as const
 
 const awsEnvironment = Config.all({

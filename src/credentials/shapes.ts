@@ -53,6 +53,7 @@ const shapes: Readonly<Record<string, Shape>> = {
     account: awsExport
   },
   AWS_FILES: { credentialType: "AWS_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
+  GCP_FILES: { credentialType: "GCP_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   GCP_SA: serviceAccount,
   GCP_VERTEX: serviceAccount,
   AZURE: servicePrincipal,

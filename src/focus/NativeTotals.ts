@@ -77,6 +77,25 @@ WHERE billing_period_start_date IN (${dateList(periods)})
 GROUP BY period, currency, credential, kind`
 })
 
+/** The cost of a row is before its credits; fees are amortised inside of their month, so both totals are cost and credits. */
+const gcpBilling: NativeTable = {
+  table: "cloud_gcp_billing_raw_daily",
+  statement: (periods) => `
+WITH line AS (
+  SELECT
+    billing_period_start AS period, currency, x_credential_id AS credential, COALESCE(cost_type, 'regular') AS kind,
+    cost + COALESCE((
+      SELECT SUM(CAST(amount AS BIGNUMERIC))
+      FROM UNNEST(REGEXP_EXTRACT_ALL(credits_json, r'''['"]amount['"]\\s*:\\s*['"]?([-0-9.eE+]+)''')) AS amount
+    ), BIGNUMERIC '0') AS total
+  FROM cloud_gcp_billing_raw_daily
+  WHERE billing_period_start IN (${dateList(periods)})
+)
+SELECT period, currency, credential, kind, CAST(NULL AS STRING) AS dropped, COUNT(*) AS n, SUM(total) AS billed, SUM(total) AS effective
+FROM line
+GROUP BY period, currency, credential, kind`
+}
+
 const subscriptions: NativeTable = {
   table: "subscription_costs_daily",
   isByDay: true,
@@ -90,6 +109,7 @@ export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> 
     { table: "cloud_azure_billing_raw_daily", statement: azureTotals },
     focusExports("cloud_azure_focus_raw_daily")
   ],
+  gcp: [gcpBilling, focusExports("cloud_gcp_focus_raw_daily")],
   subscription: [subscriptions]
 }
 

@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { Processors } from "../pipelines/Processor.ts"
 import * as AzureExtractor from "./cloud/AzureExtractor.ts"
 import * as CurExtractor from "./cloud/CurExtractor.ts"
+import * as ExternalBqExtractor from "./cloud/ExternalBqExtractor.ts"
 import * as FocusConverter from "./cloud/FocusConverter.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
@@ -19,6 +20,7 @@ export const layer = Layer.effect(
     Effect.all([
       AzureExtractor.make,
       CurExtractor.make,
+      ExternalBqExtractor.make,
       FocusConverter.make,
       Reconcile.make,
       Conform.make,

@@ -27,6 +27,14 @@ export const clouds = {
       { table: "cloud_azure_billing_raw_daily", period: "billing_period_start" },
       { table: "cloud_azure_focus_raw_daily", period: "billing_period_start_date" }
     ]
+  },
+  gcp: {
+    procedure: "sp_cloud_gcp_convert_to_focus",
+    pipelineId: "cloud_gcp_cost_billing",
+    nativeTables: [
+      { table: "cloud_gcp_billing_raw_daily", period: "billing_period_start" },
+      { table: "cloud_gcp_focus_raw_daily", period: "billing_period_start_date" }
+    ]
   }
 } as const satisfies Readonly<Record<string, Cloud>>
 
