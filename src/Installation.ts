@@ -28,6 +28,7 @@ import * as RunsEventLog from "./runs/RunsEventLog.ts"
 import * as BackfillsSql from "./scheduler/BackfillsSql.ts"
 import * as BatchesSql from "./scheduler/BatchesSql.ts"
 import * as SchedulerSql from "./scheduler/SchedulerSql.ts"
+import * as SubscriptionPlansWarehouse from "./subscriptions/SubscriptionPlansWarehouse.ts"
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
@@ -66,7 +67,9 @@ const validator = Layer.unwrapEffect(
   )
 )
 
-const warehouse = ProcedureSync.ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer))
+const warehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
+  Layer.provideMerge(WarehouseDuckDb.layer)
+)
 
 /** The notifier's services; `Worker.layer` makes it work. */
 export const notifier = Layer.merge(

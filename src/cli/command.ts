@@ -7,6 +7,7 @@ import { admin } from "./admin.ts"
 import { convert } from "./convert.ts"
 import { demo } from "./demo.ts"
 import { focus } from "./focus.ts"
+import { plans } from "./plans.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
 import { reconcile } from "./reconcile.ts"
@@ -32,6 +33,7 @@ export const command = Command.make("pipeline-service").pipe(
     focus,
     reconcile,
     query,
+    plans,
     procedures,
     administration
   ])

@@ -38,6 +38,7 @@ import {
 } from "./RunSchemas.ts"
 import { SchedulerGroup } from "./SchedulerApi.ts"
 import { Live, Overview, Ready, Healthy } from "./ServiceSchemas.ts"
+import { Subscriptions } from "./SubscriptionApi.ts"
 
 const pipelinePart = Schema.String.annotations({ description: "1 to 50 of a-z, A-Z, 0-9 and _" })
 
@@ -317,6 +318,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(Procedures)
   .add(Notifications)
   .add(Focus)
+  .add(Subscriptions)
   .add(Service)
   .annotate(OpenApi.Title, "Pipeline service")
   .annotate(OpenApi.Version, "1.0.0")

@@ -219,8 +219,8 @@ const makeAccess = Effect.gen(function* () {
     rootCheck(request.headers[rootKeyHeader])
   )
   const read = orgCheck("pipelines:read", { isRun: false })
-  const write = orgCheck("pipelines:write", { isRun: false })
   const run = orgCheck("pipelines:execute", { isRun: true })
+  const write = orgCheck("pipelines:write", { isRun: false })
   const cancel = orgCheck("pipelines:execute", { isRun: false })
   // The second of two keys is asked for when the first one failed: a root key that was given and is wrong must not become "no org key".
   const cancelAsOrg = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>

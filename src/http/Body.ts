@@ -8,16 +8,21 @@ import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type { IncomingMessage } from "node:http"
-import { type Json, parse } from "../platform/Json.ts"
+import { type Json, parse, parseLossless } from "../platform/Json.ts"
 import { type ApiError, apiError } from "./Errors.ts"
 import { bodyTooLarge, maximumBodyBytes } from "./Limits.ts"
 
 /** Decodes the body of a request; no body is `{}`. Fails with 413, 400 (not JSON) or 422 (not what the schema says, unknown fields too). */
-export const readJson = <A, I>(schema: Schema.Schema<A, I>) => {
+export const readJson = <A, I>(schema: Schema.Schema<A, I>) => reader(schema, parse)
+
+/** As {@link readJson}; every number is the text of its source, so that no amount passes through binary floating point. */
+export const readLosslessJson = <A, I>(schema: Schema.Schema<A, I>) => reader(schema, parseLossless)
+
+const reader = <A, I>(schema: Schema.Schema<A, I>, parseText: typeof parse) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
   return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, ApiError> =>
     collect(NodeHttpServerRequest.toIncomingMessage(request)).pipe(
-      Effect.flatMap((text) => (text.trim() === "" ? Effect.succeed<Json>({}) : parse(text))),
+      Effect.flatMap((text) => (text.trim() === "" ? Effect.succeed<Json>({}) : parseText(text))),
       Effect.catchTag("InvalidJson", () => apiError("INVALID_JSON", "the body is not JSON")),
       Effect.flatMap((json) => Effect.catchTag(decode(json), "ParseError", (error) => invalidRequest(error, "body")))
     )

@@ -28,6 +28,7 @@ import * as RunHandlers from "./RunHandlers.ts"
 import * as SchedulerHandlers from "./SchedulerHandlers.ts"
 import * as ServiceHandlers from "./ServiceHandlers.ts"
 import { Shutdown } from "./Shutdown.ts"
+import * as SubscriptionHandlers from "./SubscriptionHandlers.ts"
 
 const groups = Layer.mergeAll(
   RunHandlers.layer,
@@ -35,6 +36,7 @@ const groups = Layer.mergeAll(
   ProcedureHandlers.layer,
   NotificationHandlers.layer,
   FocusHandlers.layer,
+  SubscriptionHandlers.layer,
   ServiceHandlers.layer
 ).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
 

@@ -23,6 +23,7 @@ import { Processors } from "../../src/pipelines/Processor.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
+import * as SubscriptionPlansWarehouse from "../../src/subscriptions/SubscriptionPlansWarehouse.ts"
 import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { scripted } from "../support/RunsWorld.ts"
@@ -48,7 +49,7 @@ const world = Server.layer.pipe(
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),
-  Layer.provideMerge(Layer.merge(ProcedureSync.layer, Judge.layer)),
+  Layer.provideMerge(Layer.mergeAll(ProcedureSync.layer, Judge.layer, SubscriptionPlansWarehouse.layer)),
   Layer.provideMerge(WarehouseDuckDb.layer),
   Layer.provideMerge(ValidatorLocal.layer),
   Layer.provideMerge(Installation.notifier),

@@ -64,6 +64,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   },
   "scheduler.createBackfill": { pipelines: ["cloud/test/slow"], start_date: "2026-05-01", end_date: "2026-05-02" },
   "scheduler.publishBatch": { org_slugs: ["acme_corp"], pipeline_id: "cloud/test/cost/demo" },
+  "subscriptions.importPlans": { plans: [] },
   "notifications.send": { org_slug: "acme_corp", title: "Title", message: "Message" },
   "notifications.test": { org_slug: "acme_corp", channel_type: "email" },
   "notifications.summary": {
@@ -166,7 +167,8 @@ const writeOperations: ReadonlySet<string> = new Set([
   "scheduler.putConfig",
   "scheduler.disableConfig",
   "scheduler.pause",
-  "scheduler.resume"
+  "scheduler.resume",
+  "subscriptions.importPlans"
 ])
 
 const expectedOf = (row: Record<string, string>): Record<string, unknown> => {

@@ -19,6 +19,7 @@ import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { Runs, type RunsService } from "../../src/runs/Runs.ts"
+import * as SubscriptionPlansWarehouse from "../../src/subscriptions/SubscriptionPlansWarehouse.ts"
 import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { pipeline, step } from "./pipelines.ts"
@@ -97,7 +98,9 @@ export const layer = (options: WorldOptions = {}) =>
       })
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
       const services = Layer.mergeAll(
-        ProcedureSync.layer.pipe(Layer.provideMerge(WarehouseDuckDb.layer)),
+        Layer.merge(ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
+          Layer.provideMerge(WarehouseDuckDb.layer)
+        ),
         Judge.layer,
         Layer.mergeAll(Installation.scheduling, Installation.notifier, keys).pipe(
           Layer.provideMerge(OrganizationsSql.layer),
