@@ -27,6 +27,8 @@ export interface CredentialReport {
   /** `{period, files, rows, bytes, skipped}` each; rows are those written, skipped means unchanged. */
   readonly periods: ReadonlyArray<JsonObject>
   readonly loads: ReadonlyArray<Load>
+  /** What else is worth telling, such as the bytes that queries were announced to process. */
+  readonly details?: JsonObject
 }
 
 /** How the bills of one cloud are read. */
@@ -143,7 +145,8 @@ const outputOf = (mainTable: string, reports: ReadonlyArray<Reported>, waiting: 
     outputTable: loads[0]?.table ?? mainTable,
     affectedPeriods: [...new Set([...loads.flatMap(({ report }) => report.periods), ...waiting])].sort(),
     details: {
-      credentials: reports.map(({ credentialId, report: { location, format, periods } }) => ({
+      credentials: reports.map(({ credentialId, report: { details, format, location, periods } }) => ({
+        ...details,
         credential_id: credentialId,
         location,
         format: format ?? null,

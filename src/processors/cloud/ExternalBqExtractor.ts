@@ -4,20 +4,37 @@
  */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as BillingTable from "../../sources/gcp/BillingTable.ts"
 import * as GcpStore from "../../sources/gcp/GcpStore.ts"
 import * as BillingExtractor from "./BillingExtractor.ts"
-import { loadFiles } from "./GcpLoad.ts"
+import { loadFiles, loadTable } from "./GcpLoad.ts"
 
-const Config = Schema.Struct({ provider: Schema.Literal("gcp") })
+const DEFAULT_MAXIMUM_BYTES_BILLED = 100 * 1024 ** 3
+
+const Config = Schema.Struct({
+  provider: Schema.Literal("gcp"),
+  /** A query that would process more bytes is not started. */
+  maximum_bytes_billed: Schema.optionalWith(Schema.Int.pipe(Schema.positive()), {
+    default: () => DEFAULT_MAXIMUM_BYTES_BILLED
+  })
+})
 
 /** Makes the processor. */
 export const make = BillingExtractor.make({
   type: "cloud.gcp.external_bq_extractor",
   cloud: "gcp",
   label: "Google Cloud",
-  providers: ["GCP_FILES"],
+  providers: ["GCP_SA", "GCP_FILES"],
   config: Config,
-  configHelp: 'config needs provider "gcp"',
+  configHelp: 'config needs provider "gcp", and may have maximum_bytes_billed',
   mainTable: "cloud_gcp_billing_raw_daily",
-  load: (request, credential) => Effect.flatMap(GcpStore.open(credential), (store) => loadFiles(request, store))
+  load: (request, credential, config) =>
+    credential.credential.provider === "GCP_FILES"
+      ? Effect.flatMap(GcpStore.open(credential), (store) => loadFiles(request, store))
+      : BillingTable.open(credential, {
+          from: request.context.startDate,
+          folder: request.folder,
+          maximumBytesBilled: config.maximum_bytes_billed,
+          runId: request.context.runId
+        }).pipe(Effect.flatMap((table) => loadTable(request, table)))
 })

@@ -16,7 +16,8 @@ export const periodsOf = (context: StepContext): ReadonlyArray<Day> => {
   return [...new Set(days)].filter(isDay).sort()
 }
 
-const monthsOf = ({ startDate, endDate }: StepContext): ReadonlyArray<string> => {
+/** The first days of the months that the run's dates touch; ascending. */
+export const monthsOf = ({ startDate, endDate }: StepContext): ReadonlyArray<string> => {
   const months: Array<string> = []
   const day = new Date(`${startDate.slice(0, 7)}-01T00:00:00Z`)
   for (; day.toISOString().slice(0, 10) <= endDate; day.setUTCMonth(day.getUTCMonth() + 1)) {
