@@ -99,7 +99,7 @@ it.scoped("without a name, every usable credential of the providers is answered;
         (credentialId) =>
           Effect.map(
             Effect.flip(credentials.open({ ...aws, credentialId })),
-            (error) => `${error._tag}: ${error.message}`
+            (error) => `${error._tag}: ${withoutProviders(error.message)}`
           )
       )
       expect(refusals).toMatchInlineSnapshot(`
@@ -155,6 +155,9 @@ it.scoped("a known id replaces what was stored under it, but not another provide
   )
 )
 
+/** The list grows with each provider. */
+const withoutProviders = (message: string) => message.replace(/(choose one of OPENAI), .*/, "$1 and others")
+
 it.scoped("an incomplete credential is refused by the name of what it lacks, never by its value", () =>
   withCredentials((folder) =>
     Effect.gen(function* () {
@@ -175,12 +178,15 @@ it.scoped("an incomplete credential is refused by the name of what it lacks, nev
         { expiresAt: "never" }
       ]
       const messages = yield* Effect.forEach(bad, (over) =>
-        Effect.map(Effect.flip(credentials.put(keys(over))), (error) => `${error._tag}: ${error.message}`)
+        Effect.map(
+          Effect.flip(credentials.put(keys(over))),
+          (error) => `${error._tag}: ${withoutProviders(error.message)}`
+        )
       )
       expect(messages.join("\n")).not.toContain("swordfish")
       expect(messages).toMatchInlineSnapshot(`
         [
-          "CredentialInvalid: "DROPBOX" is no provider: choose one of OPENAI, ANTHROPIC, GEMINI, DEEPSEEK, AWS_IAM, AWS_BEDROCK, AWS_KEYS, AWS_FILES, GCP_SA, GCP_VERTEX, AZURE, AZURE_OPENAI, OCI",
+          "CredentialInvalid: "DROPBOX" is no provider: choose one of OPENAI and others",
           "CredentialInvalid: a credential of AWS_KEYS has the type AWS_ACCESS_KEYS",
           "CredentialInvalid: the secret of AWS_KEYS lacks secret_access_key",
           "CredentialInvalid: the secret of AWS_KEYS must be a JSON object with access_key_id, secret_access_key",
