@@ -29,7 +29,7 @@ INSERT INTO `$dataset.subscription_plan_costs_daily` (
   cost_date, subscription_id, provider, x_subscription_provider, plan_name, display_name, billing_cycle, currency, pricing_model, seats,
   cycle_cost, daily_cost, list_daily_cost, monthly_run_rate, annual_run_rate, invoice_id_last, source, created_at, updated_at,
   plan_start_date, plan_end_date, cycle_start, cycle_end, is_prepaid, list_unit_price, contracted_unit_price, cycle_quantity,
-  day_quantity, pricing_unit, category, contract_id, source_currency, exchange_rate_used, x_ingestion_id, x_hierarchy_entity_id,
+  day_quantity, quantity_decimals, pricing_unit, billing_anchor_day, category, contract_id, source_currency, exchange_rate_used, x_ingestion_id, x_hierarchy_entity_id,
   x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, x_org_slug, x_pipeline_id,
   x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
@@ -153,7 +153,7 @@ SELECT
   IF(cycle_day = cycle_days,
     cycle_quantity - (cycle_days - 1) * ROUND(cycle_quantity / cycle_days, quantity_scale),
     ROUND(cycle_quantity / cycle_days, quantity_scale)),
-  pricing_unit, category, contract_id, UPPER(TRIM(source_currency)), exchange_rate_used,
+  quantity_scale, pricing_unit, billing_anchor_day, category, contract_id, UPPER(TRIM(source_currency)), exchange_rate_used,
   -- Version 5, variant 1 of RFC 9562, over the name alone.
   CONCAT(SUBSTR(key_hash, 1, 8), '-', SUBSTR(key_hash, 9, 4), '-5', SUBSTR(key_hash, 14, 3), '-',
     SUBSTR('89ab89ab89ab89ab', STRPOS('0123456789abcdef', SUBSTR(key_hash, 17, 1)), 1), SUBSTR(key_hash, 18, 3), '-',

@@ -17,6 +17,9 @@ BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_expected, v_inserted INT64;
 
+  CALL `{project_id}.organizations.sp_subscription_insert_commitments`(
+    p_project_id, p_dataset_id, p_org_slug, p_credential_id, p_run_id);
+
   EXECUTE IMMEDIATE REPLACE(r"""
 DELETE FROM `$dataset.cost_data_standard_1_3`
 WHERE x_org_slug = @org_slug AND x_source_system = 'subscription_costs_daily'
@@ -33,7 +36,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ChargePeriodEnd, ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceIssuerName, ProviderName, PublisherName,
   ServiceProviderName, HostProviderName, ServiceName, ServiceCategory, ServiceSubcategory, SkuId, SkuPriceId, SkuMeter,
   SkuPriceDetails, ResourceId, ResourceName, ResourceType, SubAccountId, SubAccountName, SubAccountType, x_ListCostSource, x_SplitPart,
-  x_source_system, x_source_record_id, x_service_model, x_amortization_class, x_original_currency, x_exchange_rate_used,
+  ContractApplied, x_source_system, x_source_record_id, x_service_model, x_amortization_class, x_original_currency, x_exchange_rate_used,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
   x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
@@ -49,11 +52,17 @@ WITH part AS (
     COALESCE(vendors.service_name, IF(kinds.category IS NULL, cost.provider, CONCAT(cost.provider, ' ', kinds.category))) AS service,
     COALESCE(vendors.service_category, kinds.service_category, 'Business Applications') AS service_category,
     COALESCE(vendors.service_subcategory, kinds.service_subcategory, 'Other (Business Applications)') AS service_subcategory,
-    CONCAT(cost.provider, '/', cost.plan_name) AS sku
+    CONCAT(cost.provider, '/', cost.plan_name) AS sku,
+    -- What is billed counts towards the commitment.
+    IF(cost.plan_end_date IS NULL OR (cost.is_prepaid AND split_part = 1), NULL, commitments.ContractId) AS applied_contract_id
   FROM `$dataset.subscription_plan_costs_daily` AS cost
   CROSS JOIN UNNEST([1, 2]) AS split_part
   LEFT JOIN `{project_id}.organizations.saas_vendors` AS vendors ON vendors.provider = LOWER(TRIM(cost.provider))
   LEFT JOIN `{project_id}.organizations.saas_categories` AS kinds ON kinds.category = LOWER(TRIM(cost.category))
+  LEFT JOIN `$dataset.contract_commitment_1_3` AS commitments
+    ON commitments.ContractCommitmentId = cost.subscription_id AND commitments.ContractId = cost.contract_id
+    AND commitments.BillingCurrency = cost.currency AND commitments.x_source_system = 'subscription_costs_daily'
+    AND commitments.x_org_slug = cost.x_org_slug
   WHERE cost.x_org_slug = @org_slug AND cost.cost_date BETWEEN @start_date AND @end_date
     AND (@credential_id IS NULL OR cost.x_credential_id = @credential_id)
     AND (split_part = 1 OR (cost.is_prepaid AND cost.cost_date = cost.cycle_start))
@@ -110,6 +119,10 @@ SELECT
   'Organization' AS SubAccountType,
   'list_price' AS x_ListCostSource,
   split_part AS x_SplitPart,
+  IF(applied_contract_id IS NULL, NULL, TO_JSON(STRUCT([STRUCT(
+    applied_contract_id AS ContractId, subscription_id AS ContractCommitmentID, contracted_cost AS ContractCommitmentAppliedCost,
+    CAST(NULL AS BIGNUMERIC) AS ContractCommitmentAppliedQuantity, CAST(NULL AS STRING) AS ContractCommitmentAppliedUnit)] AS Elements)))
+    AS ContractApplied,
   'subscription_costs_daily' AS x_source_system,
   x_ingestion_id AS x_source_record_id,
   'SaaS' AS x_service_model,
