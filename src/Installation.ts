@@ -6,6 +6,8 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AuditLogSql from "./audit/AuditLogSql.ts"
+import { alertProjection } from "./alerts/AlertProjection.ts"
+import * as AlertsEventLog from "./alerts/AlertsEventLog.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
 import { EventModel } from "./eventlog/Projection.ts"
@@ -38,7 +40,7 @@ import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 /** All that the event log is projected to. */
 export const eventModel: EventModel["Type"] = {
   ...runEventModel,
-  projections: [...runEventModel.projections, notificationProjection]
+  projections: [...runEventModel.projections, notificationProjection, alertProjection]
 }
 
 /** Where organisations want to be told. */
@@ -77,6 +79,9 @@ export const notifier = Layer.merge(
   AddressBook.layer.pipe(Layer.provide(HttpClientNode.layer))
 ).pipe(Layer.provideMerge(channels))
 
+/** Cost alerts, on the warehouse, told by the notifier. */
+export const alerts = AlertsEventLog.layer.pipe(Layer.provideMerge(notifier))
+
 /** Schedules, backfills and batches, on the runs and the records. */
 export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer)
 
@@ -85,7 +90,7 @@ export const layer = scheduling.pipe(
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Registry.layer),
-  Layer.provideMerge(Layer.merge(validator, notifier)),
+  Layer.provideMerge(Layer.merge(validator, alerts)),
   Layer.provideMerge(Judge.layer),
   Layer.provideMerge(warehouse),
   Layer.provideMerge(records),

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import { Alerts } from "../alerts/Alerts.ts"
 import * as Server from "../http/Server.ts"
 import { Shutdown } from "../http/Shutdown.ts"
 import * as Installation from "../Installation.ts"
@@ -48,6 +49,14 @@ const keepSchedules = Effect.gen(function* () {
   if (schedulerIntervalSeconds > 0) yield* Effect.forkScoped(run)
 })
 
+/** Looks for alerts that are due while the service runs; with notifications off only their endpoints do. */
+const watchCosts = Effect.gen(function* () {
+  const { notificationsEnabled } = yield* Settings
+  const alerts = yield* Alerts
+  yield* alerts.list
+  if (notificationsEnabled) yield* Effect.forkScoped(alerts.run)
+})
+
 const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed: boolean) {
   const report = yield* (yield* ProcedureSync).sync()
   yield* Effect.forEach(report.failed, ({ procedure, error }) =>
@@ -61,7 +70,7 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
 export const layer = Layer.unwrapScoped(
-  Effect.as(Effect.zipRight(prepare, keepSchedules), Layer.provideMerge(Server.layer, Worker.layer))
+  Effect.as(Effect.all([prepare, keepSchedules, watchCosts]), Layer.provideMerge(Server.layer, Worker.layer))
 ).pipe(
   Layer.provideMerge(Shutdown.layer),
   Layer.provideMerge(Installation.layer),

@@ -10,6 +10,7 @@ import * as HttpApiSchema from "@effect/platform/HttpApiSchema"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
 import { RunStatus, StepStatus, Trigger } from "../runs/Runs.ts"
+import { AlertsGroup } from "./AlertApi.ts"
 import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
 import { Focus } from "./FocusApi.ts"
@@ -316,6 +317,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(Pipelines)
   .add(SchedulerGroup)
   .add(Procedures)
+  .add(AlertsGroup)
   .add(Notifications)
   .add(Focus)
   .add(Subscriptions)

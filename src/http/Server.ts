@@ -14,6 +14,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { Settings } from "../platform/Settings.ts"
+import * as AlertHandlers from "./AlertHandlers.ts"
 import { Api } from "./Api.ts"
 import * as Authentication from "./Authentication.ts"
 import * as FocusHandlers from "./FocusHandlers.ts"
@@ -34,6 +35,7 @@ const groups = Layer.mergeAll(
   RunHandlers.layer,
   SchedulerHandlers.layer,
   ProcedureHandlers.layer,
+  AlertHandlers.layer,
   NotificationHandlers.layer,
   FocusHandlers.layer,
   SubscriptionHandlers.layer,

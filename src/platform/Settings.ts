@@ -103,6 +103,8 @@ const settings = Config.all({
   slackEnabled: Config.boolean("SLACK_NOTIFICATIONS_ENABLED").pipe(Config.withDefault(false)),
   slackWebhookUrl: Config.redacted("SLACK_WEBHOOK_URL").pipe(Config.option),
   slackChannel: Config.nonEmptyString("SLACK_CHANNEL").pipe(Config.option),
+  /** `ALERT_QUERY_TIMEOUT_SECONDS`: of summing the costs of one alert. */
+  alertQueryTimeoutSeconds: Config.integer("ALERT_QUERY_TIMEOUT_SECONDS").pipe(Config.withDefault(60)),
   /** `LOG_LEVEL`. */
   logLevel: Config.logLevel("LOG_LEVEL").pipe(Config.option),
   /** `OTEL_EXPORTER_OTLP_ENDPOINT`: traces, metrics and logs go there when set. */

@@ -49,10 +49,11 @@ const world = Server.layer.pipe(
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
   Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),
-  Layer.provideMerge(Layer.mergeAll(ProcedureSync.layer, Judge.layer, SubscriptionPlansWarehouse.layer)),
+  Layer.provideMerge(
+    Layer.mergeAll(Installation.alerts, ProcedureSync.layer, Judge.layer, SubscriptionPlansWarehouse.layer)
+  ),
   Layer.provideMerge(WarehouseDuckDb.layer),
   Layer.provideMerge(ValidatorLocal.layer),
-  Layer.provideMerge(Installation.notifier),
   Layer.provideMerge(Installation.records),
   Layer.provideMerge(Settings.layer),
   Layer.provideMerge(Layer.setTracerEnabled(false)),

@@ -49,7 +49,8 @@ const address = (path: string, runId: string, ids: Record<string, string>): stri
     domain: isOfProvider ? "cost" : "test",
     pipeline: isOfProvider ? "demo" : "slow",
     ...ids,
-    name: "sp_cloud_test"
+    name: "sp_cloud_test",
+    alert_id: "total_cost_threshold_2500"
   }
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? expect.fail(`no value for {${name}}`))
 }

@@ -97,16 +97,16 @@ export const layer = (options: WorldOptions = {}) =>
         ledger: options.ledger ?? RunsWorld.makeLedger()
       })
       const changedRuns = Layer.effect(Runs, Effect.map(Runs, options.runs ?? ((same) => same)))
-      const services = Layer.mergeAll(
-        Layer.merge(ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
-          Layer.provideMerge(WarehouseDuckDb.layer)
+      const services = Layer.mergeAll(Installation.scheduling, Installation.alerts, Judge.layer, keys).pipe(
+        Layer.provideMerge(
+          Layer.merge(ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
+            Layer.provideMerge(WarehouseDuckDb.layer)
+          )
         ),
-        Judge.layer,
-        Layer.mergeAll(Installation.scheduling, Installation.notifier, keys).pipe(
-          Layer.provideMerge(OrganizationsSql.layer),
-          Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs)))
-        )
-      ).pipe(Layer.provideMerge(EncryptionLocal.layer))
+        Layer.provideMerge(OrganizationsSql.layer),
+        Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs))),
+        Layer.provideMerge(EncryptionLocal.layer)
+      )
       return Server.layer.pipe(
         Layer.provideMerge(services),
         Layer.provideMerge(Layer.merge(settings(folder, variables), NodeContext.layer))
