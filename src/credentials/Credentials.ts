@@ -8,6 +8,10 @@ import * as Schema from "effect/Schema"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
 
+/** Whether a credential may be used: only VALID ones are. */
+export const ValidationStatus = Schema.Literal("VALID", "INVALID", "PENDING", "EXPIRED", "NOT_CONFIGURED")
+export type ValidationStatus = typeof ValidationStatus.Type
+
 /** A stored credential without its secret. */
 export interface Credential {
   readonly credentialId: string
@@ -19,8 +23,13 @@ export interface Credential {
   /** What is not secret: cur_bucket, cur_prefix, region ... */
   readonly metadata: JsonObject
   readonly isActive: boolean
-  readonly validationStatus: "VALID" | "INVALID" | "PENDING" | "EXPIRED" | "NOT_CONFIGURED"
+  /** EXPIRED also when a valid one's time is over. */
+  readonly validationStatus: ValidationStatus
   readonly expiresAt: string | undefined
+  /** A newer credential reads the same account: this one rests, and ends then. */
+  readonly deactivationScheduledAt: string | undefined
+  /** Why it is not VALID, in the words of whoever said so. */
+  readonly lastError: string | undefined
   readonly createdAt: string
 }
 
@@ -42,13 +51,23 @@ export class CredentialsUnavailable extends Schema.TaggedError<CredentialsUnavai
 /** A credential with its secret, a JSON object (a bare key text becomes `{api_key}`). */
 export interface OpenCredential {
   readonly credential: Credential
+  /** Other credentials of the same account, active or not: what they loaded is replaced by what this one loads. */
+  readonly superseded: ReadonlyArray<string>
   readonly secret: Redacted.Redacted<JsonObject>
+}
+
+/** Credentials to run with: the one named, else every usable one of the providers. */
+export interface CredentialRequest {
+  readonly org: OrgSlug
+  readonly providers: readonly [string, ...ReadonlyArray<string>]
+  readonly credentialId?: string
 }
 
 export interface CredentialsService {
   /**
    * Encrypts and stores a credential as active and VALID; several per provider are welcome. The id is made when absent; a known id of the
-   * same organisation and provider replaces what was stored under it. The secret is a JSON object, or the bare key of an API_KEY.
+   * same organisation and provider replaces what was stored under it. Others of the same account are superseded: they rest, and are
+   * deactivated after 24 hours. The secret is a JSON object, or the bare key of an API_KEY.
    */
   readonly put: (credential: {
     readonly org: OrgSlug
@@ -66,15 +85,22 @@ export interface CredentialsService {
     org: OrgSlug,
     credentialId: string
   ) => Effect.Effect<void, CredentialMissing | CredentialsUnavailable>
+  /** Says whether a credential is good, as somebody found out; `lastError` says why not. */
+  readonly setValidation: (
+    org: OrgSlug,
+    credentialId: string,
+    status: ValidationStatus,
+    lastError?: string
+  ) => Effect.Effect<void, CredentialMissing | CredentialsUnavailable>
+  /** Fails as {@link CredentialsService.open} would, without opening anything. */
+  readonly check: (request: CredentialRequest) => Effect.Effect<void, CredentialMissing | CredentialsUnavailable>
   /**
    * The credentials to run with: the one named (same org, one of the providers, active, VALID, not expired), else every such one; never none.
-   * Of several that read the same account (a rotated secret) only the newest is answered.
+   * Of several that read the same account (a rotated secret) only the newest usable one runs.
    */
-  readonly open: (request: {
-    readonly org: OrgSlug
-    readonly providers: readonly [string, ...ReadonlyArray<string>]
-    readonly credentialId?: string
-  }) => Effect.Effect<ReadonlyArray<OpenCredential>, CredentialMissing | CredentialsUnavailable>
+  readonly open: (
+    request: CredentialRequest
+  ) => Effect.Effect<ReadonlyArray<OpenCredential>, CredentialMissing | CredentialsUnavailable>
 }
 
 /** The service of credentials. */

@@ -1,10 +1,11 @@
 /**
  * What a credential of each provider consists of (service contract, section 9).
  */
+import { createHash } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Json from "../platform/Json.ts"
-import { CredentialInvalid, type OpenCredential } from "./Credentials.ts"
+import { CredentialInvalid } from "./Credentials.ts"
 
 const SECRET_MAX_BYTES = 64 * 1024
 const METADATA_MAX_BYTES = 64 * 1024
@@ -126,10 +127,19 @@ const requireFields = (object: Json.JsonObject, fields: ReadonlyArray<string>, w
 
 const invalid = (message: string) => Effect.fail(new CredentialInvalid({ message }))
 
-/** Equal for two credentials that read the same account: then the newer one is a rotation of the older. */
-export const accountOf = ({ credential, secret }: OpenCredential): string => {
-  const all: Json.JsonObject = { ...credential.metadata, ...Redacted.value(secret) }
+/**
+ * Equal for two credentials of an organisation that read the same account: then the newer one is a rotation of the older. A hash, so that
+ * nothing of a secret can be read from it.
+ */
+export const accountOf = (credential: {
+  readonly provider: string
+  readonly credentialName: string
+  readonly metadata: Json.JsonObject
+  readonly secret: Redacted.Redacted<Json.JsonObject>
+}): string => {
+  const all: Json.JsonObject = { ...credential.metadata, ...Redacted.value(credential.secret) }
   const fields = (shapes[credential.provider]?.account ?? []).map((field) => all[field] ?? null)
   const named = fields.some((value) => value !== null)
-  return JSON.stringify([credential.provider, ...(named ? fields : [credential.credentialName])])
+  const account = JSON.stringify([credential.provider, ...(named ? fields : [credential.credentialName])])
+  return createHash("sha256").update(account).digest("hex")
 }

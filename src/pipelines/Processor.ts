@@ -80,6 +80,14 @@ export interface Processor {
   readonly check: (config: JsonObject) => string | undefined
   /** The rules of dates that a step with this `config` sets for its pipeline. */
   readonly dateRules?: (config: JsonObject) => DateRules | undefined
+  /**
+   * Whether a run with this step may be accepted at all, asked before anything of it is stored: fails when what the step needs is not
+   * configured. Only the one credential when `credentialId` is given.
+   */
+  readonly admits?: (
+    config: JsonObject,
+    request: { readonly org: OrgSlug; readonly credentialId?: string }
+  ) => Effect.Effect<void, StepError>
   readonly execute: (context: StepContext) => Effect.Effect<StepOutput, StepError>
 }
 

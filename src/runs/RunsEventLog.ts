@@ -27,6 +27,7 @@ import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunEvent, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
+import { admitted } from "./Admission.ts"
 import { spanOf } from "./StepAttempt.ts"
 import { stateAfter } from "./RunHistory.ts"
 import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
@@ -151,11 +152,11 @@ const make = Effect.gen(function* () {
     const loaded = yield* Effect.either(catalogue.load(asked.org, asked.configId))
     const dates = yield* datesOf(asked, now, Either.isRight(loaded) ? loaded.right : undefined)
     const pipeline = yield* loaded
+    const finished = before === undefined ? [] : finishedBefore(before, pipeline)
+    yield* admitted(asked, pipeline.steps, new Set(finished.map(({ stepId }) => stepId)), context.processors)
     const requested = {
       ...requestEvent(asked, dates, pipeline),
-      ...(before === undefined
-        ? {}
-        : { retryOf: { runId: before.request.runId, finished: finishedBefore(before, pipeline) } })
+      ...(before === undefined ? {} : { retryOf: { runId: before.request.runId, finished } })
     }
     const recorded = validator.isQuotaInLog
       ? admit(begin(requested, now), [requested], asked.apiKey)

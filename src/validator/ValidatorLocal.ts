@@ -2,8 +2,8 @@
  * The validator of a small installation: the API service's rules (service contract, section 3) about keys and subscriptions. The quota
  * itself is a fold of the runs in the service database: the log judges a run's admission by the allowance that is given here.
  *
- * The checks have the server's order; whether the pipeline exists and is enabled the catalogue has answered before, and a missing
- * credential fails the step that needs it.
+ * The checks have the server's order; whether the pipeline exists and is enabled the catalogue has answered before, and whether
+ * its provider has a credential the processors of its steps (`Processor.admits`).
  */
 import * as Cache from "effect/Cache"
 import * as DateTime from "effect/DateTime"

@@ -147,6 +147,8 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
           secretFile
         ),
         yield* run("credential", "add", "acme", "aws_files", "--id", "files", "--path", exports),
+        yield* run("credential", "add", "acme", "aws_files", "--id", "rotated", "--path", exports),
+        yield* run("credential", "status", "acme", "files", "INVALID", "--reason", "moved"),
         yield* run("credential", "deactivate", "acme", "files"),
         yield* run("credential", "list", "acme")
       ]
@@ -157,13 +159,18 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
 
         Stored files (AWS_FILES) for acme.
 
+        Stored rotated (AWS_FILES) for acme. files reads the same account: it rests, and ends at 1970-01-02T00:00:00.000Z.
+
+        files of acme is INVALID.
+
         Deactivated files of acme.
 
-        CREDENTIAL ID  PROVIDER   NAME            ACTIVE  STATUS  EXPIRES  METADATA
-        files          AWS_FILES  AWS_FILES       no      VALID   -        path=<folder>/exports
-        prod           AWS_KEYS   billing reader  yes     VALID   -        cur_bucket=acme-cur cur_prefix=a=b"
+        CREDENTIAL ID  PROVIDER   NAME            ACTIVE  STATUS   EXPIRES                   METADATA
+        files          AWS_FILES  AWS_FILES       no      INVALID  1970-01-02T00:00:00.000Z  path=<folder>/exports
+        prod           AWS_KEYS   billing reader  yes     VALID    -                         cur_bucket=acme-cur cur_prefix=a=b
+        rotated        AWS_FILES  AWS_FILES       yes     VALID    -                         path=<folder>/exports"
       `)
-      const [opened] = yield* credentials.open({ org: acme, providers: ["AWS_KEYS", "AWS_FILES"] })
+      const [opened] = yield* credentials.open({ org: acme, providers: ["AWS_KEYS"] })
       expect(opened && Redacted.value(opened.secret)).toEqual({
         access_key_id: "AKIA1",
         secret_access_key: "swordfish-9"

@@ -121,17 +121,67 @@ it.scoped("without a name, every usable credential of the providers is answered;
   )
 )
 
-it.scoped("of two credentials for one account the newer runs", () =>
+it.scoped("of two credentials for one account the newer runs; the older rests and ends after a day", () =>
   withCredentials(() =>
     Effect.gen(function* () {
       const credentials = yield* Credentials
       const role = (external_id: string) =>
         Redacted.make(JSON.stringify({ role_arn: "arn:aws:iam::123456789012:role/cur", external_id }))
+      const aws = { org: acme, providers: ["AWS_IAM"] } as const
+      const opened = Effect.map(credentials.open(aws), (all) =>
+        all.map(({ credential, superseded }) => [credential.credentialId, superseded])
+      )
       yield* credentials.put(keys({ provider: "AWS_IAM", credentialId: "old", secret: role("1") }))
+      yield* credentials.put(
+        keys({ provider: "AWS_IAM", credentialId: "other", secret: role("3"), metadata: { cur_bucket: "another" } })
+      )
       yield* TestClock.adjust("1 minute")
       yield* credentials.put(keys({ provider: "AWS_IAM", credentialId: "new", secret: role("2") }))
-      const opened = yield* credentials.open({ org: acme, providers: ["AWS_IAM"] })
-      expect(opened.map(({ credential }) => credential.credentialId)).toEqual(["new"])
+      expect(yield* opened).toEqual([
+        ["other", []],
+        ["new", ["old"]]
+      ])
+      const refused = yield* Effect.flip(credentials.check({ ...aws, credentialId: "old" }))
+      expect(refused.message).toContain("the credential old of acme rests: new is newer and reads the same account")
+      const listed = Effect.map(credentials.list(acme), (all) =>
+        all.map((each) => [each.credentialId, each.isActive, each.deactivationScheduledAt])
+      )
+      expect(yield* listed).toEqual([
+        ["old", true, "1970-01-02T00:01:00.000Z"],
+        ["other", true, undefined],
+        ["new", true, undefined]
+      ])
+      // The newer one turns out to be wrong: within its day the older one runs again.
+      yield* credentials.setValidation(acme, "new", "INVALID", "access denied")
+      expect((yield* opened).toSorted()).toEqual([
+        ["old", ["new"]],
+        ["other", []]
+      ])
+      expect((yield* credentials.list(acme)).at(-1)).toMatchObject({
+        validationStatus: "INVALID",
+        lastError: "access denied"
+      })
+      yield* TestClock.adjust("1 day")
+      expect(yield* opened).toEqual([["other", []]])
+      expect((yield* listed)[0]).toEqual(["old", false, "1970-01-02T00:01:00.000Z"])
+      const ended = yield* Effect.flip(credentials.check({ ...aws, credentialId: "old" }))
+      expect(ended.message).toContain("was superseded and ended at 1970-01-02T00:01:00.000Z")
+      // Stored again, it is a new one.
+      yield* credentials.put(keys({ provider: "AWS_IAM", credentialId: "old", secret: role("4") }))
+      expect((yield* listed)[0]).toEqual(["old", true, undefined])
+    })
+  )
+)
+
+it.scoped("one whose time is over is shown as EXPIRED", () =>
+  withCredentials(() =>
+    Effect.gen(function* () {
+      const credentials = yield* Credentials
+      yield* credentials.put(keys({ credentialId: "short", expiresAt: "1970-01-01T00:01:00Z" }))
+      const status = Effect.map(credentials.list(acme), (all) => all.map((each) => each.validationStatus))
+      expect(yield* status).toEqual(["VALID"])
+      yield* TestClock.adjust("1 minute")
+      expect(yield* status).toEqual(["EXPIRED"])
     })
   )
 )

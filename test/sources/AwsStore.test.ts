@@ -22,8 +22,11 @@ const credential = (provider: string, metadata: JsonObject, secret: JsonObject):
     isActive: true,
     validationStatus: "VALID",
     expiresAt: undefined,
+    deactivationScheduledAt: undefined,
+    lastError: undefined,
     createdAt: "2026-01-01T00:00:00Z"
   },
+  superseded: [],
   secret: Redacted.make(secret)
 })
 

@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type Credential, Credentials } from "../../credentials/Credentials.ts"
+import { type Credential, Credentials, ValidationStatus } from "../../credentials/Credentials.ts"
 import { table } from "../table.ts"
 import { answer, expires, json, knownOrg, org } from "./shared.ts"
 
@@ -67,7 +67,14 @@ const credentialAdd = Command.make(
       ...(Option.isSome(options.id) ? { credentialId: options.id.value } : {}),
       ...(Option.isSome(options.expires) ? { expiresAt: options.expires.value } : {})
     })
-    yield* answer(options.json, stored, `Stored ${stored.credentialId} (${stored.provider}) for ${stored.org}.`)
+    const [superseded] = (yield* (yield* Credentials).list(options.org)).filter(
+      (each) => each.provider === stored.provider && each.deactivationScheduledAt !== undefined && each.isActive
+    )
+    const rests =
+      superseded === undefined
+        ? ""
+        : ` ${superseded.credentialId} reads the same account: it rests, and ends at ${superseded.deactivationScheduledAt}.`
+    yield* answer(options.json, stored, `Stored ${stored.credentialId} (${stored.provider}) for ${stored.org}.${rests}`)
   })
 ).pipe(
   Command.withDescription("Store a provider's credential, encrypted. The secret comes from a file or standard input.")
@@ -79,7 +86,7 @@ const credentialView = (each: Credential) => [
   each.credentialName,
   each.isActive ? "yes" : "no",
   each.validationStatus,
-  each.expiresAt,
+  each.expiresAt ?? each.deactivationScheduledAt,
   Object.entries(each.metadata)
     .map(([key, value]) => `${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(" ")
@@ -117,10 +124,32 @@ const credentialDeactivate = Command.make(
   })
 ).pipe(Command.withDescription("Stop using a credential."))
 
+const credentialStatus = Command.make(
+  "status",
+  {
+    org,
+    credentialId: Args.text({ name: "credential-id" }),
+    status: Args.choice(
+      ValidationStatus.literals.map((status): [string, ValidationStatus] => [status, status]),
+      { name: "status" }
+    ),
+    reason: Options.text("reason").pipe(Options.withDescription("why it is not VALID"), Options.optional),
+    json
+  },
+  Effect.fnUntraced(function* ({ credentialId, reason, status, ...options }) {
+    yield* (yield* Credentials).setValidation(options.org, credentialId, status, Option.getOrUndefined(reason))
+    yield* answer(
+      options.json,
+      { org: options.org, credentialId, validationStatus: status },
+      `${credentialId} of ${options.org} is ${status}.`
+    )
+  })
+).pipe(Command.withDescription("Say whether a credential is good; runs use only VALID ones."))
+
 /** The command. */
 export const credentialCommand = Command.make("credential").pipe(
   Command.withDescription("Providers' credentials."),
-  Command.withSubcommands([credentialAdd, credentialList, credentialDeactivate])
+  Command.withSubcommands([credentialAdd, credentialList, credentialStatus, credentialDeactivate])
 )
 
 const keyAndValue = (text: string) => {

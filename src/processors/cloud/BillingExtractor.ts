@@ -94,7 +94,8 @@ export const make = <Config, Encoded>(
           context,
           folder,
           onLoaded,
-          credential: credential.credential
+          credential: credential.credential,
+          superseded: credential.superseded
         }
         return source.load(request, credential, config).pipe(
           Effect.scoped,
@@ -105,7 +106,7 @@ export const make = <Config, Encoded>(
           ),
           Effect.mapBoth({
             onFailure: (error) => ({ credentialId, error }),
-            onSuccess: (report) => ({ credentialId, report })
+            onSuccess: (report) => ({ credentialId, superseded: credential.superseded, report })
           }),
           Effect.annotateSpans("credential", credentialId)
         )
@@ -113,14 +114,22 @@ export const make = <Config, Encoded>(
       const [failures, reports] = yield* Effect.partition(opened, load)
       const [first, ...others] = failures
       if (first !== undefined) return yield* failed(context, source.label, [first, ...others], opened.length)
-      const waiting = yield* unconvertedPeriods(org, source.cloud, context.credentialId).pipe(
-        Effect.mapError(StepFailure.ofWarehouse)
-      )
+      const ofRun =
+        context.credentialId === undefined
+          ? undefined
+          : opened.flatMap(({ credential, superseded }) => [credential.credentialId, ...superseded])
+      const waiting = yield* unconvertedPeriods(org, source.cloud, ofRun).pipe(Effect.mapError(StepFailure.ofWarehouse))
       return outputOf(source.mainTable, reports, waiting)
     }, Effect.scoped)
 
+    const admits: Processor["admits"] = (_config, request) =>
+      credentials
+        .check({ ...request, providers: source.providers })
+        .pipe(Effect.mapError((error) => unusableCredential(error, source)))
+
     return {
       type: source.type,
+      admits,
       check: (config) => (Schema.is(Schema.encodedSchema(source.config))(config) ? undefined : source.configHelp),
       execute
     }
@@ -128,6 +137,7 @@ export const make = <Config, Encoded>(
 
 interface Reported {
   readonly credentialId: string
+  readonly superseded: ReadonlyArray<string>
   readonly report: CredentialReport
 }
 
@@ -145,9 +155,10 @@ const outputOf = (mainTable: string, reports: ReadonlyArray<Reported>, waiting: 
     outputTable: loads[0]?.table ?? mainTable,
     affectedPeriods: [...new Set([...loads.flatMap(({ report }) => report.periods), ...waiting])].sort(),
     details: {
-      credentials: reports.map(({ credentialId, report: { details, format, location, periods } }) => ({
+      credentials: reports.map(({ credentialId, superseded, report: { details, format, location, periods } }) => ({
         ...details,
         credential_id: credentialId,
+        superseded,
         location,
         format: format ?? null,
         periods

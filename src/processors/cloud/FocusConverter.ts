@@ -64,20 +64,35 @@ const convert = Effect.fn("FocusConverter.convert")(function* (
   if (cloud === undefined) return yield* invalidConfig()
   const answers: Array<JsonObject> = []
   for (const period of periodsOf(context)) {
-    const rows = yield* org
-      .call(cloud.procedure, [
-        { type: "DATE", value: period },
-        { type: "DATE", value: period },
-        { type: "STRING", value: cloud.pipelineId },
-        { type: "STRING", value: context.credentialId ?? null },
-        { type: "STRING", value: context.runId }
-      ])
-      .pipe(Effect.mapError(StepFailure.ofWarehouse))
-    answers.push(...rows)
-    yield* context.progress({ rows: total(answers, "rows_inserted") })
+    for (const credentialId of credentialsOf(context)) {
+      const rows = yield* org
+        .call(cloud.procedure, [
+          { type: "DATE", value: period },
+          { type: "DATE", value: period },
+          { type: "STRING", value: cloud.pipelineId },
+          { type: "STRING", value: credentialId },
+          { type: "STRING", value: context.runId }
+        ])
+        .pipe(Effect.mapError(StepFailure.ofWarehouse))
+      answers.push(...rows)
+      yield* context.progress({ rows: total(answers, "rows_inserted") })
+    }
   }
   return answers
 })
+
+const Superseded = Schema.Struct({
+  credentials: Schema.Array(Schema.Struct({ superseded: Schema.Array(Schema.String) }))
+})
+
+/** All (null), or the run's own and those whose slices the load before has emptied. */
+const credentialsOf = ({ credentialId, outputs }: StepContext): ReadonlyArray<string | null> => {
+  if (credentialId === undefined) return [null]
+  const emptied = Object.values(outputs).flatMap(({ details }) =>
+    Schema.is(Superseded)(details) ? details.credentials.flatMap(({ superseded }) => superseded) : []
+  )
+  return [credentialId, ...emptied]
+}
 
 const total = (answers: ReadonlyArray<JsonObject>, column: string): number =>
   answers.reduce((sum, answer) => sum + Number(answer[column] ?? 0), 0)

@@ -37,6 +37,8 @@ export interface LoadRequest {
   readonly warehouse: WarehouseService
   readonly org: OrgWarehouse
   readonly credential: Credential
+  /** Other credentials of the same account: a period that is loaded is taken out of their slices. */
+  readonly superseded: ReadonlyArray<string>
   readonly context: StepContext
   /** Exists, for downloads; emptied with the step. */
   readonly folder: string
@@ -120,7 +122,7 @@ export const replaceByFiles = Effect.fn("PeriodLoad.replaceByFiles")(function* (
   }).pipe(Effect.scoped)
 })
 
-/** Replaces one period, or all periods that the source has, in one table, and empties them in the others. */
+/** Replaces one period, or all periods that the source has, in one table, and empties them in the others and for superseded credentials. */
 export const replacePeriods = Effect.fn("PeriodLoad.replacePeriods")(function* <E = never>(
   request: LoadRequest,
   write: {
@@ -132,11 +134,21 @@ export const replacePeriods = Effect.fn("PeriodLoad.replacePeriods")(function* <
   period: Day | undefined
 ) {
   const { context, org } = request
-  const others = write.others.filter(({ table }) => table !== write.target.table)
-  const filled = yield* Effect.filter(others, (target) =>
-    period === undefined ? Effect.succeed(false) : hasRows(request, target, period)
+  const own = write.others.filter(({ table }) => table !== write.target.table).map((target) => ({ request, target }))
+  const others = request.superseded.reduce(
+    (places, credentialId) => [
+      ...places,
+      ...write.others.map((target) => ({
+        request: { ...request, credential: { ...request.credential, credentialId } },
+        target
+      }))
+    ],
+    own
   )
-  // Written without its token while another table still has the period: a kill in between makes the next run load it again.
+  const filled = yield* Effect.filter(others, (other) =>
+    period === undefined ? Effect.succeed(false) : hasRows(other.request, other.target, period)
+  )
+  // Written without its token while another slice still has the period: a kill in between makes the next run load it again.
   const isSafe = period !== undefined && filled.length === 0
   const report = yield* org.replaceSlice({
     slice: sliceOf(request, write.target, period),
@@ -145,10 +157,10 @@ export const replacePeriods = Effect.fn("PeriodLoad.replacePeriods")(function* <
     ...(isSafe && write.token !== undefined ? { token: write.token } : {})
   })
   for (const replaced of report.periods) {
-    for (const target of others) {
-      if (!(yield* hasRows(request, target, replaced))) continue
+    for (const other of others) {
+      if (!(yield* hasRows(other.request, other.target, replaced))) continue
       yield* org.replaceSlice({
-        slice: sliceOf(request, target, replaced),
+        slice: sliceOf(other.request, other.target, replaced),
         source: { _tag: "Rows", rows: Stream.empty },
         runId: context.runId
       })

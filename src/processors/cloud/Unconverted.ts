@@ -6,11 +6,11 @@ import * as Effect from "effect/Effect"
 import type { OrgWarehouse, Rows } from "../../warehouse/Warehouse.ts"
 import { clouds, type CloudName } from "./Clouds.ts"
 
-/** First days of the periods of one cloud, or of one of its credentials, that await conversion, ascending. */
+/** First days of the periods of one cloud, or of some of its credentials, that await conversion, ascending. */
 export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(function* (
   org: OrgWarehouse,
   provider: CloudName,
-  credentialId: string | undefined
+  credentialIds: ReadonlyArray<string> | undefined
 ) {
   const waiting = new Set<string>()
   for (const { table, period } of clouds[provider].nativeTables) {
@@ -21,8 +21,8 @@ export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(fu
       `SELECT x_credential_id AS credential, DATE(BillingPeriodStart) AS period, UNIX_MICROS(MIN(x_ingested_at)) AS written FROM cost_data_standard_1_3 WHERE x_source_system = @table GROUP BY x_credential_id, DATE(BillingPeriodStart)`,
       { table: { type: "STRING", value: table } }
     )
-    const loaded = writtenBySlice(native, credentialId)
-    const converted = writtenBySlice(focus, credentialId)
+    const loaded = writtenBySlice(native, credentialIds)
+    const converted = writtenBySlice(focus, credentialIds)
     for (const slice of new Set([...loaded.keys(), ...converted.keys()])) {
       const [from, to] = [loaded.get(slice), converted.get(slice)]
       if (from === undefined || to === undefined || from > to) waiting.add(slice.slice(0, 10))
@@ -31,9 +31,9 @@ export const unconvertedPeriods = Effect.fn("Unconverted.unconvertedPeriods")(fu
   return [...waiting].sort()
 })
 
-const writtenBySlice = (rows: Rows, credentialId: string | undefined) =>
+const writtenBySlice = (rows: Rows, credentialIds: ReadonlyArray<string> | undefined) =>
   new Map(
     rows
-      .filter((row) => credentialId === undefined || row["credential"] === credentialId)
+      .filter((row) => credentialIds === undefined || credentialIds.includes(String(row["credential"])))
       .map((row) => [`${row["period"]} ${row["credential"]}`, Number(row["written"])])
   )
