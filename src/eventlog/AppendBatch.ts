@@ -5,7 +5,6 @@ import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Option from "effect/Option"
 import {
   type Append,
   AppendForbidden,
@@ -19,7 +18,7 @@ import * as Fold from "./Fold.ts"
 import * as Keys from "./Keys.ts"
 import type { EventModel } from "./Projection.ts"
 
-/** An append whose events carry the `text` that is stored and hashed; their `data` is what the text says, as a later reader will see it. */
+/** An append whose events carry the `text` that is stored and hashed. */
 export interface EncodedAppend {
   readonly stream: string
   readonly expectedVersion: number
@@ -34,10 +33,7 @@ interface EncodedEvent extends NewEvent {
 export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppend => ({
   stream,
   expectedVersion,
-  events: Arr.map(events, ({ type, data }) => {
-    const text = EventTables.encodeData(data)
-    return { type, text, data: Option.getOrElse(EventTables.decodeData(text), () => data) }
-  })
+  events: Arr.map(events, ({ type, data }) => ({ type, data, text: EventTables.encodeData(data) }))
 })
 
 /** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */

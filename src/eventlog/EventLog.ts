@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { JsonObject } from "../platform/Json.ts"
 
-/** What a caller appends: `type` names the event, `data` is its JSON. */
+/** What a caller appends: `type` names the event, `data` is its JSON and must not change any more. */
 export interface NewEvent {
   readonly type: string
   readonly data: JsonObject

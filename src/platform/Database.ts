@@ -20,6 +20,9 @@ import { Settings } from "./Settings.ts"
 /** How long a statement waits for another process that holds the write lock before it fails with SQLITE_BUSY. */
 const BUSY_TIMEOUT_MILLISECONDS = 5_000
 
+/** Statements that stay prepared: inserts have one text for each number of rows. */
+const PREPARED_STATEMENTS = 500
+
 /** Only the owner may enter the data folder and read the file; SQLite's own files beside it get the file's mode. */
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
@@ -44,7 +47,7 @@ const open = Effect.fn("Database.open")(function* (path: string) {
     },
     catch: unavailable
   })
-  const sqlite = yield* SqliteClient.make({ filename: path }).pipe(
+  const sqlite = yield* SqliteClient.make({ filename: path, prepareCacheSize: PREPARED_STATEMENTS }).pipe(
     Effect.catchAllDefect((cause) => Effect.fail(unavailable(cause)))
   )
   yield* Effect.mapError(

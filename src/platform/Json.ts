@@ -43,15 +43,21 @@ function keepNumberSource(_key: string, value: Json, context?: { readonly source
 
 /** JSON text with the keys of every object sorted: equal values have equal text, so it can be hashed. */
 export const canonical = (value: Json): string => {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`
-  if (isObject(value)) {
-    const members = Object.keys(value)
-      .sort()
-      .map((key) => `${JSON.stringify(key)}:${canonical(value[key] ?? null)}`)
-    return `{${members.join(",")}}`
+  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+  const kept = keptTexts.get(value)
+  if (kept !== undefined) return kept
+  if (!isObject(value)) return `[${value.map(canonical).join(",")}]`
+  let members = ""
+  for (const key of Object.keys(value).sort()) {
+    members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
   }
-  return JSON.stringify(value)
+  return `{${members}}`
 }
+
+const keptTexts = new WeakMap<object, string>()
+
+/** Keeps the canonical text of a value that is written again and again; the value must never change from now on. */
+export const keepCanonical = (value: JsonObject): void => void keptTexts.set(value, canonical(value))
 
 /** Tells a JSON object from the other JSON values. */
 export const isObject = (value: Json | undefined): value is JsonObject =>

@@ -308,8 +308,14 @@ class Life {
       )
       const work = attemptStep(this.#context, this.#state, step, this.#command).pipe(
         Effect.match({
-          onSuccess: (output) => this.#command({ _tag: "SucceedStep", stepId, output }),
-          onFailure: (error) => this.#tell({ _tag: "AttemptEnded", stepId, attempt, error })
+          onSuccess: (output) => {
+            RunMetrics.attemptEnded(step.step.psType, "succeeded")
+            this.#command({ _tag: "SucceedStep", stepId, output })
+          },
+          onFailure: (error) => {
+            RunMetrics.attemptEnded(step.step.psType, "failed")
+            this.#tell({ _tag: "AttemptEnded", stepId, attempt, error })
+          }
         })
       )
       this.#attempts.set(stepId, yield* Effect.forkDaemon(work))

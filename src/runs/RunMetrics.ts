@@ -3,6 +3,7 @@
  */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricLabel from "effect/MetricLabel"
 import type { RunState } from "./Run.ts"
 
 const ended = Metric.counter("pipeline_runs_ended_total", { description: "Runs by final status", incremental: true })
@@ -16,24 +17,25 @@ const seconds = Metric.histogram(
   "Seconds from request to end of a run"
 )
 
-// A tagged metric is looked up by its labels each time it is made, so each is made once.
-const endedByStatus = new Map<string, typeof ended>()
-const attemptsByLabels = new Map<string, typeof attempts>()
+// A metric finds the series of its labels by the array they stand in, so each array is made once.
+const labelsOf = new Map<string, ReadonlyArray<MetricLabel.MetricLabel>>()
 
-const once = <A>(made: Map<string, A>, key: string, make: () => A): A => {
-  const known = made.get(key) ?? make()
-  made.set(key, known)
-  return known
+const labels = (...pairs: ReadonlyArray<readonly [name: string, value: string]>) => {
+  const key = pairs.join()
+  let made = labelsOf.get(key)
+  if (made === undefined) {
+    made = pairs.map(([name, value]) => MetricLabel.make(name, value))
+    labelsOf.set(key, made)
+  }
+  return made
 }
 
 /** Counts a run that has ended. */
 export const runEnded = (state: RunState): void => {
-  once(endedByStatus, state.status, () => Metric.tagged(ended, "status", state.status)).unsafeUpdate(1, [])
+  ended.unsafeUpdate(1, labels(["status", state.status]))
   seconds.unsafeUpdate(((state.endedAt ?? state.requestedAt) - state.requestedAt) / 1000, [])
 }
 
 /** Counts an attempt of a step. */
 export const attemptEnded = (psType: string, outcome: "succeeded" | "failed"): void =>
-  once(attemptsByLabels, `${psType} ${outcome}`, () =>
-    Metric.tagged(Metric.tagged(attempts, "ps_type", psType), "outcome", outcome)
-  ).unsafeUpdate(1, [])
+  attempts.unsafeUpdate(1, labels(["ps_type", psType], ["outcome", outcome]))

@@ -34,7 +34,7 @@ interface RunChange {
   open: number | null
 }
 
-/** The projection of all runs. */
+/** The projection of all runs. Each statement has one text for any number of rows, so that it stays prepared. */
 export const runProjection: Projection = {
   name: "runs",
   tables: ["runs"],
@@ -47,30 +47,54 @@ export const runProjection: Projection = {
     yield* sql`create index if not exists runs_by_org on runs (org_slug, start_time)`
     yield* sql`create index if not exists runs_open on runs (run_id) where open = 1`
   }),
-  apply: Effect.fn("RunProjection.apply")(function* (events) {
+  apply: Effect.fnUntraced(function* (events) {
     const changes = new Map<string, RunChange>()
+    const started = new Set<string>()
     for (const event of events) {
       const runId = runIdOf(event.stream)
-      const change = changes.get(runId) ?? noChange(runId)
+      const known = changes.get(runId)
+      if (event.type === "StepStarted") {
+        if (known === undefined) started.add(runId)
+        else known.status = "RUNNING"
+        continue
+      }
+      const change = known ?? noChange(runId)
       if (applyEvent(change, event)) changes.set(runId, change)
     }
-    if (changes.size === 0) return
+    const inserted = [...changes.values()].filter((change) => change.org_slug !== null)
+    const updated = [...changes.values()].filter((change) => change.org_slug === null)
     const sql = yield* SqlClient.SqlClient
-    // One text for any number of rows, so that it stays prepared.
-    yield* sql`insert into runs
-      select value ->> 'run_id', value ->> 'org_slug', value ->> 'tracking_id', value ->> 'status',
-        value ->> 'trigger_type', value ->> 'trigger_by', value ->> 'start_time', value ->> 'end_time',
-        value ->> 'run_date', value ->> 'error_message', value ->> 'error_context', value ->> 'parameters',
-        value ->> 'definition_hash', value ->> 'failed_steps', value ->> 'open'
-      from json_each(${JSON.stringify([...changes.values()])}) where true
-      on conflict (run_id) do update set
-        status = coalesce(excluded.status, runs.status), end_time = coalesce(excluded.end_time, runs.end_time),
-        error_message = coalesce(excluded.error_message, runs.error_message),
-        error_context = coalesce(excluded.error_context, runs.error_context),
-        failed_steps = coalesce(excluded.failed_steps, runs.failed_steps), open = coalesce(excluded.open, runs.open)`
+    if (inserted.length > 0) {
+      yield* sql`insert into runs
+        select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+          value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
+        from json_each(${JSON.stringify(inserted.map((change) => Object.values(change)))})`
+    }
+    if (started.size > 0) {
+      yield* sql`update runs set status = 'RUNNING'
+        where run_id in (select value from json_each(${JSON.stringify([...started])})) and status = 'PENDING'`
+    }
+    if (updated.length > 0) {
+      const rows = updated.map((change) => [
+        change.run_id,
+        change.status,
+        change.end_time,
+        change.error_message,
+        change.error_context,
+        change.failed_steps,
+        change.open
+      ])
+      yield* sql`update runs set
+          status = coalesce(change.value ->> 1, status), end_time = coalesce(change.value ->> 2, end_time),
+          error_message = coalesce(change.value ->> 3, error_message),
+          error_context = coalesce(change.value ->> 4, error_context),
+          failed_steps = coalesce(change.value ->> 5, failed_steps), open = coalesce(change.value ->> 6, open)
+        from json_each(${JSON.stringify(rows)}) as change where runs.run_id = change.value ->> 0`
+    }
   })
 }
 
+/** Members in the order of the table's columns. */
 const noChange = (runId: string): RunChange => ({
   run_id: runId,
   org_slug: null,
@@ -92,7 +116,6 @@ const noChange = (runId: string): RunChange => ({
 const statusAfter: Readonly<Record<string, RunState["status"]>> = {
   RunRequested: "PENDING",
   RunRefused: "REFUSED",
-  StepStarted: "RUNNING",
   CancelRequested: "CANCELLING",
   RunCompleted: "COMPLETED",
   RunFailed: "FAILED",

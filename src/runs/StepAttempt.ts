@@ -5,10 +5,11 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import { type Processor, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
 import { resolveObject } from "../pipelines/Variables.ts"
 import type { RunCommand, RunState, StepState } from "./Run.ts"
-import * as RunMetrics from "./RunMetrics.ts"
 import { variablesOf } from "./RunVariables.ts"
 
 /** At most one progress event of a step in this time. */
@@ -29,7 +30,10 @@ export const spanOf =
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isTraced ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) : effect
 
-/** Runs the step's processor. A defect is logged here and told as an error without its details. */
+/**
+ * Runs the step's processor. A defect is logged here and told as an error without its details. Wants a fiber of its own, whose log lines
+ * carry the run and the step.
+ */
 export const attemptStep = (
   context: AttemptContext,
   state: RunState,
@@ -45,14 +49,13 @@ export const attemptStep = (
       message: `step ${stepId} needs the processor ${psType}, which this program does not have`
     })
   }
-  return Effect.suspend(() => processor.execute(stepContext(context, state, step, command))).pipe(
+  const { org, runId } = state.request
+  const annotate = FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
+    HashMap.set(HashMap.set(HashMap.set(annotations, "run", runId), "org", org), "step", stepId)
+  )
+  return Effect.flatMap(annotate, () => processor.execute(stepContext(context, state, step, command))).pipe(
     Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : errorOf(cause, step))),
-    Effect.tapBoth({
-      onSuccess: () => Effect.sync(() => RunMetrics.attemptEnded(psType, "succeeded")),
-      onFailure: () => Effect.sync(() => RunMetrics.attemptEnded(psType, "failed"))
-    }),
-    Effect.annotateLogs({ run: state.request.runId, org: state.request.org, step: stepId }),
-    spanOf(context, "step", { run: state.request.runId, step: stepId, attempt: step.attempt })
+    spanOf(context, "step", { run: runId, step: stepId, attempt: step.attempt })
   )
 }
 

@@ -25,10 +25,11 @@ import { scripted } from "../support/RunsWorld.ts"
 import { organizationsBeside } from "../support/ServiceDatabase.ts"
 import { temporaryFile } from "../support/TemporaryDatabase.ts"
 
-/** Throughput and latency of one measurement; milliseconds. */
+/** Throughput and latency of one measurement; milliseconds. `cpu`: milliseconds of this process's processor time for each. */
 export interface Rate {
   readonly clients: number
   readonly perSecond: number
+  readonly cpu: number
   readonly p50: number
   readonly p99: number
 }
@@ -52,6 +53,7 @@ export const measure = <E, R>(
           latencies.push(performance.now() - begun)
         }
       })
+    const used = process.cpuUsage()
     const begun = performance.now()
     yield* Effect.forEach(
       Array.from({ length: clients }, (_, index) => index),
@@ -62,9 +64,10 @@ export const measure = <E, R>(
       }
     )
     const seconds = (performance.now() - begun) / 1000
+    const { system, user } = process.cpuUsage(used)
     const sorted = latencies.sort((a, b) => a - b)
     const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
-    return { clients, perSecond: total / seconds, p50: quantile(0.5), p99: quantile(0.99) }
+    return { clients, perSecond: total / seconds, cpu: (user + system) / 1000 / total, p50: quantile(0.5), p99: quantile(0.99) }
   })
 
 /** The organisations of the clients: one live run per org and pipeline means that each client needs its own. */
