@@ -11,7 +11,7 @@ import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Yaml from "yaml"
 import { OrgSlug } from "../platform/Identifiers.ts"
-import { canonical, type JsonObject } from "../platform/Json.ts"
+import { canonical, type JsonObject, keepCanonical } from "../platform/Json.ts"
 import * as CronSchedule from "../platform/CronSchedule.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
@@ -60,6 +60,8 @@ const make = Effect.gen(function* () {
       () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
     )
     const pipeline = yield* parsePipeline(text, file, configId, org, processors)
+    // Each run's first event carries it.
+    keepCanonical(pipeline)
     cache.set(key, { version, pipeline })
     return pipeline
   })

@@ -9,13 +9,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import type { AppendRefusal, EventLogService, EventLogUnavailable, RecordedEvent } from "../eventlog/EventLog.ts"
+import type { AppendRefusal, EventLogService, EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { StepError } from "../pipelines/Processor.ts"
 import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
+import * as Mailbox from "./Mailbox.ts"
 import { isRetryable, waitAfter } from "./Retry.ts"
 import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
 import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
@@ -42,7 +43,9 @@ export interface ActorContext extends AttemptContext {
 
 /** A live run. */
 export interface RunActor {
-  /** Records the validator's answer to a run that is not admitted yet, before `run` is begun. */
+  /** Records the request alone, for a validator that is asked only then; part of the opening of `run`. */
+  readonly record: Effect.Effect<void, AppendRefusal | EventLogUnavailable>
+  /** Records the validator's answer to a run that is not admitted yet, and the request if it is not; part of the opening of `run`. */
   readonly answer: (
     answer: RunCommand & { readonly _tag: "Admit" | "Refuse" }
   ) => Effect.Effect<void, AppendRefusal | EventLogUnavailable>
@@ -50,8 +53,8 @@ export interface RunActor {
   readonly send: (command: RunCommand) => Effect.Effect<void>
   /** Waits for the end of the run; none when another process took it over. */
   readonly ended: Effect.Effect<Option.Option<RunState>>
-  /** The actor's life; ends when the run has ended and its completion is reported. */
-  readonly run: Effect.Effect<void>
+  /** The actor's life, after its opening; ends when the run has ended and its completion is reported, or with the opening's failure. */
+  readonly run: <E>(opening: Effect.Effect<void, E>) => Effect.Effect<void, E>
 }
 
 /** What the mailbox holds: commands, and what the actor's own fibers and timers tell it. */
@@ -66,28 +69,24 @@ export type Tell = (message: Message) => void
  * An actor for a run that is not over; `initial` is the fold of its stream and of `unrecorded`, the request that is yet to be recorded
  * together with the validator's answer.
  */
-export const make = (
-  context: ActorContext,
-  initial: RunState,
-  unrecorded: ReadonlyArray<RunEvent> = []
-): Effect.Effect<RunActor> =>
-  Effect.gen(function* () {
-    // Unbounded is bounded here: each step has at most one outcome, one retry and one progress report on its way.
-    const mailbox = yield* Queue.unbounded<Message>()
-    const ended = yield* Deferred.make<Option.Option<RunState>>()
-    const life = new Life(context, initial, unrecorded, mailbox, ended)
-    return {
-      answer: life.answer,
-      send: (command) =>
-        Effect.gen(function* () {
-          const handled = yield* Deferred.make<void>()
-          mailbox.unsafeOffer({ _tag: "Command", command, handled })
-          yield* Effect.raceFirst(Deferred.await(handled), Deferred.await(ended))
-        }),
-      ended: Deferred.await(ended),
-      run: life.run
-    }
-  })
+export const make = (context: ActorContext, initial: RunState, unrecorded: ReadonlyArray<RunEvent> = []): RunActor => {
+  // The mailbox is bounded by this: each step has at most one outcome, one retry and one progress report on its way.
+  const mailbox = Mailbox.make<Message>()
+  const ended = Deferred.unsafeMake<Option.Option<RunState>>(FiberId.none)
+  const life = new Life(context, initial, unrecorded, mailbox, ended)
+  return {
+    record: life.record,
+    answer: life.answer,
+    send: (command) =>
+      Effect.gen(function* () {
+        const handled = yield* Deferred.make<void>()
+        mailbox.offer({ _tag: "Command", command, handled })
+        yield* Effect.raceFirst(Deferred.await(handled), Deferred.await(ended))
+      }),
+    ended: Deferred.await(ended),
+    run: life.run
+  }
+}
 
 /** A schedule is set up only when it is needed: it would cost as much as the append. */
 const untilAvailable = <A, E extends { readonly _tag: string }>(append: Effect.Effect<A, E>) =>
@@ -105,7 +104,7 @@ const storeRetry = Schedule.exponential("100 millis").pipe(
 /** The mutable part of an actor: only its own loop touches it. */
 class Life {
   readonly #context: ActorContext
-  readonly #mailbox: Queue.Queue<Message>
+  readonly #mailbox: Mailbox.Mailbox<Message>
   readonly #ended: Deferred.Deferred<Option.Option<RunState>>
   readonly #attempts = new Map<string, Fiber.RuntimeFiber<void>>()
   readonly #timers = new Map<string, Timer>()
@@ -120,7 +119,7 @@ class Life {
     context: ActorContext,
     initial: RunState,
     unrecorded: ReadonlyArray<RunEvent>,
-    mailbox: Queue.Queue<Message>,
+    mailbox: Mailbox.Mailbox<Message>,
     ended: Deferred.Deferred<Option.Option<RunState>>
   ) {
     this.#context = context
@@ -130,29 +129,28 @@ class Life {
     this.#ended = ended
   }
 
-  readonly #tell: Tell = (message) => void this.#mailbox.unsafeOffer(message)
+  readonly #tell: Tell = (message) => this.#mailbox.offer(message)
   readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
+
+  get record(): RunActor["record"] {
+    return Effect.asVoid(this.#append([]))
+  }
 
   readonly answer: RunActor["answer"] = (answer) => {
     const command = answer._tag === "Admit" ? this.#claimFor(answer) : answer
-    return this.#record(command).pipe(
+    return this.#append(this.#eventsOf(command)).pipe(
       Effect.map((events) => void (this.#answered = events)),
       Effect.tapErrorCause(() => Effect.sync(() => this.#leaveSlot()))
     )
   }
 
-  get run(): Effect.Effect<void> {
+  readonly run: RunActor["run"] = (opening) => {
     const { runId, org } = this.#state.request
-    return this.#live.pipe(
-      Effect.catchAll((error) =>
-        Effect.zipRight(
-          Effect.logWarning(`run ${runId} is left to its new owner: ${error.message}`),
-          Deferred.succeed(this.#ended, Option.none())
-        )
-      ),
-      // Nobody waits for ever for an actor that is gone.
-      Effect.ensuring(Effect.zipRight(Deferred.succeed(this.#ended, Option.none()), this.#stop)),
-      Effect.asVoid,
+    const live = Effect.catchAll(this.#live, (error) =>
+      Effect.logWarning(`run ${runId} is left to its new owner: ${error.message}`)
+    )
+    return Effect.zipRight(opening, live).pipe(
+      Effect.ensuring(this.#stop),
       spanOf(this.#context, "run", { run: runId, org })
     )
   }
@@ -161,11 +159,11 @@ class Life {
     return Effect.gen(this, function* () {
       if (this.#answered !== undefined) yield* this.#follow(this.#answered)
       else if (isEnded(this.#state.status)) yield* this.#end
-      else yield* this.#resume
+      else this.#resume()
       while (!isOver(this.#state)) {
-        const message = yield* Queue.take(this.#mailbox)
+        const message = yield* this.#mailbox.take
         const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
-        const events = command === undefined ? [] : yield* this.#record(command)
+        const events = command === undefined ? [] : yield* this.#append(this.#eventsOf(command))
         if (message._tag === "Command" && message.handled !== undefined) {
           yield* Deferred.succeed(message.handled, undefined)
         }
@@ -177,7 +175,10 @@ class Life {
   /** Acts on what was recorded. */
   #follow(events: ReadonlyArray<RunEvent>): Effect.Effect<void> {
     return Effect.gen(this, function* () {
-      for (const event of events) yield* this.#act(event)
+      for (const event of events) {
+        const acting = this.#act(event)
+        if (acting !== undefined) yield* acting
+      }
       if (events.some((event) => isTerminal(event._tag))) yield* this.#end
     })
   }
@@ -192,19 +193,19 @@ class Life {
     })
   }
 
-  /** Appends what follows from a command. A log that is not available is waited for, but not with a request that nobody knows of yet. */
-  #record(command: RunCommand) {
-    return Effect.gen(this, function* () {
-      const events = this.#eventsOf(command)
-      const [first, ...rest] = [...this.#unrecorded, ...events]
-      if (events.length === 0 || first === undefined) return []
-      const append = this.#context.log.append({
-        stream: streamOf(this.#state.request.runId),
-        expectedVersion: this.#state.version - this.#unrecorded.length,
-        events: [toNewEvent(first), ...rest.map(toNewEvent)]
-      })
-      const recorded: ReadonlyArray<RecordedEvent> =
-        this.#unrecorded.length === 0 ? yield* untilAvailable(append) : yield* append
+  /** Appends events after those not recorded yet. The log is waited for, but not with a request that nobody knows of yet. */
+  #append(
+    events: ReadonlyArray<RunEvent>
+  ): Effect.Effect<ReadonlyArray<RunEvent>, AppendRefusal | EventLogUnavailable> {
+    const unrecorded = this.#unrecorded
+    const [first, ...rest] = [...unrecorded, ...events]
+    if (first === undefined) return Effect.succeed([])
+    const append = this.#context.log.append({
+      stream: streamOf(this.#state.request.runId),
+      expectedVersion: this.#state.version - unrecorded.length,
+      events: [toNewEvent(first), ...rest.map(toNewEvent)]
+    })
+    return Effect.map(unrecorded.length === 0 ? untilAvailable(append) : append, (recorded) => {
       const recordedAt = recorded[0]?.recordedAt ?? 0
       this.#state = [first, ...rest].reduce((state, event) => evolve(state, event, recordedAt), this.#state)
       this.#unrecorded = []
@@ -222,17 +223,20 @@ class Life {
     return [...events, ...Either.getOrElse(released, () => [])]
   }
 
-  readonly #act = (event: RunEvent): Effect.Effect<void> => {
+  #act(event: RunEvent): Effect.Effect<void> | undefined {
     switch (event._tag) {
       case "RunAdmitted":
-        return Effect.map(Clock.currentTimeMillis, (now) => this.#watchTime(now))
+        this.#watchTime()
+        return undefined
       case "StepStarted":
         return this.#startAttempt(event.stepId)
       case "StepSucceeded":
       case "StepFailed":
-        return Effect.sync(() => this.#forget(event.stepId))
+        this.#forget(event.stepId)
+        return undefined
       case "StepAttemptFailed":
-        return Effect.sync(() => this.#retryAt(event.stepId, event.retryAt))
+        this.#retryAt(event.stepId, event.retryAt)
+        return undefined
       case "CancelRequested":
         return Effect.zipRight(
           this.#interrupt([...this.#attempts.keys()]),
@@ -241,7 +245,7 @@ class Life {
       case "RunTimedOut":
         return this.#interrupt([...this.#attempts.keys()])
       default:
-        return Effect.void
+        return undefined
     }
   }
 
@@ -261,28 +265,25 @@ class Life {
   }
 
   /** Goes on with a run that a process before left behind: steps that its end interrupted have failed, waits go on. */
-  get #resume() {
-    return Effect.gen(this, function* () {
-      const now = yield* Clock.currentTimeMillis
-      const { status, steps } = this.#state
-      this.#watchTime(now)
-      this.#claim = this.#context.slots.enter(() => {
-        if (status === "CANCELLING") return this.#command({ _tag: "ConfirmCancelled" })
-        for (const step of steps.values()) {
-          const { stepId } = step.step
-          if (step.status === "RUNNING") {
-            this.#tell({ _tag: "AttemptEnded", stepId, attempt: step.attempt, error: interrupted(step) })
-          }
-          if (step.status === "WAITING") this.#retryAt(stepId, step.retryAt ?? now)
+  #resume(): void {
+    const { status, steps } = this.#state
+    this.#watchTime()
+    this.#claim = this.#context.slots.enter(() => {
+      if (status === "CANCELLING") return this.#command({ _tag: "ConfirmCancelled" })
+      for (const step of steps.values()) {
+        const { stepId } = step.step
+        if (step.status === "RUNNING") {
+          this.#tell({ _tag: "AttemptEnded", stepId, attempt: step.attempt, error: interrupted(step) })
         }
-        this.#command({ _tag: "Advance" })
-      })
+        if (step.status === "WAITING") this.#retryAt(stepId, step.retryAt ?? 0)
+      }
+      this.#command({ _tag: "Advance" })
     })
   }
 
-  #watchTime(now: number): void {
-    const { admittedAt, request } = this.#state
-    const deadline = (admittedAt ?? now) + request.pipeline.timeoutSeconds * 1000
+  #watchTime(): void {
+    const { admittedAt = 0, request } = this.#state
+    const deadline = admittedAt + request.pipeline.timeoutSeconds * 1000
     this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
   }
 
@@ -296,30 +297,29 @@ class Life {
     })
   }
 
-  readonly #startAttempt = (stepId: string): Effect.Effect<void> =>
-    Effect.gen(this, function* () {
-      const step = this.#state.steps.get(stepId)
-      if (step === undefined) return
-      const { attempt } = step
-      const { timeoutSeconds } = step.step
-      const now = yield* Clock.currentTimeMillis
-      this.#setTimer(stepId, now + timeoutSeconds * 1000, () =>
+  #startAttempt(stepId: string): Effect.Effect<void> | undefined {
+    const step = this.#state.steps.get(stepId)
+    if (step === undefined) return undefined
+    const { attempt, step: definition } = step
+    const work = attemptStep(this.#context, this.#state, step, this.#command).pipe(
+      Effect.match({
+        onSuccess: (output) => {
+          RunMetrics.attemptEnded(definition.psType, "succeeded")
+          this.#command({ _tag: "SucceedStep", stepId, output })
+        },
+        onFailure: (error) => {
+          RunMetrics.attemptEnded(definition.psType, "failed")
+          this.#tell({ _tag: "AttemptEnded", stepId, attempt, error })
+        }
+      })
+    )
+    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      this.#setTimer(stepId, now + definition.timeoutSeconds * 1000, () =>
         this.#tell({ _tag: "AttemptEnded", stepId, attempt, error: timedOut(step) })
       )
-      const work = attemptStep(this.#context, this.#state, step, this.#command).pipe(
-        Effect.match({
-          onSuccess: (output) => {
-            RunMetrics.attemptEnded(step.step.psType, "succeeded")
-            this.#command({ _tag: "SucceedStep", stepId, output })
-          },
-          onFailure: (error) => {
-            RunMetrics.attemptEnded(step.step.psType, "failed")
-            this.#tell({ _tag: "AttemptEnded", stepId, attempt, error })
-          }
-        })
-      )
-      this.#attempts.set(stepId, yield* Effect.forkDaemon(work))
+      return Effect.map(Effect.forkDaemon(work), (fiber) => void this.#attempts.set(stepId, fiber))
     })
+  }
 
   /** Tells the validator the outcome until it hears it: at once, after 1 s, 2 s, then up to every 15 minutes for a day. */
   get #reportCompletion(): Effect.Effect<void> {
@@ -370,11 +370,12 @@ class Life {
     return Fiber.interruptAll(fibers).pipe(Effect.disconnect, Effect.timeoutOption(interruptionGrace), Effect.asVoid)
   }
 
-  /** Leaves nothing running, whether the run has ended or only this process. */
+  /** Leaves nothing running and nobody waiting, whether the run has ended or only this process. */
   get #stop(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#leaveSlot()
       for (const timer of this.#timers.values()) timer.drop()
+      Deferred.unsafeDone(this.#ended, Effect.succeed(Option.none()))
       const fibers = [...this.#attempts.values(), ...(this.#report === undefined ? [] : [this.#report])]
       return fibers.length === 0 ? Effect.void : Fiber.interruptAll(fibers)
     })

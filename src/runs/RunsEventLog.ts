@@ -4,8 +4,10 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { Fragment } from "@effect/sql/Statement"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberId from "effect/FiberId"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -24,7 +26,7 @@ import { type DateRange, resolveDates, sinceEarliest } from "./DateRange.ts"
 import { finishedBefore } from "./Retried.ts"
 import { begin, isAsking, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
-import { fromRecorded, isTerminal, type RunEvent, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
+import { fromRecorded, isTerminal, type RunRequested, streamOf } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
@@ -63,23 +65,25 @@ const make = Effect.gen(function* () {
     environment: settings.environment,
     projectId: settings.projectId
   }
-  const scope = yield* Effect.scope
   const actors = new Map<RunId, RunActor.RunActor>()
   const fibers = yield* FiberMap.make<RunId>()
   let stopping = false
   yield* Effect.addFinalizer(() => Effect.sync(() => void (stopping = true)))
 
-  const run = (actor: RunActor.RunActor, runId: RunId) => {
+  /** Starts the run's fiber, which goes on when the caller has gone away, and waits until its opening has come to an end. */
+  const start = Effect.fnUntraced(function* <E>(
+    actor: RunActor.RunActor,
+    runId: RunId,
+    opening: Effect.Effect<void, E>
+  ) {
+    const opened = Deferred.unsafeMake<void, E>(FiberId.none)
+    const life = actor
+      .run(Effect.onExit(opening, (exit) => Deferred.done(opened, exit)))
+      .pipe(Effect.exit, Effect.ensuring(Effect.sync(() => actors.delete(runId))))
     actors.set(runId, actor)
-    return FiberMap.run(
-      fibers,
-      runId,
-      Effect.ensuring(
-        actor.run,
-        Effect.sync(() => actors.delete(runId))
-      )
-    )
-  }
+    yield* FiberMap.run(fibers, runId, life)
+    yield* Deferred.await(opened)
+  })
 
   const fold = (runId: RunId) => Effect.flatMap(log.read(streamOf(runId)), stateAfter)
 
@@ -88,20 +92,13 @@ const make = Effect.gen(function* () {
     return state === undefined || state.status === "REFUSED" ? yield* new RunNotFound({ runId }) : state
   })
 
-  /**
-   * Asks the validator for a slot, records its answer (and before it what is `unrecorded`) and lets the run begin. Also the way on for a
-   * request that a crash cut off here.
-   */
-  const admit = Effect.fnUntraced(function* (
-    state: RunState,
-    unrecorded: ReadonlyArray<RunEvent>,
+  /** Asks the validator for a slot and records its answer. Also the way on for a request that a crash cut off here. */
+  const admit = (
+    actor: RunActor.RunActor,
+    { org, runId, pipeline }: RunState["request"],
     apiKey: RunRequest["apiKey"]
-  ) {
-    const { org, runId, pipeline } = state.request
-    const actor = yield* RunActor.make(context, state, unrecorded)
-    // A cancel may come while the validator is asked: it waits in the mailbox.
-    actors.set(runId, actor)
-    const refused = yield* validator
+  ) =>
+    validator
       .reserve({ org, runId, pipelineId: pipeline.templateId, ...(apiKey === undefined ? {} : { apiKey }) })
       .pipe(
         Effect.flatMap((reservation) => actor.answer({ _tag: "Admit", ...reservation, start: false })),
@@ -109,13 +106,9 @@ const make = Effect.gen(function* () {
           objection instanceof RunNotAllowed ? Effect.fail(objection) : Effect.die(objection)
         ),
         Effect.catchTag("RunNotAllowed", (refusal) =>
-          Effect.as(actor.answer({ _tag: "Refuse", code: refusal.code, message: refusal.message }), refusal)
-        ),
-        Effect.onError(() => Effect.sync(() => actors.delete(runId)))
+          Effect.zipRight(actor.answer({ _tag: "Refuse", code: refusal.code, message: refusal.message }), refusal)
+        )
       )
-    yield* run(actor, runId)
-    if (refused !== undefined) return yield* refused
-  })
 
   const existing = Effect.fnUntraced(function* (holder: string) {
     const runId = Schema.decodeSync(RunId)(holder.slice(holder.indexOf("/") + 1))
@@ -158,19 +151,14 @@ const make = Effect.gen(function* () {
       ...requestEvent(asked, dates, pipeline),
       ...(before === undefined ? {} : { retryOf: { runId: before.request.runId, finished } })
     }
-    const recorded = validator.isQuotaInLog
-      ? admit(begin(requested, now), [requested], asked.apiKey)
-      : Effect.flatMap(
-          log.append({ stream: streamOf(requested.runId), expectedVersion: 0, events: [toNewEvent(requested)] }),
-          ([event]) => admit(begin(requested, event?.recordedAt ?? now), [], asked.apiKey)
-        )
     const { runId, trackingId } = requested
-    const accept: ReturnType<RunsService["request"]> = Effect.as(recorded, {
-      runId,
-      trackingId,
-      status: "PENDING" as const,
-      existing: false
+    const accept: ReturnType<RunsService["request"]> = Effect.suspend(() => {
+      const actor = RunActor.make(context, begin(requested, now), [requested])
+      const admitted = admit(actor, requested, asked.apiKey)
+      // A quota in the log is judged when the admission is recorded, so the request needs no append of its own.
+      return start(actor, runId, validator.isQuotaInLog ? admitted : Effect.zipRight(actor.record, admitted))
     }).pipe(
+      Effect.as({ runId, trackingId, status: "PENDING" as const, existing: false }),
       Effect.catchTags({
         // A holder that was refused in between has let go of the key.
         KeyHeld: ({ holder }) =>
@@ -179,12 +167,7 @@ const make = Effect.gen(function* () {
         AppendForbidden: Effect.die
       })
     )
-    // The caller may go away; what has begun to be recorded is brought to its answer.
-    return yield* Effect.forkIn(accept, scope).pipe(
-      Effect.flatMap((fiber) => fiber.await),
-      Effect.flatten,
-      spanOf(context, "Runs.request", { run: requested.runId })
-    )
+    return yield* spanOf(context, "Runs.request", { run: runId })(accept)
   })
 
   const retry: RunsService["retry"] = Effect.fn("Runs.retry")(function* (runId, { org, ...by }) {
@@ -263,14 +246,14 @@ const make = Effect.gen(function* () {
     for (const row of open) {
       const state = yield* fold(Schema.decodeSync(RunId)(row.run_id))
       if (state === undefined) continue
-      if (!isAsking(state)) yield* run(yield* RunActor.make(context, state), state.request.runId)
-      else
-        yield* Effect.catchTags(admit(state, [], undefined), {
-          RunNotAllowed: ({ message }) => Effect.logWarning(`run ${row.run_id} was not admitted: ${message}`),
-          VersionConflict: ({ message }) => Effect.logWarning(`run ${row.run_id} is left to its new owner: ${message}`),
-          KeyHeld: Effect.die,
-          AppendForbidden: Effect.die
-        })
+      const actor = RunActor.make(context, state)
+      const opening = isAsking(state) ? admit(actor, state.request, undefined) : Effect.void
+      yield* Effect.catchTags(start(actor, state.request.runId, opening), {
+        RunNotAllowed: ({ message }) => Effect.logWarning(`run ${row.run_id} was not admitted: ${message}`),
+        VersionConflict: ({ message }) => Effect.logWarning(`run ${row.run_id} is left to its new owner: ${message}`),
+        KeyHeld: Effect.die,
+        AppendForbidden: Effect.die
+      })
     }
     return open.length
   }).pipe(Effect.withSpan("Runs.recover"))

@@ -15,6 +15,7 @@ import { Processors } from "../../src/pipelines/Processor.ts"
 import * as Database from "../../src/platform/Database.ts"
 import * as GroupCommit from "../../src/platform/GroupCommit.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
+import { keepCanonical } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import { runEventModel } from "../../src/runs/RunProjection.ts"
 import { Runs } from "../../src/runs/Runs.ts"
@@ -35,6 +36,8 @@ export interface Rate {
 }
 
 const definition = pipeline([step("a", []), step("b", ["a"]), step("c", ["b"])])
+// As the catalogue does.
+keepCanonical(definition)
 
 /** Lets `clients` fibers repeat `one` until `total` are done. */
 export const measure = <E, R>(
@@ -67,7 +70,13 @@ export const measure = <E, R>(
     const { system, user } = process.cpuUsage(used)
     const sorted = latencies.sort((a, b) => a - b)
     const quantile = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0
-    return { clients, perSecond: total / seconds, cpu: (user + system) / 1000 / total, p50: quantile(0.5), p99: quantile(0.99) }
+    return {
+      clients,
+      perSecond: total / seconds,
+      cpu: (user + system) / 1000 / total,
+      p50: quantile(0.5),
+      p99: quantile(0.99)
+    }
   })
 
 /** The organisations of the clients: one live run per org and pipeline means that each client needs its own. */
