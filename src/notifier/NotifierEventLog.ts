@@ -96,9 +96,22 @@ const make = Effect.gen(function* () {
     return state
   })
 
+  /** A channel gets one message at a time, so that a crash between sending and recording repeats no more than one there. */
+  const lanes = new Map<string, Effect.Semaphore>()
+  const laneOf = ({ destination, org }: Open["queued"]): Effect.Semaphore => {
+    const key = `${org} ${destination.type} ${destination.channelId}`
+    const lane = lanes.get(key) ?? Effect.unsafeMakeSemaphore(1)
+    lanes.set(key, lane)
+    return lane
+  }
+
   const attempt = Effect.fn("Notifier.attempt")(function* (id: string) {
     const state = yield* open(id)
     if (state === undefined || state.dueAt > (yield* Clock.currentTimeMillis)) return
+    yield* laneOf(state.queued).withPermits(1)(sendAndRecord(id, state))
+  })
+
+  const sendAndRecord = Effect.fnUntraced(function* (id: string, state: Open) {
     const number = state.attempts + 1
     const event: NotificationEvent = yield* send(state.queued).pipe(
       Effect.matchEffect({
@@ -202,7 +215,7 @@ const make = Effect.gen(function* () {
         yield* attemptOnce(id)
         yield* settleOne(id)
       })
-    yield* Effect.forEach(ids, settleOne, { concurrency: MAX_DELIVERIES_OF_ORG, discard: true })
+    yield* Effect.forEach(ids, settleOne, { concurrency: MAX_DELIVERIES, discard: true })
     const rows = new Map((yield* rowsOf(ids)).map((row) => [row.notification_id, row]))
     return ids.flatMap((id) => {
       const row = rows.get(id)
@@ -225,7 +238,11 @@ const make = Effect.gen(function* () {
     sql<{ readonly notification_id: string }>`
       select notification_id from (
         select notification_id, due_at, row_number() over (partition by org_slug order by due_at, notification_id) as place
-        from notifications where status = 'queued' and due_at <= ${now}) as waiting
+        from (
+          select notification_id, org_slug, due_at, row_number() over (
+            partition by org_slug, channel_type, channel_id order by due_at, notification_id) as lane
+          from notifications where status = 'queued' and due_at <= ${now}) as waiting
+        where lane = 1) as next
       where place <= ${MAX_DELIVERIES_OF_ORG} order by due_at, notification_id`.pipe(unreadable)
 
   const nextDue = (now: number) =>

@@ -22,6 +22,8 @@ export const smtpServer = (
   options: {
     readonly answer?: (n: number) => Error | undefined
     readonly login?: { readonly user: string; readonly password: string }
+    /** Called when a message has arrived and before the server says so. */
+    readonly arrived?: (mail: SeenMail) => void
     readonly refusedRecipients?: ReadonlyArray<string>
   } = {}
 ) =>
@@ -52,7 +54,9 @@ export const smtpServer = (
             Effect.gen(function* () {
               const mail = yield* Effect.promise(() => simpleParser(source))
               const recipients = session.envelope.rcptTo.map(({ address }) => address)
-              yield* Queue.offer(mails, { source, mail, recipients })
+              const seen = { source, mail, recipients }
+              yield* Queue.offer(mails, seen)
+              options.arrived?.(seen)
               callback()
             })
           )
