@@ -5,7 +5,7 @@ import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { join } from "node:path"
-import * as Installation from "../../src/Installation.ts"
+import * as NotifierServices from "../../src/notifier/NotifierServices.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import type { Pipeline } from "../../src/pipelines/Pipeline.ts"
@@ -43,7 +43,7 @@ export const layer = (options: {
   readonly pipelines?: ReadonlyArray<Pipeline>
   readonly script?: RunsWorld.Script
 }) =>
-  Installation.notifier.pipe(
+  NotifierServices.layer.pipe(
     Layer.provideMerge(organization.pipe(Layer.provideMerge(OrganizationsSql.layer))),
     Layer.provideMerge(EncryptionLocal.layer),
     Layer.provideMerge(

@@ -1,0 +1,19 @@
+/**
+ * The services of the notifier, wired; `Worker.layer` makes it work by itself.
+ */
+import * as Layer from "effect/Layer"
+import * as HttpClientNode from "../platform/HttpClientNode.ts"
+import * as AddressBook from "./AddressBook.ts"
+import * as ChannelsSql from "./ChannelsSql.ts"
+import * as MailerSmtp from "./MailerSmtp.ts"
+import * as NotifierEventLog from "./NotifierEventLog.ts"
+import * as WebhookClient from "./WebhookClient.ts"
+
+/** Where organisations want to be told. */
+export const channels = ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))
+
+/** The notifier on the event log, with the address book and the channels. */
+export const layer = Layer.merge(
+  NotifierEventLog.layer.pipe(Layer.provide(MailerSmtp.layer)),
+  AddressBook.layer.pipe(Layer.provide(HttpClientNode.layer))
+).pipe(Layer.provideMerge(channels))
