@@ -27,7 +27,7 @@ export const value = (cell: string, type: ColumnType): string => {
     case "DATE":
       return (
         `CASE length(${cell}) WHEN 10 THEN TRY_CAST(${cell} AS DATE) WHEN ${MONTH_CHARACTERS} THEN ${firstDay(cell)} ` +
-        `ELSE CAST(${instant(cell)} AS DATE) END`
+        `ELSE CAST(make_timestamp(epoch_us(${instant(cell)})) AS DATE) END`
       )
     case "TIMESTAMP":
       return instant(cell)

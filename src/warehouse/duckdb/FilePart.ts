@@ -116,7 +116,9 @@ const compile = (
     for (const { column: wanted, prefixes, maps } of mapping.collected) {
       const column = yield* declared(wanted)
       const wholeMaps = yield* Either.all(maps.map((map) => natives.whole(map)))
-      const pieces = wholeMaps.flatMap((map) => (map === undefined ? [] : [`TRY_CAST(${map.cell} AS JSON)`]))
+      const pieces = wholeMaps.flatMap((map) =>
+        map === undefined ? [] : [`TRY_CAST(nullif(${map.cell}, '{}') AS JSON)`]
+      )
       const family = jsonObject(natives.family(prefixes))
       if (family !== undefined) pieces.push(family)
       if (pieces.length > 0) values.push({ column, sql: merged(pieces) })
@@ -146,6 +148,7 @@ const compile = (
       raw: jsonObject(natives.all.map((native) => [native.name, native.cell])) ?? "NULL",
       unmapped: drift.map((native) => native.name).filter((native) => !known.has(reduced(native))),
       headerLines: file.format === "csv" ? 1 : 0,
+      ...(file.rows === undefined ? {} : { rows: file.rows }),
       refused: (error) => sourceError(file, error)
     }
   })
@@ -161,8 +164,10 @@ const splitKey = (from: string): { readonly name: string; readonly key?: string 
   return match?.[1] === undefined || match[2] === undefined ? { name: from } : { name: match[1], key: match[2] }
 }
 
+/** What begins with a brace and is JSON is an object; only the rest is looked at again. */
 const isNoJsonObject = (cell: string): string =>
-  `${cell} IS NOT NULL AND CASE WHEN json_valid(${cell}) THEN json_type(${cell}) <> 'OBJECT' ELSE true END`
+  `${cell} IS NOT NULL AND NOT (starts_with(${cell}, '{') AND json_valid(${cell})) ` +
+  `AND CASE WHEN json_valid(${cell}) THEN json_type(${cell}) <> 'OBJECT' ELSE true END`
 
 /** The first of the cells that is a month's first day, else the month of the last one that is filled. */
 const monthOf = (cells: ReadonlyArray<string>): string => {
@@ -171,12 +176,11 @@ const monthOf = (cells: ReadonlyArray<string>): string => {
   return `coalesce(${firstDays.join(", ")}, CAST(date_trunc('month', coalesce(${days.toReversed().join(", ")})) AS DATE))`
 }
 
-const merged = (pieces: ReadonlyArray<string>): string => {
-  const [first, ...others] = pieces
-  const whole =
-    others.length === 0 ? first : `json_merge_patch(${pieces.map((piece) => `coalesce(${piece}, '{}')`).join(", ")})`
-  return `CAST(nullif(CAST(${whole} AS VARCHAR), '{}') AS JSON)`
-}
+/** One JSON object of several, each NULL when it is empty; compared as JSON, because a cast would read the text once more. */
+const merged = (pieces: ReadonlyArray<string>): string =>
+  pieces.length === 1
+    ? pieces.join("")
+    : `nullif(json_merge_patch(${pieces.map((piece) => `coalesce(${piece}, '{}')`).join(", ")}), CAST('{}' AS JSON))`
 
 interface NativeCell extends NativeColumn {
   readonly cell: string

@@ -47,6 +47,11 @@ export class NumberedCsv extends Transform {
     this.#pads = pads
   }
 
+  /** The records that have begun, without the header. */
+  get rows(): number {
+    return Math.max(0, this.#record - 1)
+  }
+
   override _transform(chunk: Buffer, _encoding: string, done: TransformCallback): void {
     const delimiter = this.#delimiter
     const end = chunk.length

@@ -27,6 +27,8 @@ export interface Part {
   readonly unmapped: ReadonlyArray<string>
   /** Lines before the first row. */
   readonly headerLines: number
+  /** How many rows the source has, where that is known before it is read. */
+  readonly rows?: number
   /** Turns the engine's refusal while it reads the part into the error that the caller gets. */
   readonly refused: (error: StatementFailed) => WarehouseError
 }

@@ -119,19 +119,23 @@ const forgetTokens = (target: Target, days: ReadonlyArray<Day>) =>
 
 const load = Effect.fn("SliceWriter.load")(function* (target: Target, state: Progress, part: Part) {
   const rows = plan(target, part)
-  const found = yield* check(target, part, rows)
   const { extent } = target.write.slice
-  if (extent.kind === "periods" && extent.expected === undefined) {
+  const knowsDays = extent.kind === "day" || extent.expected !== undefined
+  // Where all rows of a known number can be loaded, reading them once is enough; otherwise they are judged first.
+  const early = knowsDays && part.rows !== undefined ? yield* insert(target, part, rows, true) : undefined
+  const isWhole = early !== undefined && early === part.rows
+  const found = isWhole ? { total: early, bad: 0, periods: [] } : yield* check(target, part, rows)
+  if (!knowsDays) {
     const added = found.periods.filter((period) => !state.replaced.has(period))
     yield* clear(target, state, added)
     yield* forgetTokens(target, added)
   }
-  const inserted = yield* insert(target, part, rows, found.bad > 0)
+  const inserted = early ?? (yield* insert(target, part, rows, found.bad > 0))
   const quarantined = found.bad > 0 ? yield* quarantine(target, state, part, rows) : 0
-  if (inserted + quarantined !== found.total) {
+  if (inserted + quarantined !== (part.rows ?? found.total)) {
     return yield* new StatementFailed({
       statement: `load ${part.uri} into ${target.dataset}.${target.table.name}`,
-      reason: `${found.total} rows were read, ${inserted} written and ${quarantined} quarantined: the file changed meanwhile`
+      reason: `${part.rows ?? found.total} rows were read, ${inserted} written and ${quarantined} quarantined: the file changed meanwhile`
     })
   }
   for (const column of part.unmapped) state.unmapped.add(column)
@@ -224,7 +228,8 @@ const insertInto = (
   `INSERT INTO ${path(target, table)} (${columns.map(([column]) => name(column)).join(", ")}) ` +
   `SELECT ${columns.map(([, sql]) => sql).join(", ")} FROM ${from}`
 
-const insert = (target: Target, part: Part, rows: RowPlan, someBad: boolean) =>
+/** Inserts the rows; with `filtered` only those without a problem that do not stop the slice. */
+const insert = (target: Target, part: Part, rows: RowPlan, filtered: boolean) =>
   run(
     target,
     `load ${part.uri} into`,
@@ -232,7 +237,7 @@ const insert = (target: Target, part: Part, rows: RowPlan, someBad: boolean) =>
       target,
       target.table,
       [...part.values.map(({ column, sql }) => [column.name, sql] as const), ...lineage(target, rows.runDate)],
-      `${part.relation(true)}${someBad ? ` WHERE ${rows.problem} IS NULL` : ""}`
+      `${part.relation(true)}${filtered ? ` WHERE ${[`${rows.problem} IS NULL`, ...part.stops.map(({ missing }) => `(${missing}) IS NOT TRUE`)].join(" AND ")}` : ""}`
     )
   ).pipe(Effect.mapBoth({ onFailure: part.refused, onSuccess: changedRows }))
 

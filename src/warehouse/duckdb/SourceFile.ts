@@ -41,6 +41,8 @@ export interface ReadableFile {
   readonly columns: ReadonlyArray<NativeColumn>
   /** CSV only. */
   readonly delimiter: string
+  /** Where it is known without reading them. */
+  readonly rows?: number
 }
 
 /** An unpacked file may not be larger: a small archive can hold more than the disk. */
@@ -62,7 +64,7 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
   const start = yield* readStart(file, MAGIC_BYTES)
   if (format === "parquet") {
     const columns = yield* describe(connection, file, `read_parquet(${text(file.path)}, binary_as_string = true)`)
-    return readable(file, file.path, format, columns)
+    return { ...readable(file, file.path, format, columns), rows: yield* parquetRows(connection, file) }
   }
   yield* refuseOtherContent(file, start)
   if (format === "ndjson") {
@@ -78,7 +80,7 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
   const numbered = new NumberedCsv(header.delimiter, header.names.length, mapping?.shortRows === true)
   const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
   const columns = header.names.map((name) => ({ name, type: "VARCHAR" }))
-  return { ...readable(file, path, format, columns), delimiter: header.delimiter }
+  return { ...readable(file, path, format, columns), delimiter: header.delimiter, rows: numbered.rows }
 })
 
 /** The native column names of a file, without unpacking the whole of a CSV file. */
@@ -112,6 +114,12 @@ const headerOf = Effect.fn("SourceFile.header")(function* (file: SourceFile, gzi
 const describe = (connection: Connection, file: SourceFile, reader: string) =>
   connection.query(`DESCRIBE SELECT * FROM ${reader}`).pipe(
     Effect.map(({ rows }) => rows.map(([name, type]): NativeColumn => ({ name: String(name), type: String(type) }))),
+    Effect.mapError((error) => new SourceRejected({ file: file.uri, reason: withoutPath(error, file) }))
+  )
+
+const parquetRows = (connection: Connection, file: SourceFile) =>
+  connection.query(`SELECT sum(num_rows) FROM parquet_file_metadata(${text(file.path)})`).pipe(
+    Effect.map(({ rows }) => Number(rows[0]?.[0])),
     Effect.mapError((error) => new SourceRejected({ file: file.uri, reason: withoutPath(error, file) }))
   )
 

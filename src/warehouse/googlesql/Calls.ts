@@ -205,8 +205,8 @@ const translateSpecial = (
       case "ROUND": {
         const places =
           args.length === 1 ? "CAST(0 AS BIGINT)" : b !== undefined && b.type.kind === "INT64" ? b.sql : undefined
-        if (a?.operands === undefined || a.type.kind !== "BIGNUMERIC" || places === undefined || args.length > 2)
-          return undefined
+        if (a?.type.kind !== "BIGNUMERIC" || places === undefined || args.length > 2) return undefined
+        if (a.operands === undefined) return roundInEngine(a, b)
         const { operation, left, right, safe } = a.operands
         return {
           sql: `bq_bignumeric_${operation}_round${safe ? "_safe" : ""}(${left}, ${right}, ${places})`,
@@ -276,3 +276,11 @@ const translateSpecial = (
         return undefined
     }
   })
+
+/** ROUND to a number of decimals that is written in the text; the engine rounds half away from zero as BigQuery does. */
+const roundInEngine = (value: Typed, places: Typed | undefined): Typed | undefined => {
+  const decimals = places?.literal === "int" ? Number(places.text) : 0
+  return decimals > 0 && decimals < 24
+    ? { sql: `CAST(round(${value.sql}, ${decimals}) AS DECIMAL(38,24))`, type: value.type }
+    : undefined
+}

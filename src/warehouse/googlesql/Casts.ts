@@ -28,9 +28,9 @@ const native: Readonly<Record<string, string>> = {
   "DATETIME>DATE": "CAST($ AS DATE)",
   "DATETIME>TIME": "CAST($ AS TIME)",
   "DATETIME>TIMESTAMP": "timezone('UTC', $)",
-  "TIMESTAMP>DATE": "CAST(timezone('UTC', $) AS DATE)",
-  "TIMESTAMP>DATETIME": "timezone('UTC', $)",
-  "TIMESTAMP>TIME": "CAST(timezone('UTC', $) AS TIME)"
+  "TIMESTAMP>DATE": "CAST(make_timestamp(epoch_us($)) AS DATE)",
+  "TIMESTAMP>DATETIME": "make_timestamp(epoch_us($))",
+  "TIMESTAMP>TIME": "CAST(make_timestamp(epoch_us($)) AS TIME)"
 }
 
 /** Functions of the prelude; those that can fail have a `_safe` twin. */

@@ -55,6 +55,10 @@ const timeParts: Readonly<Record<string, string>> = {
   HOUR: "hour($)"
 }
 
+/** A timestamp as date and time of a zone. UTC, which most values are read in, needs no calendar. */
+export const localTime = (timestamp: string, zone: string): string =>
+  zone === "'UTC'" ? `make_timestamp(epoch_us(${timestamp}))` : `bq_local(${timestamp}, ${zone})`
+
 /** EXTRACT(part FROM value [AT TIME ZONE zone]). */
 export const translateExtract = (t: Translator, e: Expr & { kind: "extract" }, scope: Scope): Translate<Typed> =>
   Either.gen(function* () {
@@ -68,7 +72,7 @@ export const translateExtract = (t: Translator, e: Expr & { kind: "extract" }, s
     if (kind === "NULL" || !["DATE", "DATETIME", "TIMESTAMP", "TIME"].includes(kind)) {
       return yield* rejected(t, e.at, `EXTRACT from type ${kind} is not supported`)
     }
-    const local = kind === "TIMESTAMP" ? `bq_local(${value.sql}, ${zone})` : value.sql
+    const local = kind === "TIMESTAMP" ? localTime(value.sql, zone) : value.sql
     const fill = (template: string): string => template.replaceAll("$", () => local)
     const int = (template: string): Typed => ({ sql: `CAST(${fill(template)} AS BIGINT)`, type: scalar("INT64") })
     const hasDate = kind !== "TIME"

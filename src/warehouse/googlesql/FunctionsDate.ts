@@ -5,7 +5,7 @@ import * as Either from "effect/Either"
 import type { Call } from "./Ast.ts"
 import { castTo } from "./Casts.ts"
 import { convert, fits } from "./Coercion.ts"
-import { datePart, type DatePart } from "./DateParts.ts"
+import { datePart, localTime, type DatePart } from "./DateParts.ts"
 import { functionTable } from "./Signatures.ts"
 import { rejected, unsupported, type Scope, type Translate, type Translator, type Typed } from "./Translator.ts"
 import { arrayOf, quoteText, scalar, typeName, type ScalarKind } from "./Types.ts"
@@ -211,7 +211,7 @@ const current = (t: Translator, e: Call, name: string, scope: Scope): Translate<
     const now = t.environment.system.get("now")
     if (now === undefined) return yield* unsupported(t, e.at, name)
     if (name === "CURRENT_TIMESTAMP") return now
-    const local = `bq_local(${now.sql}, ${yield* zoneArgument(t, e, 0, scope)})`
+    const local = localTime(now.sql, yield* zoneArgument(t, e, 0, scope))
     if (name === "CURRENT_DATETIME") return { sql: local, type: scalar("DATETIME") }
     const kind = name === "CURRENT_DATE" ? "DATE" : "TIME"
     return { sql: `CAST(${local} AS ${kind})`, type: scalar(kind) }
@@ -236,7 +236,7 @@ const construct = (t: Translator, e: Call, name: ScalarKind, scope: Scope): Tran
     const from = first.type.kind
     if (args.length > 2) return yield* unsupported(t, e.at, `${name} with these arguments`)
     if (name !== "TIMESTAMP" && from === "TIMESTAMP") {
-      const local = `bq_local(${first.sql}, ${yield* zoneArgument(t, e, 1, scope)})`
+      const local = localTime(first.sql, yield* zoneArgument(t, e, 1, scope))
       return { sql: name === "DATETIME" ? local : `CAST(${local} AS ${name})`, type }
     }
     if (name === "TIMESTAMP" && args.length === 2) {
