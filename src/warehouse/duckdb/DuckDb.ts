@@ -52,11 +52,12 @@ const locked = (path: string, reason: string) =>
   })
 
 /**
- * Each thread that loads holds a block for each column, and gathers a row group before it writes it: with the engine's own sizes (256 KiB,
- * 122,880 rows) a table of 300 columns does not fit its memory.
+ * Each thread that writes gathers a row group of every column before it compresses it, and each piece of a column that waits for others to
+ * fill a block keeps a block of memory. With the engine's own sizes (256 KiB, 122,880 rows) a table of a hundred columns needs gigabytes,
+ * or spills each such block to a file of its own.
  */
-const BLOCK_BYTES = 64 * 1024
-const ROW_GROUP_ROWS = 60 * 1024
+const BLOCK_BYTES = 32 * 1024
+const ROW_GROUP_ROWS = 20 * 1024
 
 /** Opens a database file (`:memory:` for a throwaway one). One process at a time may hold a file. */
 export const open = (
