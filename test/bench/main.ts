@@ -62,23 +62,25 @@ const conversion = Effect.gen(function* () {
   const rate = yield* Conversion.measure(Number(values.rows))
   console.log(
     table(
-      ["CUR files to FOCUS", "rows/s", "peak MB", "seconds"],
+      ["CUR files to FOCUS", "rows/s", "peak MB", "seconds", "processor s"],
       [
         [
           "pipeline (extract + convert)",
           rate.rowsPerSecond,
           rate.peakMegabytes,
-          rate.extractSeconds + rate.convertSeconds
+          rate.extractSeconds + rate.convertSeconds,
+          rate.processorSeconds
         ],
-        ["  extract", rate.rows / rate.extractSeconds, "", rate.extractSeconds],
-        ["  convert", rate.rows / rate.convertSeconds, "", rate.convertSeconds],
-        ["  reconcile", rate.rows / rate.reconcileSeconds, "", rate.reconcileSeconds],
-        ["  check conformance", rate.rows / rate.conformanceSeconds, "", rate.conformanceSeconds],
+        ["  extract", rate.rows / rate.extractSeconds, "", rate.extractSeconds, ""],
+        ["  convert", rate.rows / rate.convertSeconds, "", rate.convertSeconds, ""],
+        ["  reconcile", rate.rows / rate.reconcileSeconds, "", rate.reconcileSeconds, ""],
+        ["  check conformance", rate.rows / rate.conformanceSeconds, "", rate.conformanceSeconds, ""],
         [
           "DuckDB read + insert",
           rate.duckDbRowsPerSecond,
           rate.duckDbPeakMegabytes,
-          rate.rows / rate.duckDbRowsPerSecond
+          rate.rows / rate.duckDbRowsPerSecond,
+          rate.duckDbProcessorSeconds
         ]
       ].map((row) => row.map((cell) => (typeof cell === "number" ? cell.toFixed(cell < 100 ? 1 : 0) : cell)))
     )

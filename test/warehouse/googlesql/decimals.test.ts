@@ -45,6 +45,29 @@ describe("decimals", () => {
     )
   )
 
+  it.effect("rounds BIGNUMERIC half away from zero to a written number of decimals, over many values", () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const session = yield* openSession
+        const values = [
+          ...FastCheck.sample(FastCheck.bigInt({ min: -(10n ** 37n), max: 10n ** 37n }), { numRuns: 300, seed: 5 }),
+          5n * 10n ** 11n,
+          -5n * 10n ** 11n,
+          5n * 10n ** 11n - 1n
+        ]
+        const items = values.map((value) => `BIGNUMERIC '${decimalText(value, 24)}'`)
+        const result = yield* GoogleSql.runScript(
+          session,
+          `SELECT ROUND(value, 12) AS rounded FROM UNNEST([${items.join(", ")}]) AS value WITH OFFSET AS position ORDER BY position`
+        )
+        const unit = 10n ** 12n
+        expect(result.rows.map(([value]) => String(value))).toEqual(
+          values.map((value) => decimalText(roundedQuotient(value, unit) * unit, 24))
+        )
+      })
+    )
+  )
+
   it.effect("divides NUMERIC half away from zero at nine decimals, over many pairs", () =>
     Effect.scoped(
       Effect.gen(function* () {
