@@ -68,7 +68,7 @@ export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer,
 export const layer = scheduling.pipe(
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
-  Layer.provideMerge(Registry.layer),
+  Layer.provideMerge(Registry.layer.pipe(Layer.provide(HttpClientNode.layer))),
   Layer.provideMerge(Layer.merge(validator, alerts)),
   Layer.provideMerge(Judge.layer),
   Layer.provideMerge(warehouse),

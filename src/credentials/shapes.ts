@@ -57,7 +57,10 @@ const shapes: Readonly<Record<string, Shape>> = {
   GCP_FILES: { credentialType: "GCP_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   GCP_SA: serviceAccount,
   GCP_VERTEX: serviceAccount,
-  AZURE: servicePrincipal,
+  AZURE: {
+    ...servicePrincipal,
+    account: [...servicePrincipal.account, "storage_account", "container", "prefix", "scope"]
+  },
   AZURE_FILES: { credentialType: "AZURE_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   AZURE_OPENAI: { ...servicePrincipal, secret: [...servicePrincipal.secret, "endpoint", "api_key"] },
   OCI: {

@@ -1,10 +1,14 @@
 /**
- * Loads what one Azure credential can read: the months of cost exports, or bare files. The actual and the amortized costs of a month are one
+ * Loads what one Azure credential can read: the months of cost exports, bare files, or cost details reports. The actual and the amortized costs of a month are one
  * slice, told apart by `cost_view`: what is read together is replaced together.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { Day } from "../../platform/Identifiers.ts"
 import * as AzureExports from "../../sources/azure/AzureExports.ts"
 import { type AzureFormat, type CostView, fileOf, formatOf, viewOf } from "../../sources/azure/AzureDataFile.ts"
+import type * as CostDetails from "../../sources/azure/CostDetails.ts"
 import type { ObjectStore, StoredObject } from "../../sources/object-store/ObjectStore.ts"
 import { costDetailsMapping } from "./azure/CostDetailsMapping.ts"
 import { focusMapping } from "./azure/FocusMapping.ts"
@@ -61,6 +65,62 @@ export const loadExports = Effect.fn("AzureLoad.loadExports")(function* (request
     reading(store, ({ key }) => kinds.get(key) ?? "actual")
   )
 })
+
+/** Asks for the reports of the months that the run's dates touch, and loads them. A month without costs becomes empty. */
+export const loadReports = Effect.fn("AzureLoad.loadReports")(function* (
+  request: LoadRequest,
+  { report, store }: ReturnType<typeof CostDetails.make>
+) {
+  const today = new Date(yield* Clock.currentTimeMillis).toISOString().slice(0, 10)
+  const views = new Map<string, CostView>()
+  const of = Effect.fnUntraced(function* (view: CostView, period: Day) {
+    const end = [lastDayOf(period), today].sort()[0] ?? today
+    const files = yield* report(view, period, end)
+    for (const { key } of files) views.set(key, view)
+    return files
+  })
+  // One after the other: the API counts calls per tenant.
+  const found: Found = {
+    _tag: "Periods",
+    periods: reportMonths(request.context)
+      .filter((period) => period <= today)
+      .map((period) => ({
+        period,
+        content: Effect.map(
+          Effect.forEach(["actual", "amortized"] as const, (view) => of(view, period)),
+          (files) => ({ files: files.flat() })
+        )
+      }))
+  }
+  return yield* loadFound(
+    { ...request, context: { ...request.context, startDate: found.periods[0]?.period ?? request.context.startDate } },
+    found,
+    reading(store, ({ key }) => views.get(key) ?? "actual")
+  )
+})
+
+/** In the first days of a month Azure still restates the whole month before it. */
+const restatedDays = 5
+
+const isDay = Schema.is(Day)
+
+/** First days of the months that the run's dates touch, and of the month before them while it is restated; ascending. */
+const reportMonths = ({ endDate, startDate }: LoadRequest["context"]): ReadonlyArray<Day> => {
+  const first = new Date(`${startDate}T00:00:00Z`)
+  first.setUTCDate(first.getUTCDate() - restatedDays)
+  const months: Array<Day> = []
+  for (first.setUTCDate(1); first.toISOString().slice(0, 10) <= endDate; first.setUTCMonth(first.getUTCMonth() + 1)) {
+    const day = first.toISOString().slice(0, 10)
+    if (isDay(day)) months.push(day)
+  }
+  return months
+}
+
+const lastDayOf = (month: Day): string => {
+  const day = new Date(`${month}T00:00:00Z`)
+  day.setUTCMonth(day.getUTCMonth() + 1, 0)
+  return day.toISOString().slice(0, 10)
+}
 
 /**
  * Loads bare files. What cost they have is told by their names; where these are silent, the rows tell: only the amortized view has unused

@@ -43,22 +43,6 @@ export const clientSettings = (options: {
       })
 })
 
-/** Fails unless an endpoint that replaces AWS's own is https, or http on the loopback. */
-export const checkEndpoint = (endpoint: string | undefined): Effect.Effect<void, SourceError> => {
-  const url = endpoint === undefined || !URL.canParse(endpoint) ? undefined : new URL(endpoint)
-  const isLoopback = url !== undefined && ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname)
-  return endpoint === undefined || url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback)
-    ? Effect.void
-    : Effect.fail(
-        new SourceError({
-          kind: "permanent",
-          code: "ENDPOINT_REFUSED",
-          message: "the endpoint of the credential is neither https nor http on the loopback",
-          suggestedAction: "give an https URL"
-        })
-      )
-}
-
 /** A call that failed, not yet judged. */
 export interface AwsFailure {
   readonly target: string

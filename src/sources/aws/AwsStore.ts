@@ -7,8 +7,9 @@ import * as Schema from "effect/Schema"
 import type { OpenCredential } from "../../credentials/Credentials.ts"
 import * as ObjectStoreFile from "../object-store/ObjectStoreFile.ts"
 import * as ObjectStoreS3 from "../object-store/ObjectStoreS3.ts"
+import { checkEndpoint } from "../Endpoint.ts"
 import { SourceError } from "../SourceError.ts"
-import { attempt, checkEndpoint, clientSettings, judge, type AwsKeys } from "./AwsClient.ts"
+import { attempt, clientSettings, judge, type AwsKeys } from "./AwsClient.ts"
 
 /** The providers of credentials that this room can open. */
 export const providers = ["AWS_IAM", "AWS_KEYS", "AWS_FILES"] as const
