@@ -14,6 +14,11 @@ const Violation = Schema.Struct({
   example: Schema.String
 })
 
+/** A procedure's answers to what it could not know: each column unknown_... or missing_... that is not null. */
+const Conversions = Schema.Struct({
+  conversions: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+})
+
 const Outputs = Schema.Struct({
   extract: Schema.Struct({
     quarantined: Schema.Number,
@@ -55,6 +60,8 @@ export interface ConversionSummary {
   readonly quarantined: number
   readonly explained: Readonly<Record<string, number>>
   readonly quarantine: (typeof Outputs.Type)["extract"]["quarantine"]
+  /** What the bill leaves open, such as services that no lookup knows; the rows are converted all the same. */
+  readonly notices: ReadonlyArray<string>
   readonly reconciliation: ReadonlyArray<{
     readonly billingPeriod: string
     readonly currency: string
@@ -66,7 +73,7 @@ export interface ConversionSummary {
   readonly conformance: (typeof Outputs.Type)["conformance"]
 }
 
-/** Reads the outputs of the steps extract_billing, reconcile and check_conformance. */
+/** Reads the outputs of the steps extract_billing, convert_to_focus, reconcile and check_conformance. */
 export const of = (output: (stepId: string) => unknown): Effect.Effect<ConversionSummary> => {
   const conformance = Schema.decodeUnknownOption(Schema.Struct({ conformance: Schema.Unknown }))(
     output("check_conformance")
@@ -85,10 +92,26 @@ export const of = (output: (stepId: string) => unknown): Effect.Effect<Conversio
       quarantined: reconcile.rows.quarantined,
       explained: reconcile.rows.dropped,
       quarantine: extract.quarantine,
+      notices: noticesOf(output("convert_to_focus")),
       reconciliation: byPeriodAndCurrency(reconcile.reconciliation),
       conformance: judged
     }))
   )
+}
+
+const noticesOf = (converted: unknown): ReadonlyArray<string> => {
+  const answers = Option.match(Schema.decodeUnknownOption(Conversions)(converted), {
+    onNone: () => [],
+    onSome: ({ conversions }) => conversions
+  })
+  const notices = answers.flatMap((answer) =>
+    Object.entries(answer).flatMap(([column, value]) =>
+      /^(unknown|missing)_/.test(column) && typeof value === "string"
+        ? [`${column.replaceAll("_", " ")}: ${value}`]
+        : []
+    )
+  )
+  return [...new Set(notices)]
 }
 
 /** Native tables and credentials of one period and currency are one bill to the reader; currencies are never added. */
@@ -130,6 +153,7 @@ export const render = (summary: ConversionSummary, output: Option.Option<string>
     ...summary.quarantine.map(
       ({ reason, rows, example }) => `       ${rows} quarantined: ${reason}, such as ${example}`
     ),
+    ...summary.notices,
     "",
     table(
       ["billing period", "currency", "native billed", "FOCUS billed", "difference", "FOCUS effective"],

@@ -7,7 +7,6 @@ import { extname, join, resolve } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -15,7 +14,6 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
 import * as Installation from "../Installation.ts"
@@ -25,24 +23,20 @@ import { Settings } from "../platform/Settings.ts"
 import { Runs } from "../runs/Runs.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
+import { type Cloud, clouds, ConversionFailed, credentialOf } from "./ConversionInput.ts"
 import * as Summary from "./ConversionSummary.ts"
 
-const providers = ["aws", "azure", "gcp"] as const
-
-const provider = Options.choice("provider", providers).pipe(Options.withDescription("Whose bill it is"))
+const provider = Options.choice("provider", clouds).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
-  Options.withDescription("A file, a folder in the provider's layout, or s3://bucket/prefix")
+  Options.withDescription(
+    "A file, a folder in the provider's layout, s3://bucket/prefix, or https://account.blob.core.windows.net/container/prefix"
+  )
 )
 const output = Options.text("output").pipe(
   Options.withDescription("Where the FOCUS rows go: a .parquet or a .csv file"),
   Options.optional
 )
 const json = Options.boolean("json").pipe(Options.withDescription("Print the summary as one JSON object"))
-
-/** The bill was not converted, or the result is not what it must be; the message says why in one line. */
-export class ConversionFailed extends Schema.TaggedError<ConversionFailed>()("ConversionFailed", {
-  message: Schema.String
-}) {}
 
 /** The command. It fails unless every difference is 0 and no rule is violated. */
 export const convert = Command.make("convert", { provider, input, output, json }, (options) =>
@@ -100,7 +94,7 @@ const formatOf = (file: Option.Option<string>) =>
   })
 
 /** Runs the provider's billing pipeline over the input; answers its steps. */
-const run = Effect.fn("convert.run")(function* (cloud: (typeof providers)[number], from: string) {
+const run = Effect.fn("convert.run")(function* (cloud: Cloud, from: string) {
   yield* (yield* Organizations).create({
     org,
     companyName: "convert",
@@ -125,60 +119,6 @@ const run = Effect.fn("convert.run")(function* (cloud: (typeof providers)[number
 })
 
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, " ")
-
-const credentialOf = (cloud: (typeof providers)[number], from: string) =>
-  cloud === "aws" && from.startsWith("s3://")
-    ? Effect.gen(function* () {
-        const [bucket = "", ...prefix] = from.slice("s3://".length).split("/")
-        const { keyId, secret, token, region } = yield* awsEnvironment
-        return {
-          provider: "AWS_KEYS",
-          credentialType: "AWS_ACCESS_KEYS",
-          credentialName: from,
-          metadata: { cur_bucket: bucket, cur_prefix: prefix.join("/"), region, all_periods: true },
-          secret: Redacted.make(
-            JSON.stringify({
-              access_key_id: keyId,
-              secret_access_key: Redacted.value(secret),
-              ...Option.match(token, {
-                onNone: () => ({}),
-                onSome: (some) => ({ session_token: Redacted.value(some) })
-              })
-            })
-          )
-        }
-      })
-    : Effect.gen(function* () {
-        const path = resolve(from)
-        if (!(yield* (yield* FileSystem.FileSystem).exists(path))) {
-          return yield* new ConversionFailed({ message: `${from}: there is no such file or folder` })
-        }
-        return {
-          ...folderOf[cloud],
-          credentialName: from,
-          metadata: { path, all_periods: true },
-          secret: Redacted.make("{}")
-        }
-      })
-
-/** The credential of a local file or folder. */
-const folderOf = {
-  aws: { provider: "AWS_FILES", credentialType: "AWS_FOLDER" },
-  azure: { provider: "AZURE_FILES", credentialType: "AZURE_FOLDER" },
-  gcp: { provider: "GCP_FILES", credentialType: "GCP_FOLDER" }
-} as const
-
-const awsEnvironment = Config.all({
-  keyId: Config.nonEmptyString("AWS_ACCESS_KEY_ID"),
-  secret: Config.redacted("AWS_SECRET_ACCESS_KEY"),
-  token: Config.option(Config.redacted("AWS_SESSION_TOKEN")),
-  region: Config.nonEmptyString("AWS_REGION").pipe(Config.withDefault("us-east-1"))
-}).pipe(
-  Effect.mapError(
-    () =>
-      new ConversionFailed({ message: "s3:// needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment" })
-  )
-)
 
 const exportRows = Effect.fn("convert.exportRows")(function* (path: string, format: "csv" | "parquet") {
   const target = resolve(path)

@@ -27,34 +27,39 @@ const focus: Target = {
   runDateColumn: "ChargePeriodStart",
   mapping: focusMapping
 }
-const targetOf: Readonly<Record<AzureFormat, Target>> = { "cost-details": details, focus }
-
-/** How files are read of which `viewOfFile` knows the view. */
-export const reading = (
+/**
+ * How files are read of which `viewOfFile` knows the view. In the credential's metadata `currency` is that of files that name none, and
+ * `short_rows: true` accepts rows that lack cells at their end.
+ */
+const reading = (
+  { credential: { metadata } }: LoadRequest,
   store: FileSet["store"],
-  viewOfFile: (object: StoredObject) => CostView | "focus"
-): Omit<FileSet, "files" | "token"> => ({
-  store,
-  fileFormat: (key) => fileOf(key) ?? "csv",
-  classify: (uri, columns) => Effect.map(formatOf(uri, columns), (format) => ({ format, target: targetOf[format] })),
-  prepare: (file, object) => {
-    const view = viewOfFile(object)
-    return Effect.succeed(view === "focus" ? file : { ...file, values: { cost_view: view, x_cloud_provider: "azure" } })
-  },
-  targets: [details, focus]
-})
+  viewOfFile: (object: StoredObject) => CostView
+): Omit<FileSet, "files" | "token"> => {
+  const mapping = { ...costDetailsMapping, shortRows: metadata["short_rows"] === true }
+  const targetOf: Readonly<Record<AzureFormat, Target>> = { "cost-details": { ...details, mapping }, focus }
+  const currency = metadata["currency"]
+  const common = { x_cloud_provider: "azure", ...(typeof currency === "string" ? { billing_currency: currency } : {}) }
+  return {
+    store,
+    fileFormat: (key) => fileOf(key) ?? "csv",
+    classify: (uri, columns) => Effect.map(formatOf(uri, columns), (format) => ({ format, target: targetOf[format] })),
+    values: (object, format) => (format === "focus" ? {} : { ...common, cost_view: viewOfFile(object) }),
+    targets: [details, focus]
+  }
+}
 
 /** Loads the store's exports. */
 export const loadExports = Effect.fn("AzureLoad.loadExports")(function* (request: LoadRequest, store: ObjectStore) {
   const exported = yield* AzureExports.discover(store)
   if (exported._tag === "BareFiles") return yield* loadFiles(request, store, exported.files)
-  const kinds = new Map<string, AzureExports.ExportKind>()
+  const views = new Map<string, CostView>()
   const found: Found = {
     _tag: "Periods",
     periods: exported.months.map((month) => ({
       period: month.period,
       content: Effect.map(AzureExports.contentOf(store, exported.objects, month), ({ files, token }) => {
-        for (const { object, kind } of files) kinds.set(object.key, kind)
+        for (const { object, kind } of files) if (kind !== "focus") views.set(object.key, kind)
         return { files: files.map(({ object }) => object), token }
       })
     }))
@@ -62,7 +67,7 @@ export const loadExports = Effect.fn("AzureLoad.loadExports")(function* (request
   return yield* loadFound(
     request,
     found,
-    reading(store, ({ key }) => kinds.get(key) ?? "actual")
+    reading(request, store, ({ key }) => views.get(key) ?? "actual")
   )
 })
 
@@ -95,7 +100,7 @@ export const loadReports = Effect.fn("AzureLoad.loadReports")(function* (
   return yield* loadFound(
     { ...request, context: { ...request.context, startDate: found.periods[0]?.period ?? request.context.startDate } },
     found,
-    reading(store, ({ key }) => views.get(key) ?? "actual")
+    reading(request, store, ({ key }) => views.get(key) ?? "actual")
   )
 })
 
@@ -132,7 +137,7 @@ const loadFiles = Effect.fnUntraced(function* (
   files: ReadonlyArray<StoredObject>
 ) {
   const found: Found = { _tag: "BareFiles", content: { files } }
-  const load = (view: (object: StoredObject) => CostView) => loadFound(request, found, reading(store, view))
+  const load = (view: (object: StoredObject) => CostView) => loadFound(request, found, reading(request, store, view))
   const named = ({ key }: StoredObject) => viewOf(key)
   const report = yield* load((object) => named(object) ?? "actual")
   const silent = files.filter((object) => named(object) === undefined).map(({ key }) => store.uri(key))

@@ -75,11 +75,23 @@ const convert = Effect.fn("FocusConverter.convert")(function* (
         ])
         .pipe(Effect.mapError(StepFailure.ofWarehouse))
       answers.push(...rows)
+      yield* warnOfGaps(`${provider} ${period} of ${context.org}`, rows)
       yield* context.progress({ rows: total(answers, "rows_inserted") })
     }
   }
   return answers
 })
+
+/** Logs what a bill leaves open: services that no lookup knows, a cost view that was not delivered. */
+const warnOfGaps = (bill: string, answers: ReadonlyArray<JsonObject>) =>
+  Effect.forEach(
+    answers.flatMap((answer) => Object.entries(answer)),
+    ([column, value]) =>
+      /^(unknown|missing)_/.test(column) && typeof value === "string"
+        ? Effect.logWarning(`${bill}: ${column.replaceAll("_", " ")}: ${value}`)
+        : Effect.void,
+    { discard: true }
+  )
 
 const Superseded = Schema.Struct({
   credentials: Schema.Array(Schema.Struct({ superseded: Schema.Array(Schema.String) }))

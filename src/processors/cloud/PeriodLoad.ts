@@ -50,8 +50,6 @@ export interface DataFile {
   readonly path: string
   readonly uri: string
   readonly format: FileFormat
-  /** Texts for columns that the file itself has not, the same for all its rows. */
-  readonly values?: Readonly<Record<string, string>>
 }
 
 /** Files that replace periods together. */
@@ -63,12 +61,14 @@ export interface FileSet {
   /** The format to read a file in, by its key. */
   readonly fileFormat: (key: string) => FileFormat
   /** Makes the downloaded file one that the warehouse reads; absent: it is as it is. */
-  readonly prepare?: (file: DataFile, object: StoredObject) => Effect.Effect<DataFile, SourceError, Scope.Scope>
+  readonly prepare?: (file: DataFile) => Effect.Effect<DataFile, SourceError, Scope.Scope>
   /** Tells a file's format by its columns. */
   readonly classify: (
     uri: string,
     columns: ReadonlyArray<string>
   ) => Effect.Effect<{ readonly format: string; readonly target: Target }, SourceError>
+  /** Texts for columns that a file of this format itself has not, the same for all its rows. */
+  readonly values?: (object: StoredObject, format: string) => Readonly<Record<string, string>>
   /** Every table that this cloud's bill may be in; the first takes a period without files. */
   readonly targets: readonly [Target, ...ReadonlyArray<Target>]
 }
@@ -94,31 +94,37 @@ export const replaceByFiles = Effect.fn("PeriodLoad.replaceByFiles")(function* (
       (object) =>
         store.localFile(object, periodLimitBytes).pipe(
           Effect.map((path): DataFile => ({ path, uri: store.uri(object.key), format: set.fileFormat(object.key) })),
-          Effect.flatMap((file) => set.prepare?.(file, object) ?? Effect.succeed(file))
+          Effect.flatMap((file) => set.prepare?.(file) ?? Effect.succeed(file)),
+          Effect.map((file) => ({ object, file }))
         ),
       { concurrency: 4 }
     )
-    const kinds = yield* Effect.forEach(files, (file) =>
-      Effect.flatMap(request.warehouse.columnsOf(file), (columns) => set.classify(file.uri, columns))
+    const known = yield* Effect.forEach(files, ({ file, object }) =>
+      request.warehouse.columnsOf(file).pipe(
+        Effect.flatMap((columns) => set.classify(file.uri, columns)),
+        Effect.map((kind) => ({ file: { ...file, values: set.values?.(object, kind.format) ?? {} }, kind }))
+      )
     )
-    const kind = kinds[0]
-    const other = files.find((file, index) => kinds[index]?.format !== kind?.format || file.format !== files[0]?.format)
+    const first = known[0]
+    const other = known.find(
+      ({ file, kind }) => kind.format !== first?.kind.format || file.format !== first.file.format
+    )
     if (other !== undefined) {
       return yield* new SourceError({
         kind: "permanent",
         code: "SEVERAL_FORMATS",
-        message: `${files[0]?.uri} and ${other.uri} have different formats; together they would count costs twice`,
+        message: `${first?.file.uri} and ${other.file.uri} have different formats; together they would count costs twice`,
         suggestedAction: "give each format its own folder and credential"
       })
     }
-    const target = kind?.target ?? set.targets[0]
+    const target = first?.kind.target ?? set.targets[0]
     const source: SliceSource =
-      files.length === 0
+      first === undefined
         ? { _tag: "Rows", rows: Stream.empty }
-        : { _tag: "Files", format: files[0]?.format ?? "csv", files, mapping: target.mapping }
+        : { _tag: "Files", format: first.file.format, files: known.map(({ file }) => file), mapping: target.mapping }
     const token = set.token === undefined ? {} : { token: set.token }
     const load = yield* replacePeriods(request, { target, others: set.targets, source, ...token }, period)
-    return { load, format: kind?.format }
+    return { load, format: first?.kind.format }
   }).pipe(Effect.scoped)
 })
 
