@@ -99,68 +99,95 @@ scaled AS (
     END AS quantity_scale
   FROM priced
 ),
-dated AS (
+ranged AS (
   SELECT
-    scaled.*,
-    cost_date,
-    DATE_TRUNC(cost_date, MONTH) AS month_start,
-    -- The number of the cycle, or one more where the cycle of this month has not yet begun.
-    IF(cycle_months > 1, DIV(DATE_DIFF(cost_date, start_date, MONTH), cycle_months), 0) AS cycle_number
+    *,
+    GREATEST(start_date, @start_date) AS first_day,
+    LEAST(COALESCE(end_date, @end_date), @end_date) AS last_day
   FROM scaled
-  CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(GREATEST(start_date, @start_date), LEAST(COALESCE(end_date, @end_date), @end_date))) AS cost_date
 ),
+-- Cycles are numbered from the plan's start, from the month or from the week of its first day in the range; the first number may be one
+-- too early, because a cycle may begin after that day of its month.
 numbered AS (
   SELECT
-    * EXCEPT (cycle_number, month_start),
-    IF(DATE_ADD(start_date, INTERVAL cycle_number * cycle_months MONTH) > cost_date, cycle_number - 1, cycle_number) AS cycle_number,
-    IF(LEAST(DATE_ADD(month_start, INTERVAL anchor_day - 1 DAY), LAST_DAY(month_start)) > cost_date,
-      DATE_SUB(month_start, INTERVAL 1 MONTH), month_start) AS anchor_month
-  FROM dated
+    ranged.*, number, DATE_TRUNC(first_day, ISOWEEK) AS first_week, DATE_ADD(DATE_TRUNC(first_day, MONTH), INTERVAL number MONTH) AS month
+  FROM ranged
+  CROSS JOIN UNNEST(CASE
+    WHEN cycle_months = 0 THEN GENERATE_ARRAY(0, DIV(DATE_DIFF(last_day, DATE_TRUNC(first_day, ISOWEEK), DAY), 7))
+    WHEN cycle_months = 1 THEN GENERATE_ARRAY(-1, DATE_DIFF(last_day, first_day, MONTH))
+    ELSE GENERATE_ARRAY(
+      GREATEST(DIV(DATE_DIFF(first_day, start_date, MONTH), cycle_months) - 1, 0), DIV(DATE_DIFF(last_day, start_date, MONTH), cycle_months))
+  END) AS number
 ),
 bounded AS (
   SELECT
     *,
     CASE cycle
-      WHEN 'weekly' THEN DATE_TRUNC(cost_date, ISOWEEK)
-      WHEN 'monthly' THEN LEAST(DATE_ADD(anchor_month, INTERVAL anchor_day - 1 DAY), LAST_DAY(anchor_month))
-      ELSE DATE_ADD(start_date, INTERVAL cycle_number * cycle_months MONTH)
+      WHEN 'weekly' THEN DATE_ADD(first_week, INTERVAL 7 * number DAY)
+      WHEN 'monthly' THEN LEAST(DATE_ADD(month, INTERVAL anchor_day - 1 DAY), LAST_DAY(month))
+      ELSE DATE_ADD(start_date, INTERVAL number * cycle_months MONTH)
     END AS cycle_start,
     CASE cycle
-      WHEN 'weekly' THEN DATE_ADD(DATE_TRUNC(cost_date, ISOWEEK), INTERVAL 7 DAY)
+      WHEN 'weekly' THEN DATE_ADD(first_week, INTERVAL 7 * (number + 1) DAY)
       WHEN 'monthly' THEN LEAST(
-        DATE_ADD(DATE_ADD(anchor_month, INTERVAL 1 MONTH), INTERVAL anchor_day - 1 DAY), LAST_DAY(DATE_ADD(anchor_month, INTERVAL 1 MONTH)))
-      ELSE DATE_ADD(start_date, INTERVAL (cycle_number + 1) * cycle_months MONTH)
+        DATE_ADD(DATE_ADD(month, INTERVAL 1 MONTH), INTERVAL anchor_day - 1 DAY), LAST_DAY(DATE_ADD(month, INTERVAL 1 MONTH)))
+      ELSE DATE_ADD(start_date, INTERVAL (number + 1) * cycle_months MONTH)
     END AS cycle_end
   FROM numbered
 ),
-counted AS (
+shared AS (
   SELECT
     *,
     DATE_DIFF(cycle_end, cycle_start, DAY) AS cycle_days,
-    DATE_DIFF(cost_date, cycle_start, DAY) + 1 AS cycle_day,
-    TO_HEX(SHA1(CONCAT(@org_slug, '/', subscription_id, '/', CAST(start_date AS STRING), '/', CAST(cost_date AS STRING)))) AS key_hash
+    ROUND(cycle_quantity / DATE_DIFF(cycle_end, cycle_start, DAY), quantity_scale) AS share
   FROM bounded
+  WHERE cycle_end > first_day AND cycle_start <= last_day
+),
+-- What is the same on all days that a cycle has in a calendar month.
+monthly AS (
+  SELECT
+    * EXCEPT (month),
+    GREATEST(cycle_start, first_day, month_start) AS stretch_start,
+    LEAST(DATE_SUB(cycle_end, INTERVAL 1 DAY), last_day, LAST_DAY(month_start)) AS stretch_end,
+    DATE_DIFF(GREATEST(cycle_start, first_day, month_start), cycle_start, DAY) AS days_before,
+    cycle_quantity - (cycle_days - 1) * share AS last_share,
+    ROUND(cycle_cost * EXTRACT(DAY FROM LAST_DAY(month_start)) / cycle_days, 9) AS monthly_run_rate,
+    ROUND(cycle_cost * EXTRACT(DAYOFYEAR FROM LAST_DAY(month_start, YEAR)) / cycle_days, 9) AS annual_run_rate,
+    CONCAT(@org_slug, '/', subscription_id, '/', CAST(start_date AS STRING), '/') AS key_start
+  FROM shared
+  CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(
+    DATE_TRUNC(GREATEST(cycle_start, first_day), MONTH), LEAST(DATE_SUB(cycle_end, INTERVAL 1 DAY), last_day), INTERVAL 1 MONTH)) AS month_start
+),
+counted AS (
+  SELECT
+    monthly.*,
+    cost_date,
+    days_before + position + 1 AS cycle_day,
+    TO_HEX(SHA1(CONCAT(key_start, CAST(cost_date AS STRING)))) AS key_hash
+  FROM monthly
+  CROSS JOIN UNNEST(GENERATE_DATE_ARRAY(stretch_start, stretch_end)) AS cost_date WITH OFFSET AS position
+),
+spread AS (
+  SELECT
+    *,
+    ROUND(cycle_cost * cycle_day / cycle_days, 9) - ROUND(cycle_cost * (cycle_day - 1) / cycle_days, 9) AS daily_cost
+  FROM counted
 )
 SELECT
   cost_date, subscription_id, provider, provider, plan_name, display_name, cycle, UPPER(TRIM(currency)), pricing_model, seats,
   CAST(ROUND(cycle_cost, 9) AS NUMERIC),
-  CAST(ROUND(cycle_cost * cycle_day / cycle_days, 9) - ROUND(cycle_cost * (cycle_day - 1) / cycle_days, 9) AS NUMERIC),
-  CAST(ROUND(gross * cycle_day / cycle_days, 9) - ROUND(gross * (cycle_day - 1) / cycle_days, 9) AS NUMERIC),
-  CAST(ROUND(cycle_cost * EXTRACT(DAY FROM LAST_DAY(cost_date)) / cycle_days, 9) AS NUMERIC),
-  CAST(ROUND(cycle_cost * EXTRACT(DAYOFYEAR FROM LAST_DAY(cost_date, YEAR)) / cycle_days, 9) AS NUMERIC),
+  CAST(daily_cost AS NUMERIC),
+  CAST(IF(gross = cycle_cost, daily_cost,
+    ROUND(gross * cycle_day / cycle_days, 9) - ROUND(gross * (cycle_day - 1) / cycle_days, 9)) AS NUMERIC),
+  CAST(monthly_run_rate AS NUMERIC), CAST(annual_run_rate AS NUMERIC),
   invoice_id_last, 'subscription_amortization', CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), start_date, end_date, cycle_start, cycle_end,
-  cycle_months > 1, list_unit_price, contracted_unit_price, cycle_quantity,
-  IF(cycle_day = cycle_days,
-    cycle_quantity - (cycle_days - 1) * ROUND(cycle_quantity / cycle_days, quantity_scale),
-    ROUND(cycle_quantity / cycle_days, quantity_scale)),
+  cycle_months > 1, list_unit_price, contracted_unit_price, cycle_quantity, IF(cycle_day = cycle_days, last_share, share),
   quantity_scale, pricing_unit, billing_anchor_day, category, contract_id, UPPER(TRIM(source_currency)), exchange_rate_used,
-  -- Version 5, variant 1 of RFC 9562, over the name alone.
-  CONCAT(SUBSTR(key_hash, 1, 8), '-', SUBSTR(key_hash, 9, 4), '-5', SUBSTR(key_hash, 14, 3), '-',
-    SUBSTR('89ab89ab89ab89ab', STRPOS('0123456789abcdef', SUBSTR(key_hash, 17, 1)), 1), SUBSTR(key_hash, 18, 3), '-',
-    SUBSTR(key_hash, 21, 12)),
+  -- Version 5 and variant 1 of RFC 9562; of the variant's digit only the fixed bits are kept.
+  REGEXP_REPLACE(key_hash, r'^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$', r'\1-\2-5\3-8\4-\5'),
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, @org_slug,
   'subscription_costs_subscription_cost', x_credential_id, cost_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
-FROM counted
+FROM spread
 """, '$dataset', v_dataset)
   USING p_org_slug AS org_slug, p_start_date AS start_date, p_end_date AS end_date, p_credential_id AS credential_id,
     p_run_id AS run_id;
