@@ -96,7 +96,7 @@ INSERT INTO `$dataset.org_meta_dq_results` (
 )
 VALUES (
   @org_slug, CONCAT(@run_id, '/subscription_pre_pipeline_validation'), @run_id, 'subscription_pre_pipeline_validation',
-  'subscription_plans', IF(@failures = 0, 'PASS', 'FAIL'), 8 - @failures, @failures, TO_JSON(@messages), CURRENT_DATE(),
+  'subscription_plans', IF(@failures = 0, 'PASS', 'FAIL'), 8 - @failures, @failures, TO_JSON(ARRAY(SELECT message FROM UNNEST(@messages) AS message ORDER BY message)), CURRENT_DATE(),
   CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), @org_slug, 'subscription_costs_subscription_cost', 'default', CURRENT_DATE(), @run_id,
   CURRENT_TIMESTAMP(), CURRENT_DATE()
 )

@@ -35,7 +35,9 @@ INSERT INTO `$dataset.subscription_plan_costs_daily` (
 )
 WITH version AS (
   SELECT
-    plan.* EXCEPT (billing_cycle, seats, pricing_model, discount_type),
+    plan.* EXCEPT (billing_cycle, seats, pricing_model, discount_type, display_name, contract_id),
+    NULLIF(TRIM(plan.display_name), '') AS display_name,
+    NULLIF(TRIM(plan.contract_id), '') AS contract_id,
     cycles.cycle,
     CAST(cycles.cycle_months AS INT64) AS cycle_months,
     cycles.seat_unit,

@@ -29,7 +29,13 @@ withLayer(layer, { excludeTestServices: true })("quality of subscription plans",
       yield* writePlans(acme, [
         plan("no_start", { start_date: null }),
         plan("no_end", { status: "cancelled" }),
-        plan("ended", { status: "expired", end_date: "2026-01-03", unit_price: "31" }),
+        plan("ended", {
+          status: "expired",
+          end_date: "2026-01-03",
+          unit_price: "31",
+          contract_id: " ",
+          display_name: ""
+        }),
         plan("no_seats", { seats: 0, unit_price: "31" }),
         plan("grows", { seats: 5, unit_price: "31", end_date: "2026-01-20" }),
         plan("grows", { seats: 8, unit_price: "31", start_date: "2026-01-21" }),
@@ -49,6 +55,13 @@ withLayer(layer, { excludeTestServices: true })("quality of subscription plans",
         ["twice", "2026-01-01", "2026-01-01", "2026-01-15", 15, "15"],
         ["twice", "2026-01-11", "2026-01-11", "2026-01-31", 21, "42"]
       ])
+      // Blank texts are no contract and no name.
+      expect(
+        yield* query(
+          acme,
+          "SELECT DISTINCT BillingAccountId, ResourceName FROM cost_data_standard_1_3 WHERE ResourceId = 'ended'"
+        )
+      ).toEqual([{ BillingAccountId: "slack/acme_corp", ResourceName: null }])
       expect(yield* findings(ended.runId)).toEqual([
         ["end_date_check", "WARNING", ["no_end from 2026-01-01: skipped, it is cancelled but has no end_date"]],
         ["null_seats_check", "WARNING", ["no_seats from 2026-01-01: no seats, counted as 1"]],
