@@ -174,10 +174,13 @@ export const fromDomain = (error: DomainError): ApiError => {
         retryAfterSeconds: secondsOfRestart,
         cause: error
       })
+    case "DatasetMissing":
     case "OtherTenant":
     case "SourceRejected":
     case "StatementFailed":
     case "UnsupportedSql":
+    case "WarehouseAccessDenied":
+    case "WarehouseQuotaExceeded":
       return apiError("INTERNAL_ERROR", internalErrorDetail, { cause: error })
   }
 }

@@ -25,6 +25,27 @@ export const ofWarehouse = (error: WarehouseError): StepError => {
         message: error.message,
         suggestedAction: "wait, or look at the warehouse"
       })
+    case "WarehouseAccessDenied":
+      return new StepError({
+        errorType: "PERMANENT",
+        code: "WAREHOUSE_ACCESS_DENIED",
+        message: error.message,
+        suggestedAction: "give the service's account the role that the message names"
+      })
+    case "WarehouseQuotaExceeded":
+      return new StepError({
+        errorType: "PERMANENT",
+        code: "WAREHOUSE_QUOTA_EXCEEDED",
+        message: error.message,
+        suggestedAction: "run it again after the quota's reset, or have the quota raised"
+      })
+    case "DatasetMissing":
+      return new StepError({
+        errorType: "PERMANENT",
+        code: "WAREHOUSE_DATASET_MISSING",
+        message: error.message,
+        suggestedAction: "create the dataset in the place that the message names"
+      })
     case "SourceRejected":
       return new StepError({
         errorType: "PERMANENT",

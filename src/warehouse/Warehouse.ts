@@ -14,6 +14,21 @@ export class WarehouseUnavailable extends Schema.TaggedError<WarehouseUnavailabl
   message: Schema.String
 }) {}
 
+/** The engine knows the service account but does not let it do this; the message names what is missing. */
+export class WarehouseAccessDenied extends Schema.TaggedError<WarehouseAccessDenied>()("WarehouseAccessDenied", {
+  message: Schema.String
+}) {}
+
+/** A quota or limit of the engine is used up; another try at once would only use more of it. */
+export class WarehouseQuotaExceeded extends Schema.TaggedError<WarehouseQuotaExceeded>()("WarehouseQuotaExceeded", {
+  message: Schema.String
+}) {}
+
+/** A dataset that the service needs is not there, or in another place. */
+export class DatasetMissing extends Schema.TaggedError<DatasetMissing>()("DatasetMissing", {
+  message: Schema.String
+}) {}
+
 /** A source file cannot be loaded as it is; the slice keeps its previous content. `line` counts from 1, the header included. */
 export class SourceRejected extends Schema.TaggedError<SourceRejected>()("SourceRejected", {
   file: Schema.String,
@@ -57,7 +72,15 @@ export class UnsupportedSql extends Schema.TaggedError<UnsupportedSql>()("Unsupp
   }
 }
 
-export type WarehouseError = WarehouseUnavailable | SourceRejected | StatementFailed | OtherTenant | UnsupportedSql
+export type WarehouseError =
+  | WarehouseUnavailable
+  | WarehouseAccessDenied
+  | WarehouseQuotaExceeded
+  | DatasetMissing
+  | SourceRejected
+  | StatementFailed
+  | OtherTenant
+  | UnsupportedSql
 
 /**
  * What is replaced as a whole: the rows of one table with this pipeline and credential (the org is the dataset's) and either one data

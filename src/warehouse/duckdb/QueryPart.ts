@@ -29,6 +29,19 @@ const accepted: Readonly<Record<ColumnType, RegExp>> = {
   "ARRAY<STRING>": /^VARCHAR\[\]$/
 }
 
+/** GoogleSQL's names of the engine's types. */
+const googleType: Readonly<Record<string, string>> = {
+  VARCHAR: "STRING",
+  BIGINT: "INT64",
+  INTEGER: "INT64",
+  HUGEINT: "INT64",
+  DOUBLE: "FLOAT64",
+  BOOLEAN: "BOOL",
+  "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+  BLOB: "BYTES",
+  "VARCHAR[]": "ARRAY<STRING>"
+}
+
 /** NULL by itself is a whole number to GoogleSQL and to the engine, and fits every column. */
 const typeOfNull = /^(BIGINT|INTEGER)$/
 
@@ -53,7 +66,7 @@ export const open = Effect.fn("QueryPart.open")(function* (connection: Connectio
     const fits = accepted[column.type].test(type)
     const onlyNull = !fits && typeOfNull.test(type) ? yield* isOnlyNull(connection, cell, statement) : false
     if (!fits && !onlyNull) {
-      const reason = `the query's column ${written} is ${type}, the table's is ${column.type}`
+      const reason = `the query's column ${written} is ${googleType[type] ?? type}, the table's is ${column.type}`
       return yield* new StatementFailed({ statement, reason })
     }
     if (onlyNull) continue

@@ -116,8 +116,16 @@ export const exportTo = Effect.fn("Statements.exportTo")(function* (
   sql: string,
   file: { readonly path: string; readonly format: "csv" | "parquet" }
 ) {
-  const translated = yield* translate(connection, scope, sql, {})
-  const label = `export for ${scope.org}`
+  return yield* copyTo(connection, yield* translate(connection, scope, sql, {}), file, `export for ${scope.org}`)
+})
+
+/** Writes the result of the engine's own SQL to a file, in the same way. */
+export const copyTo = Effect.fn("Statements.copyTo")(function* (
+  connection: Connection,
+  translated: string,
+  file: { readonly path: string; readonly format: "csv" | "parquet" },
+  label: string
+) {
   const source = file.format === "csv" ? yield* plainTexts(connection, translated, label) : translated
   const format =
     file.format === "csv"

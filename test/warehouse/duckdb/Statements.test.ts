@@ -157,9 +157,9 @@ describe("a slice from a query", () => {
 
   it.effect.each([
     ["SELECT 'x' AS stranger", "the table has no column stranger"],
-    ["SELECT CAST(0.1 AS FLOAT64) AS cost", "the query's column cost is DOUBLE, the table's is BIGNUMERIC"],
-    ["SELECT 5 AS region", "the query's column region is BIGINT, the table's is STRING"],
-    ["SELECT 'x' AS pieces", "the query's column pieces is VARCHAR, the table's is INT64"],
+    ["SELECT CAST(0.1 AS FLOAT64) AS cost", "the query's column cost is FLOAT64, the table's is BIGNUMERIC"],
+    ["SELECT 5 AS region", "the query's column region is INT64, the table's is STRING"],
+    ["SELECT 'x' AS pieces", "the query's column pieces is STRING, the table's is INT64"],
     ["SELECT * FROM globex_test.bill", "may not name globex_test.bill"]
   ] as const)("is refused when it does not fit: %s", ([sql, reason]) =>
     withBill((acme) =>
