@@ -28,8 +28,10 @@ import * as SubscriptionPlansWarehouse from "./subscriptions/SubscriptionPlansWa
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
+import * as WarehouseBigQuery from "./warehouse/bigquery/WarehouseBigQuery.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
+import type { Warehouse } from "./warehouse/Warehouse.ts"
 
 /** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
 export const records = Layer.mergeAll(
@@ -54,8 +56,21 @@ const validator = Layer.unwrapEffect(
   )
 )
 
-const warehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
-  Layer.provideMerge(WarehouseDuckDb.layer)
+type WarehouseLayer = Layer.Layer<
+  Warehouse,
+  Layer.Layer.Error<typeof WarehouseDuckDb.layer> | Layer.Layer.Error<typeof WarehouseBigQuery.layer>,
+  Settings
+>
+
+/** The warehouse of the settings. */
+export const warehouse = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): WarehouseLayer =>
+    settings.warehouse === "duckdb" ? WarehouseDuckDb.layer : WarehouseBigQuery.layer
+  )
+)
+
+const onWarehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
+  Layer.provideMerge(warehouse)
 )
 
 /** Cost alerts, on the warehouse, told by the notifier. */
@@ -71,7 +86,7 @@ export const layer = scheduling.pipe(
   Layer.provideMerge(Registry.layer.pipe(Layer.provide(HttpClientNode.layer))),
   Layer.provideMerge(Layer.merge(validator, alerts)),
   Layer.provideMerge(Judge.layer),
-  Layer.provideMerge(warehouse),
+  Layer.provideMerge(onWarehouse),
   Layer.provideMerge(records),
   Layer.provideMerge(NodeContext.layer)
 )

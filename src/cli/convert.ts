@@ -66,7 +66,8 @@ const throwaway = Layer.unwrapScoped(
     const fixed = ConfigProvider.fromMap(
       new Map([
         ["DATA_DIR", folder],
-        ["VALIDATOR", "local"]
+        ["VALIDATOR", "local"],
+        ["WAREHOUSE", "duckdb"]
       ])
     )
     const outer = yield* Effect.configProviderWith(Effect.succeed)

@@ -37,32 +37,42 @@ const rows = Options.integer("rows").pipe(
   Options.withDescription("Billing rows to generate")
 )
 
+const warehouse = Options.choice("warehouse", ["duckdb", "bigquery"]).pipe(
+  Options.withDefault("duckdb"),
+  Options.withDescription("The embedded warehouse, or the BigQuery of the settings")
+)
+
 /** The command. It leaves a data folder that `serve` goes on with; a second demo loads the same bills again and changes no total. */
-export const demo = Command.make("demo", { rows }, (options) =>
+export const demo = Command.make("demo", { rows, warehouse }, (options) =>
   Effect.gen(function* () {
     const settings = yield* Settings
     const folder = join(settings.dataDir, "demo")
     yield* Console.log(DemoScreen.title)
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
-    const service = Serve.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quietly))
+    const service = Serve.layer.pipe(
+      Layer.provideMerge(HttpClientNode.layer),
+      Layer.provide(quietly(options.warehouse))
+    )
     const key = yield* Effect.provide(keyIn(join(folder, "api-key")), Installation.records)
     yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)
   }).pipe(Effect.provide(Settings.layer))
 ).pipe(Command.withDescription("Generate AWS bills, run the service on them over HTTP, and show the result."))
 
 /** Any port will do, since that of a running service is taken; its log would spoil the screen. */
-const quietly = Layer.unwrapEffect(
-  Effect.configProviderWith((outer) => {
-    const own = ConfigProvider.fromMap(
-      new Map([
-        ["API_PORT", "0"],
-        ["LOG_LEVEL", "WARN"]
-      ])
-    )
-    return Effect.succeed(Layer.setConfigProvider(ConfigProvider.orElse(own, () => outer)))
-  })
-)
+const quietly = (warehouse: string) =>
+  Layer.unwrapEffect(
+    Effect.configProviderWith((outer) => {
+      const own = ConfigProvider.fromMap(
+        new Map([
+          ["API_PORT", "0"],
+          ["LOG_LEVEL", "WARN"],
+          ["WAREHOUSE", warehouse]
+        ])
+      )
+      return Effect.succeed(Layer.setConfigProvider(ConfigProvider.orElse(own, () => outer)))
+    })
+  )
 
 const drive = Effect.fn("demo.drive")(function* (given: {
   readonly folder: string

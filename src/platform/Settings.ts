@@ -76,6 +76,20 @@ const settings = Config.all({
   releaseTimestamp: Config.nonEmptyString("RELEASE_TIMESTAMP").pipe(Config.withDefault("2026-11-23T00:00:00Z")),
   /** `GCP_PROJECT_ID`: the project that `{project_id}` in procedures becomes. */
   projectId: Config.nonEmptyString("GCP_PROJECT_ID").pipe(Config.withDefault("local-dev-project")),
+  /** `WAREHOUSE`: `duckdb` is the embedded one in DATA_DIR, `bigquery` that of GCP_PROJECT_ID. */
+  warehouse: Config.literal("duckdb", "bigquery")("WAREHOUSE").pipe(Config.withDefault("duckdb")),
+  /** `BIGQUERY_LOCATION`: region or multi-region of the datasets and jobs. */
+  bigqueryLocation: Config.nonEmptyString("BIGQUERY_LOCATION").pipe(Config.withDefault("US")),
+  /** `BIGQUERY_EMULATOR_HOST`: `http://localhost:9050`; calls go there, without credentials. */
+  bigqueryEmulatorHost: Config.nonEmptyString("BIGQUERY_EMULATOR_HOST").pipe(Config.option),
+  /** `GOOGLE_APPLICATION_CREDENTIALS`: key file of a service account; absent: the machine's own identity. */
+  googleKeyFile: Config.nonEmptyString("GOOGLE_APPLICATION_CREDENTIALS").pipe(Config.option),
+  /** `BIGQUERY_MAXIMUM_BYTES_BILLED`: a query that would read more is refused. */
+  bigqueryMaximumBytesBilled: Config.integer("BIGQUERY_MAXIMUM_BYTES_BILLED").pipe(Config.withDefault(100 * 1024 ** 3)),
+  /** `BQ_QUERY_TIMEOUT_SECONDS`: a query that takes longer is cancelled; steps have limits of their own. */
+  bigqueryTimeoutSeconds: Config.integer("BQ_QUERY_TIMEOUT_SECONDS").pipe(Config.withDefault(300)),
+  /** `BQ_MAX_RETRY_ATTEMPTS`: attempts after the first one, for failures that can heal. */
+  bigqueryRetries: Config.integer("BQ_MAX_RETRY_ATTEMPTS").pipe(Config.withDefault(5)),
   /** `AUTO_SYNC_PROCEDURES`: create and update the stored procedures at start. */
   syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */

@@ -1,0 +1,189 @@
+/**
+ * The production warehouse: BigQuery, a dataset for each organisation, procedures and lookup tables in the dataset `organizations`.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import { join } from "node:path"
+import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
+import { Settings, type SettingsValues } from "../../platform/Settings.ts"
+import * as SourceFile from "../duckdb/SourceFile.ts"
+import * as Declarations from "../Tables.ts"
+import {
+  type OrgWarehouse,
+  SourceRejected,
+  type SliceWrite,
+  StatementFailed,
+  Warehouse,
+  type WarehouseError,
+  type WarehouseService
+} from "../Warehouse.ts"
+import * as Api from "./Api.ts"
+import * as Commit from "./Commit.ts"
+import * as Conversion from "./Conversion.ts"
+import * as Export from "./Export.ts"
+import * as FileSlice from "./FileSlice.ts"
+import type { Session } from "./Jobs.ts"
+import * as Lookups from "./Lookups.ts"
+import * as Procedures from "./Procedures.ts"
+import * as Queries from "./Queries.ts"
+import * as QuerySource from "./QuerySource.ts"
+import { path } from "./SqlText.ts"
+import * as Tables from "./Tables.ts"
+import * as Tenant from "./Tenant.ts"
+
+/** Conversions at a time; each may take DUCKDB_MEMORY_LIMIT. More wait. */
+const CONVERSION_CONCURRENCY = 2
+/** A query answers at most so many rows; larger results are exported. */
+const QUERY_ROW_LIMIT = 100_000
+
+/** The warehouse of GCP_PROJECT_ID. Nothing is asked of BigQuery before the first use. */
+export const layer = Layer.effect(
+  Warehouse,
+  Effect.flatMap(Settings, (settings) => make(settings))
+)
+
+const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsValues) {
+  const tables = yield* Declarations.load(join(settings.configsPath, "tables"))
+  const session: Session = { api: yield* Api.make(settings), settings }
+  const lookupFolder = join(settings.configsPath, "lookups")
+  const lookups = new Set(yield* Lookups.names(lookupFolder))
+  const workplace: Conversion.Workplace = {
+    folder: join(settings.dataDir, "bigquery-staging"),
+    memoryLimit: settings.duckdbMemoryLimit
+  }
+  const converting = yield* Effect.makeSemaphore(CONVERSION_CONCURRENCY)
+
+  const central = once(
+    Effect.gen(function* () {
+      yield* Tables.ensureDataset(session, {
+        name: Tables.centralDataset,
+        description: "Stored procedures and lookup tables of pipeline-service.",
+        labels: { service: "pipeline-service" }
+      })
+      yield* Lookups.load(session, workplace, lookupFolder)
+    })
+  )
+
+  const openOrg = Effect.fn("WarehouseBigQuery.org")(function* (org: OrgSlug) {
+    const dataset = datasetOf(org, settings.environment)
+    yield* central
+    yield* Tables.ensureDataset(session, {
+      name: dataset,
+      description: `Cost data of the organisation ${org}.`,
+      labels: { service: "pipeline-service", org, environment: settings.environment }
+    })
+    yield* Tables.ensure(session, dataset, tables.values())
+    const writer = yield* Effect.makeSemaphore(1)
+    const scope: Tenant.TenantScope = { org, tables: new Set(tables.keys()), lookups }
+
+    const replaceSlice = Effect.fn("OrgWarehouse.replaceSlice")(function* <E>(write: SliceWrite<E>) {
+      const table = tables.get(write.slice.table)
+      if (table === undefined) {
+        const statement = `write ${dataset}.${write.slice.table}`
+        return yield* new StatementFailed({ statement, reason: "no such table is declared" })
+      }
+      const { source } = write
+      const ingestedAt = new Date(yield* Clock.currentTimeMillis).toISOString()
+      const target: Commit.Target = { org, dataset, table, write, ingestedAt, writer }
+      if (source._tag === "Query") {
+        yield* Tenant.check(scope, `query of ${org}`, source.sql)
+        return yield* Effect.scoped(QuerySource.replace(session, target, source))
+      }
+      return yield* converting.withPermits(1)(
+        Effect.scoped(FileSlice.replace(session, workplace, target, write, source))
+      )
+    })
+
+    const select = Effect.fnUntraced(function* (what: string, sql: string, parameters: Queries.Query["parameters"]) {
+      yield* Tenant.check(scope, what, sql)
+      const jobId = yield* Queries.run(session, {
+        what,
+        sql,
+        dataset,
+        labels: { org },
+        timeoutSeconds: settings.bigqueryTimeoutSeconds,
+        ...(parameters === undefined ? {} : { parameters })
+      })
+      return yield* Queries.result(session, what, jobId)
+    })
+
+    const service: OrgWarehouse = {
+      org,
+      dataset,
+      replaceSlice,
+      token: (slice) => Commit.token(session, { org, dataset }, slice),
+      query: Effect.fn("OrgWarehouse.query")(function* (sql, parameters) {
+        const what = `query of ${org}`
+        const result = yield* select(what, sql, parameters)
+        if (result.totalRows > QUERY_ROW_LIMIT) {
+          return yield* new StatementFailed({
+            statement: what,
+            reason: `the result has more than ${QUERY_ROW_LIMIT} rows; narrow it, or export it to a file`
+          })
+        }
+        return yield* Queries.rows(session, what, result)
+      }),
+      call: Effect.fn("OrgWarehouse.call")(function* (procedure, args) {
+        const all = [
+          { type: "STRING", value: session.api.projectId },
+          { type: "STRING", value: dataset },
+          ...args
+        ] as const
+        const name = procedure.replaceAll(/[`.]/g, "")
+        const jobId = yield* Queries.run(session, {
+          what: procedure,
+          sql: `CALL ${path(session.api.projectId, Tables.centralDataset, name)}(${all.map((_, index) => `@argument${index}`).join(", ")})`,
+          parameters: Object.fromEntries(all.map((argument, index) => [`argument${index}`, argument])),
+          labels: { org, procedure: name }
+        }).pipe(writer.withPermits(1))
+        return yield* Queries.rows(session, procedure, yield* Queries.result(session, procedure, jobId))
+      }),
+      exportTo: (sql, file) =>
+        Effect.flatMap(select(`export for ${org}`, sql, undefined), (result) =>
+          Effect.scoped(Export.write(session, workplace, `export for ${org}`, result, file))
+        )
+    }
+    return service
+  })
+
+  const orgs = new Map<OrgSlug, Effect.Effect<OrgWarehouse, WarehouseError>>()
+
+  const service: WarehouseService = {
+    location: `bigquery: project ${session.api.projectId}, ${Option.getOrElse(settings.bigqueryEmulatorHost, () => settings.bigqueryLocation)}`,
+    projectId: session.api.projectId,
+    org: (org) =>
+      Effect.suspend(() => {
+        const opened = orgs.get(org) ?? once(openOrg(org))
+        orgs.set(org, opened)
+        return opened
+      }),
+    columnsOf: (file) =>
+      Effect.gen(function* () {
+        const folder = yield* Conversion.temporaryFolder(workplace.folder)
+        const { connection, spill } = yield* Conversion.engine(folder, workplace.memoryLimit)
+        return yield* SourceFile.columnNames(file, file.format, connection, spill)
+      }).pipe(
+        Effect.scoped,
+        Effect.catchTag("WarehouseUnavailable", (error) =>
+          Effect.fail(new SourceRejected({ file: file.uri, reason: error.message }))
+        )
+      ),
+    ready: Tables.check(session),
+    procedures: {
+      list: Procedures.list(session),
+      create: (definition) => Effect.zipRight(central, Procedures.save(session, definition)),
+      drop: (procedure) => Procedures.remove(session, procedure)
+    }
+  }
+  return service
+})
+
+/** Runs until it has succeeded once; then the result is kept. */
+const once = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const turn = Effect.unsafeMakeSemaphore(1)
+  let done: Option.Option<A> = Option.none()
+  const first = Effect.tap(effect, (result) => Effect.sync(() => (done = Option.some(result))))
+  return turn.withPermits(1)(Effect.suspend(() => Option.match(done, { onNone: () => first, onSome: Effect.succeed })))
+}
