@@ -5,6 +5,8 @@ export default defineConfig({
   test: {
     root: fileURLToPath(new URL("..", import.meta.url)),
     include: ["test/**/*.test.ts"],
+    // These have a command of their own: test:bigquery.
+    exclude: ["test/warehouse/bigquery/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     pool: "forks"

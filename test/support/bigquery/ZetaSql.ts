@@ -1,0 +1,228 @@
+/**
+ * Google's own GoogleSQL: the parser, analyzer and reference evaluator of ZetaSQL, in a process of its own. The package is large and
+ * needed by tests only, so it is installed into a cache folder at the first use.
+ */
+import { execFile, spawn } from "node:child_process"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import { createServer } from "node:net"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+
+const version = "1.13.0"
+const cacheFolder = fileURLToPath(new URL("../../../node_modules/.cache/zetasql", import.meta.url))
+const messageLimitBytes = 512 * 1024 * 1024
+
+/** A type as ZetaSQL writes it. */
+export interface ZetaType {
+  readonly type_kind: string
+  readonly array_type?: { readonly element_type: ZetaType }
+  readonly struct_type?: {
+    readonly field?: ReadonlyArray<{ readonly field_name?: string; readonly field_type: ZetaType }>
+  }
+}
+
+/** A value as ZetaSQL writes it; NULL has no member. */
+export interface ZetaValue {
+  readonly int64_value?: string
+  readonly bool_value?: boolean
+  readonly double_value?: number
+  readonly string_value?: string
+  readonly bytes_value?: Buffer
+  readonly date_value?: number
+  readonly timestamp_value?: { readonly seconds?: string | number; readonly nanos?: number }
+  readonly datetime_value?: { readonly bit_field_datetime_seconds?: string; readonly nanos?: number }
+  readonly numeric_value?: Buffer
+  readonly bignumeric_value?: Buffer
+  readonly json_value?: string
+  readonly array_value?: { readonly element?: ReadonlyArray<ZetaValue> }
+  readonly struct_value?: { readonly field?: ReadonlyArray<ZetaValue> }
+}
+
+export interface Typed {
+  readonly type: ZetaType
+  readonly value: ZetaValue
+}
+
+/** Rows with the columns' types. */
+export interface Relation {
+  readonly columns: ReadonlyArray<{ readonly name: string; readonly type: ZetaType }>
+  readonly rows: ReadonlyArray<ReadonlyArray<ZetaValue>>
+}
+
+/** What a statement sees: tables by the name that it writes, script variables, parameters. */
+export interface Surroundings {
+  readonly tables: ReadonlyMap<string, Relation>
+  readonly variables: ReadonlyMap<string, Typed>
+  readonly parameters: ReadonlyMap<string, Typed>
+}
+
+/** ZetaSQL's refusal, in its words. */
+export class ZetaSqlError extends Error {}
+
+export interface ZetaSql {
+  readonly query: (sql: string, around: Surroundings) => Promise<Relation>
+  /** The rows that an INSERT adds, in the order of the table's columns. */
+  readonly insert: (sql: string, around: Surroundings) => Promise<ReadonlyArray<ReadonlyArray<ZetaValue>>>
+  /** The syntax tree of a script. */
+  readonly parse: (sql: string) => Promise<Node>
+  /** The paths of the tables that a statement names. */
+  readonly tableNames: (sql: string) => Promise<ReadonlyArray<string>>
+}
+
+/** A node of the syntax tree: members by name. */
+export interface Node {
+  readonly [member: string]: unknown
+}
+
+/** Whether a value is a node or another object. */
+export const isNode = (value: unknown): value is Node =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Installs the package when it is not there and starts the evaluator. */
+export const start = async (): Promise<ZetaSql> => {
+  await install()
+  const folder = join(cacheFolder, "node_modules/@fivetrandevelopers/zetasql/lib/zetasql")
+  const port = await freePort()
+  const child = spawn(
+    join(folder, process.arch === "arm64" ? "remote_server_arm.so" : "remote_server.so"),
+    ["localhost", String(port)],
+    {
+      stdio: "ignore"
+    }
+  )
+  process.once("exit", () => child.kill("SIGKILL"))
+  const call = await connect(join(folder, "protos"), port)
+  const language = await call("GetLanguageOptions", { maximum_features: true })
+  const languageOptions = {
+    ...(isNode(language) ? language : {}),
+    product_mode: "PRODUCT_EXTERNAL",
+    supported_statement_kinds: []
+  }
+  const request = (sql: string, around: Surroundings, prune: boolean) => ({
+    sql,
+    options: {
+      language_options: languageOptions,
+      default_timezone: "UTC",
+      prune_unused_columns: prune,
+      query_parameters: Array.from(around.parameters, ([name, { type }]) => ({ name, type }))
+    },
+    simple_catalog: {
+      name: "catalog",
+      builtin_function_options: { language_options: languageOptions },
+      table: Array.from(around.tables, ([name, { columns }]) => ({ name, column: columns })),
+      constant: Array.from(around.variables, ([name, { type, value }]) => ({ name_path: [name], type, value }))
+    },
+    descriptor_pool_list: { definitions: [{ builtin: {} }] },
+    table_content: Object.fromEntries(
+      Array.from(around.tables, ([name, { rows }]) => [name, { table_data: { row: rows.map((cell) => ({ cell })) } }])
+    ),
+    params: Array.from(around.parameters, ([name, { value }]) => ({ name, value }))
+  })
+  return {
+    query: async (sql, around) => {
+      const tables = new Map(Array.from(around.tables, ([name, table]) => [name, needed(sql, table)]))
+      const answer = await call("EvaluateQuery", request(sql, { ...around, tables }, true))
+      return isQueryAnswer(answer)
+        ? {
+            columns: (answer.prepared?.columns ?? []).map(({ name, type }) => ({ name: name ?? "", type })),
+            rows: (answer.content?.table_data?.row ?? []).map(({ cell }) => cell ?? [])
+          }
+        : { columns: [], rows: [] }
+    },
+    insert: async (sql, around) => {
+      const answer = await call("EvaluateModify", request(sql, around, false))
+      return isModifyAnswer(answer) ? (answer.content ?? []).map(({ cell }) => cell ?? []) : []
+    },
+    parse: async (sql) => {
+      const answer = await call("Parse", { sql_statement: sql, options: languageOptions, allow_script: true })
+      const script = isNode(answer) ? answer["parsed_script"] : undefined
+      if (!isNode(script)) throw new ZetaSqlError("the parser answered no script")
+      return script
+    },
+    tableNames: async (sql) => {
+      const answer = await call("ExtractTableNamesFromStatement", { sql_statement: sql, options: languageOptions })
+      return isNamesAnswer(answer)
+        ? (answer.table_name ?? []).map(({ table_name_segment }) => table_name_segment.join("."))
+        : []
+    }
+  }
+}
+
+/** Only the columns that a statement can mean: the evaluator's messages have a limit of 4 MiB. */
+const needed = (sql: string, { columns, rows }: Relation): Relation => {
+  if (sql.replaceAll(/COUNT\(\s*\*\s*\)/gi, "").includes("*")) return { columns, rows }
+  const words = new Set(sql.toLowerCase().match(/\w+/g))
+  const kept = columns.flatMap(({ name }, index) => (words.has(name.toLowerCase()) || index === 0 ? [index] : []))
+  const only = <A>(all: ReadonlyArray<A>) => kept.flatMap((index) => all[index] ?? [])
+  return { columns: only(columns), rows: rows.map(only) }
+}
+
+const isQueryAnswer = (
+  answer: unknown
+): answer is {
+  readonly content?: {
+    readonly table_data?: { readonly row?: ReadonlyArray<{ readonly cell?: ReadonlyArray<ZetaValue> }> }
+  }
+  readonly prepared?: { readonly columns?: ReadonlyArray<{ readonly name?: string; readonly type: ZetaType }> }
+} => isNode(answer) && "prepared" in answer
+
+const isModifyAnswer = (
+  answer: unknown
+): answer is { readonly content?: ReadonlyArray<{ readonly cell?: ReadonlyArray<ZetaValue> }> } => isNode(answer)
+
+const isNamesAnswer = (
+  answer: unknown
+): answer is { readonly table_name?: ReadonlyArray<{ readonly table_name_segment: ReadonlyArray<string> }> } =>
+  isNode(answer)
+
+const install = async () => {
+  if (existsSync(join(cacheFolder, "node_modules/@fivetrandevelopers/zetasql/package.json"))) return
+  mkdirSync(cacheFolder, { recursive: true })
+  writeFileSync(join(cacheFolder, "package.json"), JSON.stringify({ name: "zetasql-cache", private: true }))
+  await promisify(execFile)(
+    "npm",
+    ["install", "--ignore-scripts", "--no-audit", "--no-fund", `@fivetrandevelopers/zetasql@${version}`],
+    { cwd: cacheFolder }
+  )
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.on("error", reject)
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+
+type Call = (method: string, request: unknown) => Promise<unknown>
+
+const connect = async (protos: string, port: number): Promise<Call> => {
+  const require = createRequire(join(cacheFolder, "package.json"))
+  const grpc = require("@grpc/grpc-js")
+  const definition = require("@grpc/proto-loader").loadSync("local_service.proto", {
+    keepCase: true,
+    longs: String,
+    enums: String,
+    includeDirs: [protos]
+  })
+  const Service = grpc.loadPackageDefinition(definition).zetasql.local_service.ZetaSqlLocalService
+  const client = new Service(`localhost:${port}`, grpc.credentials.createInsecure(), {
+    "grpc.max_receive_message_length": messageLimitBytes,
+    "grpc.max_send_message_length": messageLimitBytes
+  })
+  await new Promise<void>((resolve, reject) => {
+    client.waitForReady(Date.now() + 20_000, (error: Error | null) =>
+      error === null || error === undefined ? resolve() : reject(error)
+    )
+  })
+  return (method, request) =>
+    new Promise((resolve, reject) => {
+      client[method](request, (error: { readonly details?: string } | null, answer: unknown) =>
+        error === null ? resolve(answer) : reject(new ZetaSqlError(error.details ?? String(error)))
+      )
+    })
+}
