@@ -34,19 +34,21 @@ const special: ReadonlyArray<readonly [address: string, prefix: number, family: 
   ["3fff::", 20, "ipv6"]
 ]
 
-const notPublic = new BlockList()
-for (const [address, prefix, family] of special) notPublic.addSubnet(address, prefix, family)
+/** One list for each family: Node holds an IPv4 address against rules of IPv6 too, in its mapped form, which is in `::/3`. */
+const listsOf = (rules: typeof special) => {
+  const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
+  for (const [address, prefix, family] of rules) lists[family].addSubnet(address, prefix, family)
+  return (address: string): boolean =>
+    isIPv4(address) ? lists.ipv4.check(address, "ipv4") : isIPv6(address) && lists.ipv6.check(address, "ipv6")
+}
 
-const loopback = new BlockList()
-loopback.addSubnet("127.0.0.0", 8, "ipv4")
-loopback.addAddress("::1", "ipv6")
-
-const within = (list: BlockList, address: string): boolean =>
-  isIPv4(address) ? list.check(address, "ipv4") : isIPv6(address) && list.check(address, "ipv6")
+const isSpecial = listsOf(special)
 
 /** True for an address that anybody on the internet could reach; false for everything else, also for what is no address. */
-export const isPublicAddress = (address: string): boolean =>
-  (isIPv4(address) || isIPv6(address)) && !within(notPublic, address)
+export const isPublicAddress = (address: string): boolean => (isIPv4(address) || isIPv6(address)) && !isSpecial(address)
 
 /** True for 127.0.0.0/8 and ::1. */
-export const isLoopbackAddress = (address: string): boolean => within(loopback, address)
+export const isLoopbackAddress = listsOf([
+  ["127.0.0.0", 8, "ipv4"],
+  ["::1", 128, "ipv6"]
+])
