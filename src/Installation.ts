@@ -25,6 +25,8 @@ import * as BackfillsSql from "./scheduler/BackfillsSql.ts"
 import * as BatchesSql from "./scheduler/BatchesSql.ts"
 import * as SchedulerSql from "./scheduler/SchedulerSql.ts"
 import * as SubscriptionPlansWarehouse from "./subscriptions/SubscriptionPlansWarehouse.ts"
+import type { QuotaAdmin } from "./validator/QuotaAdmin.ts"
+import * as QuotaAdminLayers from "./validator/QuotaAdminLayers.ts"
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
@@ -76,8 +78,16 @@ const onWarehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionP
 /** Cost alerts, on the warehouse, told by the notifier. */
 export const alerts = AlertsEventLog.layer.pipe(Layer.provideMerge(NotifierServices.layer))
 
-/** Schedules, backfills and batches, on the runs and the records. */
-export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer)
+const remoteQuota = QuotaAdminLayers.layerRemote.pipe(Layer.provide(HttpClientNode.layer))
+
+const quotaAdmin = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): Layer.Layer<QuotaAdmin, never, Settings> =>
+    settings.validator === "local" ? QuotaAdminLayers.layerLocal : remoteQuota
+  )
+)
+
+/** Schedules, backfills and batches, on the runs and the records, and what an operator's clock does beside them. */
+export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer, quotaAdmin)
 
 /** Everything but the HTTP server, on the settings given. `Runs.recover`, then `Scheduler.run`, and the notifier's worker are left to the caller. */
 export const layer = scheduling.pipe(

@@ -13,6 +13,7 @@ import { Json } from "../platform/Json.ts"
 import type { DatesUnavailable, InvalidDateRange, RunNotEnded, RunNotFound, ShuttingDown } from "../runs/Runs.ts"
 import type { BackfillNotFound } from "../scheduler/Backfills.ts"
 import type { ConfigNotFound, SchedulerUnavailable } from "../scheduler/Scheduler.ts"
+import type { QuotaUnavailable } from "../validator/QuotaAdmin.ts"
 import type { RunNotAllowed } from "../validator/Validator.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
 
@@ -112,6 +113,7 @@ type DomainError =
   | BackfillNotFound
   | ConfigNotFound
   | PipelineInvalid
+  | QuotaUnavailable
   | RunNotAllowed
   | RunNotEnded
   | RunNotFound
@@ -139,6 +141,8 @@ export const fromDomain = (error: DomainError): ApiError => {
       return apiError(error.code, error.message)
     case "RunNotEnded":
       return apiError("INVALID_REQUEST", error.message)
+    case "QuotaUnavailable":
+      return new ApiError({ status: 502, code: "API_SERVICE_ERROR", detail: error.message })
     case "BackfillNotFound":
     case "ConfigNotFound":
       return apiError("NOT_FOUND", error.message)

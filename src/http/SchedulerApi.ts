@@ -17,10 +17,12 @@ import {
   BatchPublished,
   BatchRunPage,
   OrgPaused,
+  OrphansFailed,
   PipelineConfigBody,
   PipelineConfigDisabled,
   PipelineConfigRecord,
   QueueAnswer,
+  QuotaReset,
   StatusAnswer,
   TriggerAnswer
 } from "./SchedulerSchemas.ts"
@@ -37,6 +39,13 @@ const backfillPath = Schema.Struct({
   ...orgPath,
   backfill_id: Schema.String.annotations({ description: "Id of a backfill" })
 })
+
+const quotaReset = <const Name extends string, Path extends `/${string}`>(name: Name, path: Path, summary: string) =>
+  HttpApiEndpoint.post(name, path)
+    .addSuccess(QuotaReset)
+    .addError(failure(502, "The API service gave no usable answer"))
+    .middleware(RootAccess)
+    .annotate(OpenApi.Summary, summary)
 
 /** Schedules, their queue, backfills, batches. */
 export const SchedulerGroup = HttpApiGroup.make("scheduler")
@@ -59,6 +68,32 @@ export const SchedulerGroup = HttpApiGroup.make("scheduler")
       .addSuccess(StatusAnswer)
       .middleware(RootAccess)
       .annotate(OpenApi.Summary, "Schedules and queue in numbers")
+  )
+  .add(quotaReset("resetDailyQuotas", "/scheduler/reset-daily-quotas", "Let the keeper of the quota begin a new day"))
+  .add(
+    quotaReset("resetMonthlyQuotas", "/scheduler/reset-monthly-quotas", "Let the keeper of the quota begin a new month")
+  )
+  .add(quotaReset("resetStaleConcurrent", "/scheduler/reset-stale-concurrent", "Free slots that no live run holds"))
+  .add(
+    quotaReset(
+      "resetConcurrentCounter",
+      "/scheduler/reset-concurrent-counter/:org",
+      "Free slots of an organisation that no live run holds"
+    ).setPath(Schema.Struct(orgPath))
+  )
+  .add(
+    HttpApiEndpoint.post("cleanupOrphanedPipelines", "/scheduler/cleanup-orphaned-pipelines")
+      .setUrlParams(
+        Schema.Struct({
+          timeout_minutes: Schema.optionalWith(Schema.NumberFromString.pipe(Schema.int(), Schema.between(10, 240)), {
+            default: () => 60
+          })
+        })
+      )
+      .addSuccess(OrphansFailed)
+      .addError(invalid)
+      .middleware(RootAccess)
+      .annotate(OpenApi.Summary, "Fail runs that nobody works on and that had no event for so long")
   )
   .add(
     HttpApiEndpoint.get("configs", "/scheduler/org/:org/pipelines")

@@ -3,13 +3,18 @@
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
+import * as DateTime from "effect/DateTime"
+import * as Schema from "effect/Schema"
+import { OrgSlug } from "../platform/Identifiers.ts"
+import { Runs } from "../runs/Runs.ts"
+import { QuotaAdmin, type QuotaReset } from "../validator/QuotaAdmin.ts"
 import { Backfills } from "../scheduler/Backfills.ts"
 import { Batches } from "../scheduler/Batches.ts"
 import { Scheduler } from "../scheduler/Scheduler.ts"
 import { Api } from "./Api.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
-import { fromDomain } from "./Errors.ts"
+import { apiError, fromDomain } from "./Errors.ts"
 import {
   BackfillBody,
   backfillOf,
@@ -34,6 +39,13 @@ export const layer = HttpApiBuilder.group(Api, "scheduler", (handlers) =>
     const scheduler = yield* Scheduler
     const backfills = yield* Backfills
     const batches = yield* Batches
+    const runs = yield* Runs
+    const quota = yield* QuotaAdmin
+    const reset = (what: QuotaReset, org?: OrgSlug) =>
+      Effect.gen(function* () {
+        const answer = yield* Effect.mapError(quota.reset(what, org), fromDomain)
+        return { ...answer, executed_at: DateTime.formatIso(yield* DateTime.now) }
+      })
     const setPaused = (isPaused: boolean) =>
       Effect.gen(function* () {
         const { org } = yield* CurrentCaller
@@ -65,6 +77,28 @@ export const layer = HttpApiBuilder.group(Api, "scheduler", (handlers) =>
         })
       )
       .handle("status", () => scheduler.status.pipe(Effect.mapBoth({ onSuccess: statusOf, onFailure: fromDomain })))
+      .handle("resetDailyQuotas", () => reset("reset-daily"))
+      .handle("resetMonthlyQuotas", () => reset("reset-monthly"))
+      .handle("resetStaleConcurrent", () => reset("cleanup-stale"))
+      .handle("resetConcurrentCounter", ({ path }) =>
+        Schema.decode(OrgSlug)(path.org).pipe(
+          Effect.mapError(() => apiError("INVALID_ORG_SLUG", "an organisation is 3 to 50 of a-z, 0-9 and _")),
+          Effect.flatMap((org) => reset("cleanup-stale", org))
+        )
+      )
+      .handle("cleanupOrphanedPipelines", ({ urlParams }) =>
+        Effect.gen(function* () {
+          const failed = yield* Effect.mapError(runs.failOrphans(urlParams.timeout_minutes), fromDomain)
+          return {
+            status: "SUCCESS" as const,
+            total_pipelines_cleaned: failed.length,
+            orgs_processed: new Set(failed.map(({ org }) => org)).size,
+            details: failed.map(({ org, runId }) => ({ pipeline_logging_id: runId, org_slug: org })),
+            message: `${failed.length} runs that nobody worked on have failed`,
+            executed_at: DateTime.formatIso(yield* DateTime.now)
+          }
+        })
+      )
       .handle("configs", ({ urlParams: { is_active: isActive } }) =>
         Effect.gen(function* () {
           const { org } = yield* CurrentCaller

@@ -3,6 +3,7 @@
  */
 import * as Schema from "effect/Schema"
 import { Day, OrgSlug } from "../platform/Identifiers.ts"
+import { Json } from "../platform/Json.ts"
 import { type Backfill, type BackfillPart, Chunk } from "../scheduler/Backfills.ts"
 import type { BatchRun } from "../scheduler/Batches.ts"
 import {
@@ -112,6 +113,20 @@ export const StatusAnswer = Schema.Struct({
   queue_length: Schema.Number,
   avg_execution_time_seconds: Schema.Number
 }).annotations({ identifier: "SchedulerStatus" })
+
+/** What the keeper of the quota answered, and when. */
+export const QuotaReset = Schema.Struct({ executed_at: time }, { key: Schema.String, value: Json }).annotations({
+  identifier: "QuotaReset"
+})
+
+export const OrphansFailed = Schema.Struct({
+  status: Schema.Literal("SUCCESS"),
+  total_pipelines_cleaned: Schema.Number,
+  orgs_processed: Schema.Number,
+  details: Schema.Array(Schema.Struct({ pipeline_logging_id: Schema.String, org_slug: Schema.String })),
+  message: Schema.String,
+  executed_at: time
+}).annotations({ identifier: "OrphansFailed" })
 
 export const BackfillBody = Schema.Struct({
   pipelines: Schema.NonEmptyArray(template).pipe(Schema.maxItems(MAX_BACKFILL_PIPELINES)),

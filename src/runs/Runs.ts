@@ -231,6 +231,13 @@ export interface RunsService {
   ) => Stream.Stream<RecordedEvent, RunNotFound | EventLogUnavailable>
   /** Waits until the run has ended. */
   readonly awaitEnd: (runId: RunId) => Effect.Effect<RunView, RunNotFound | EventLogUnavailable>
+  /**
+   * Fails unfinished runs that nobody works on: no actor of this process, and no event for so many minutes. The log fences a process that
+   * works on one after all: its next event is refused and it lets go of the run. Answers those that were failed.
+   */
+  readonly failOrphans: (
+    idleMinutes: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly runId: RunId; readonly org: OrgSlug }>, EventLogUnavailable>
   /** Folds each unfinished run and goes on with it; answers how many. Called once at start. */
   readonly recover: Effect.Effect<number, EventLogUnavailable>
 }

@@ -23,10 +23,11 @@ import { Settings } from "../platform/Settings.ts"
 import * as Timers from "../platform/Timers.ts"
 import { RunNotAllowed, Validator } from "../validator/Validator.ts"
 import { type DateRange, resolveDates, sinceEarliest } from "./DateRange.ts"
+import { abandon } from "./Orphan.ts"
 import { finishedBefore } from "./Retried.ts"
 import { begin, isAsking, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
-import { fromRecorded, isTerminal, type RunRequested, streamOf } from "./RunEvent.ts"
+import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
@@ -239,18 +240,52 @@ const make = Effect.gen(function* () {
     return { runs: rows.map(viewOfRow), total }
   })
 
-  const recover: RunsService["recover"] = Effect.gen(function* () {
-    const open = yield* sql<{ run_id: string }>`select run_id from runs where open = 1 order by start_time`.pipe(
-      Effect.catchAll((cause) => new EventLogUnavailable({ operation: "list unfinished runs", cause }))
+  const unfinished = sql<{ run_id: string }>`select run_id from runs where open = 1 order by start_time`.pipe(
+    Effect.map((rows) => rows.map((row) => Schema.decodeSync(RunId)(row.run_id))),
+    Effect.catchAll((cause) => new EventLogUnavailable({ operation: "list unfinished runs", cause }))
+  )
+
+  const failOrphan = Effect.fnUntraced(function* (runId: RunId, idleSince: number) {
+    const recorded = yield* log.read(streamOf(runId))
+    const state = yield* stateAfter(recorded)
+    if (state === undefined || (recorded.at(-1)?.recordedAt ?? 0) > idleSince) return []
+    const [first, ...rest] = abandon(state)
+    if (first === undefined) return []
+    const stream = streamOf(runId)
+    yield* log.append({
+      stream,
+      expectedVersion: state.version,
+      events: [toNewEvent(first), ...rest.map(toNewEvent)]
+    })
+    const ended = yield* fold(runId)
+    // The actor that is left has only the validator to tell.
+    if (ended !== undefined) yield* start(RunActor.make(context, ended), runId, Effect.void)
+    return [{ runId, org: state.request.org }]
+  })
+
+  const failOrphans: RunsService["failOrphans"] = Effect.fn("Runs.failOrphans")(function* (idleMinutes) {
+    const idleSince = (yield* Clock.currentTimeMillis) - idleMinutes * 60_000
+    const left = (yield* unfinished).filter((runId) => !actors.has(runId))
+    const failed = yield* Effect.forEach(left, (runId) =>
+      Effect.catchTags(failOrphan(runId, idleSince), {
+        VersionConflict: () => Effect.succeed([]),
+        KeyHeld: Effect.die,
+        AppendForbidden: Effect.die
+      })
     )
-    for (const row of open) {
-      const state = yield* fold(Schema.decodeSync(RunId)(row.run_id))
+    return failed.flat()
+  })
+
+  const recover: RunsService["recover"] = Effect.gen(function* () {
+    const open = yield* unfinished
+    for (const runId of open) {
+      const state = yield* fold(runId)
       if (state === undefined) continue
       const actor = RunActor.make(context, state)
       const opening = isAsking(state) ? admit(actor, state.request, undefined) : Effect.void
-      yield* Effect.catchTags(start(actor, state.request.runId, opening), {
-        RunNotAllowed: ({ message }) => Effect.logWarning(`run ${row.run_id} was not admitted: ${message}`),
-        VersionConflict: ({ message }) => Effect.logWarning(`run ${row.run_id} is left to its new owner: ${message}`),
+      yield* Effect.catchTags(start(actor, runId, opening), {
+        RunNotAllowed: ({ message }) => Effect.logWarning(`run ${runId} was not admitted: ${message}`),
+        VersionConflict: ({ message }) => Effect.logWarning(`run ${runId} is left to its new owner: ${message}`),
         KeyHeld: Effect.die,
         AppendForbidden: Effect.die
       })
@@ -285,6 +320,7 @@ const make = Effect.gen(function* () {
     }),
     watch,
     awaitEnd,
+    failOrphans,
     recover
   } satisfies RunsService
 })

@@ -217,7 +217,7 @@ layer(World.layer(), { excludeTestServices: true })("tenant matrix", (it) => {
   it.effect("each operation lets in whom it should, and nobody else", () =>
     Effect.gen(function* () {
       const rows = yield* matrix
-      expect(rows.length).toBeGreaterThanOrEqual(39)
+      expect(rows.length).toBeGreaterThanOrEqual(44)
       for (const row of rows) expect(row, row["operation"]).toMatchObject(expectedOf(row))
     })
   )
