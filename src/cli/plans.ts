@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { ApiError } from "../http/Errors.ts"
-import { readCsv } from "../subscriptions/PlanCsv.ts"
+import { readCsv } from "./PlanCsv.ts"
 import { ServiceClient, ServiceRefused } from "./client/ServiceClient.ts"
 import { table } from "./table.ts"
 

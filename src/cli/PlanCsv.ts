@@ -2,7 +2,7 @@
  * Plans from CSV text (RFC 4180, UTF-8, comma or semicolon): a header with column names, one plan a line.
  */
 import * as Effect from "effect/Effect"
-import { type GivenPlan, PlansRejected } from "./SubscriptionPlans.ts"
+import { type GivenPlan, PlansRejected } from "../subscriptions/SubscriptionPlans.ts"
 
 /** The plans of a text with the lines that they begin on; fails when it is not CSV, has no header, or a row has another number of cells. */
 export const readCsv = Effect.fn("PlanCsv.readCsv")(function* (content: string) {
