@@ -49,6 +49,10 @@ export const loadLines = (dataset: OrgWarehouse, lines: ReadonlyArray<JsonObject
     { _tag: "Rows", rows: Stream.fromIterable(lines.map((line, index) => ({ x_source_row: index + 1, ...line }))) }
   )
 
+/** Loads FOCUS rows that a test made up, by the columns of the raw table. */
+export const loadCharges = (dataset: OrgWarehouse, charges: ReadonlyArray<JsonObject>) =>
+  support.load(dataset, focusSlice, { _tag: "Rows", rows: Stream.fromIterable(charges) })
+
 /** One line: an hour of a small machine on 5 April 2026, changed by `change`. */
 export const line = (change: JsonObject): JsonObject => ({
   billing_account_id: "71111111",
