@@ -45,9 +45,20 @@ export interface Typed {
   readonly value: ZetaValue
 }
 
+export interface Column {
+  readonly name: string
+  readonly type: ZetaType
+}
+
+/** A table without rows. */
+export interface Columns {
+  readonly name: string
+  readonly columns: ReadonlyArray<Column>
+}
+
 /** Rows with the columns' types. */
 export interface Relation {
-  readonly columns: ReadonlyArray<{ readonly name: string; readonly type: ZetaType }>
+  readonly columns: ReadonlyArray<Column>
   readonly rows: ReadonlyArray<ReadonlyArray<ZetaValue>>
 }
 
@@ -65,6 +76,11 @@ export interface ZetaSql {
   readonly query: (sql: string, around: Surroundings) => Promise<Relation>
   /** The rows that an INSERT adds, in the order of the table's columns. */
   readonly insert: (sql: string, around: Surroundings) => Promise<ReadonlyArray<ReadonlyArray<ZetaValue>>>
+  /** Resolves names and types of a statement over tables and parameters without values; a refusal is the only answer. */
+  readonly analyze: (
+    sql: string,
+    over: { readonly tables: ReadonlyArray<Columns>; readonly parameters: ReadonlyArray<Column> }
+  ) => Promise<void>
   /** The syntax tree of a script. */
   readonly parse: (sql: string) => Promise<Node>
   /** The paths of the tables that a statement names. */
@@ -134,6 +150,17 @@ export const start = async (): Promise<ZetaSql> => {
     insert: async (sql, around) => {
       const answer = await call("EvaluateModify", request(sql, around, false))
       return isModifyAnswer(answer) ? (answer.content ?? []).map(({ cell }) => cell ?? []) : []
+    },
+    analyze: async (sql, { parameters, tables }) => {
+      await call("Analyze", {
+        sql_statement: sql,
+        options: { language_options: languageOptions, default_timezone: "UTC", query_parameters: parameters },
+        simple_catalog: {
+          name: "catalog",
+          builtin_function_options: { language_options: languageOptions },
+          table: tables.map(({ columns, name }) => ({ name, column: columns }))
+        }
+      })
     },
     parse: async (sql) => {
       const answer = await call("Parse", { sql_statement: sql, options: languageOptions, allow_script: true })
