@@ -2,12 +2,13 @@
  * `admin`: organisations, their API keys and their credentials. Works on the service database, also while a server runs on it.
  */
 import * as Command from "@effect/cli/Command"
+import { channelCommand, ruleCommand } from "./admin/channel.ts"
 import { credentialCommand } from "./admin/credential.ts"
 import { keyCommand } from "./admin/key.ts"
 import { orgCommand } from "./admin/org.ts"
 
-/** The command; needs the services `Organizations` and `Credentials` of the installation it works on. */
+/** The command; needs the services `Organizations`, `Credentials` and `Channels` of the installation it works on. */
 export const admin = Command.make("admin").pipe(
-  Command.withDescription("Organisations, API keys and credentials; also while the server runs."),
-  Command.withSubcommands([orgCommand, keyCommand, credentialCommand])
+  Command.withDescription("Organisations, API keys, credentials and channels; also while the server runs."),
+  Command.withSubcommands([orgCommand, keyCommand, credentialCommand, channelCommand, ruleCommand])
 )

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { execPath } from "node:process"
 import { fileURLToPath } from "node:url"
@@ -16,6 +16,7 @@ import { admin } from "../../src/cli/admin.ts"
 import { Credentials } from "../../src/credentials/Credentials.ts"
 import * as CredentialsSql from "../../src/credentials/CredentialsSql.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
+import { channels } from "../../src/notifier/NotifierServices.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
@@ -26,7 +27,7 @@ const acme = OrgSlug.make("acme")
 const adminMain = fileURLToPath(new URL("../support/adminMain.ts", import.meta.url))
 
 const services = (folder: string) =>
-  Layer.merge(OrganizationsSql.layer, CredentialsSql.layer).pipe(
+  Layer.mergeAll(OrganizationsSql.layer, CredentialsSql.layer, channels).pipe(
     Layer.provide(EncryptionLocal.layer),
     Layer.provideMerge(installation(folder))
   )
@@ -259,4 +260,80 @@ it.scopedLive(
         expect(bytesOf(folder)).not.toContain("swordfish")
       })
     )
+)
+
+it.scoped("channels and rules: put from a file, list without addresses; what is wrong is said without its value", () =>
+  inInstallation((folder) =>
+    Effect.gen(function* () {
+      yield* run("org", "create", "acme")
+      const file = (name: string, value: unknown) => {
+        writeFileSync(join(folder, name), JSON.stringify(value))
+        return join(folder, name)
+      }
+      const slack = { channelId: "ops", type: "slack", name: "Ops", url: "https://8.8.8.8/services/very-secret-path" }
+      const rule = {
+        ruleId: "nights",
+        name: "Nights",
+        category: "pipeline",
+        type: "pipeline_failure",
+        channelIds: ["ops"],
+        quietHours: { start: "22:00", end: "07:00", timezone: "Europe/Berlin" }
+      }
+      const put = (command: string, name: string, value: unknown) =>
+        Effect.map(Effect.either(run(command, "put", "acme", "--file", file(name, value))), (result) =>
+          result._tag === "Right" ? result.right : String(Object(result.left).message)
+        )
+      const printed = [
+        yield* run("channel", "list", "acme"),
+        yield* put("channel", "slack.json", slack),
+        yield* put("channel", "mail.json", {
+          channelId: "team",
+          type: "email",
+          name: "Team",
+          emailRecipients: ["team@acme.test"],
+          isDefault: false
+        }),
+        yield* run("channel", "list", "acme"),
+        yield* put("rule", "rule.json", rule),
+        yield* run("rule", "list", "acme"),
+        yield* put("channel", "inside.json", { ...slack, url: "https://10.0.0.1/very-secret-path" }),
+        yield* put("channel", "plain.json", { ...slack, url: "http://8.8.8.8/very-secret-path" }),
+        yield* put("channel", "header.json", { ...slack, headers: { Host: "very-secret-host" } }),
+        yield* put("channel", "wrong.json", { ...slack, type: "very-secret-type" }),
+        yield* put("channel", "none.json", { channelId: "new", type: "webhook", name: "New" }),
+        yield* put("rule", "zone.json", { ...rule, quietHours: { ...rule.quietHours, timezone: "Mars/Base" } })
+      ]
+      expect(printed.join("\n\n")).toMatchInlineSnapshot(`
+        "acme has no channel: its administrator is told by e-mail
+
+        Stored ops (slack) for acme.
+
+        Stored team (email) for acme.
+
+        CHANNEL ID  TYPE   NAME  ACTIVE  DEFAULT  RECIPIENTS
+        ops         slack  Ops   yes     yes
+        team        email  Team  yes     no       team@acme.test
+
+        Stored nights for acme.
+
+        RULE ID  CATEGORY  EVENT             ACTIVE  CHANNELS  QUIET HOURS
+        nights   pipeline  pipeline_failure  yes     ops       22:00-07:00 Europe/Berlin
+
+        the host of the webhook is in a private, local or reserved network: use a public host
+
+        the webhook's address must begin with https://
+
+        the header "Host" may not be set
+
+        these members are not valid: type
+
+        a channel of type webhook needs its webhook's address
+
+        Mars/Base is not a time zone"
+      `)
+      rmSync(join(folder, "slack.json"))
+      for (const name of ["inside", "plain", "header", "wrong"]) rmSync(join(folder, `${name}.json`))
+      expect(bytesOf(folder)).not.toContain("very-secret")
+    })
+  )
 )

@@ -10,12 +10,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { admin } from "../../src/cli/admin.ts"
 import * as CredentialsSql from "../../src/credentials/CredentialsSql.ts"
+import { channels } from "../../src/notifier/NotifierServices.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as Database from "../../src/platform/Database.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 
-const services = Layer.merge(OrganizationsSql.layer, CredentialsSql.layer).pipe(
+const services = Layer.mergeAll(OrganizationsSql.layer, CredentialsSql.layer, channels).pipe(
   Layer.provide(EncryptionLocal.layer),
   Layer.provide(Database.layer),
   Layer.provide(Settings.layer)

@@ -6,23 +6,12 @@ import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { type Credential, Credentials, ValidationStatus } from "../../credentials/Credentials.ts"
 import { table } from "../table.ts"
-import { answer, expires, json, knownOrg, org } from "./shared.ts"
-
-/** The command line is not usable as it is; the message says what to write instead. */
-export class AdminUsageError extends Schema.TaggedError<AdminUsageError>()("AdminUsageError", {
-  message: Schema.String
-}) {}
-
-/** More than any secret has; what is longer is refused by the store. */
-const SECRET_MAX_BYTES = 128 * 1024
+import { AdminUsageError, answer, expires, json, knownOrg, org, readSecret } from "./shared.ts"
 
 const credentialAdd = Command.make(
   "add",
@@ -168,23 +157,4 @@ const existingFolder = Effect.fnUntraced(function* (given: string) {
     Effect.orElseSucceed(() => false)
   )
   return isFolder ? folder : yield* new AdminUsageError({ message: `--path ${folder} is not a folder` })
-})
-
-const readSecret = Effect.fnUntraced(function* (file: Option.Option<string>) {
-  const fs = yield* FileSystem.FileSystem
-  if (Option.isNone(file) && process.stdin.isTTY) {
-    return yield* new AdminUsageError({
-      message: "give the secret with --secret-file FILE, or pipe it in, so that it stays out of the shell's history"
-    })
-  }
-  const source = Option.isSome(file) ? fs.stream(file.value) : NodeStream.stdin
-  const bytes = yield* source.pipe(
-    Stream.mapConcat((chunk) => chunk),
-    Stream.take(SECRET_MAX_BYTES),
-    Stream.runCollect,
-    Effect.mapError(
-      (error) => new AdminUsageError({ message: `the file of the secret cannot be read: ${error.message}` })
-    )
-  )
-  return Redacted.make(Buffer.from([...bytes]).toString("utf8"))
 })

@@ -3,8 +3,14 @@
  */
 import * as Args from "@effect/cli/Args"
 import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import { OrganizationError, Organizations } from "../../organizations/Organizations.ts"
 import { OrgSlug } from "../../platform/Identifiers.ts"
 
@@ -30,4 +36,32 @@ export const knownOrg = Effect.fnUntraced(function* (org: OrgSlug) {
   if ((yield* (yield* Organizations).get(org)) === undefined) {
     return yield* new OrganizationError({ message: `organisation ${org} does not exist: see admin org list` })
   }
+})
+
+/** The command line is not usable as it is; the message says what to write instead. */
+export class AdminUsageError extends Schema.TaggedError<AdminUsageError>()("AdminUsageError", {
+  message: Schema.String
+}) {}
+
+/** More than any secret has; what is longer is refused by the store. */
+const SECRET_MAX_BYTES = 128 * 1024
+
+/** The text of the file, or of standard input: what must not be seen in the list of processes. */
+export const readSecret = Effect.fnUntraced(function* (file: Option.Option<string>) {
+  const fs = yield* FileSystem.FileSystem
+  if (Option.isNone(file) && process.stdin.isTTY) {
+    return yield* new AdminUsageError({
+      message: "give the secret with --secret-file FILE, or pipe it in, so that it stays out of the shell's history"
+    })
+  }
+  const source = Option.isSome(file) ? fs.stream(file.value) : NodeStream.stdin
+  const bytes = yield* source.pipe(
+    Stream.mapConcat((chunk) => chunk),
+    Stream.take(SECRET_MAX_BYTES),
+    Stream.runCollect,
+    Effect.mapError(
+      (error) => new AdminUsageError({ message: `the file of the secret cannot be read: ${error.message}` })
+    )
+  )
+  return Redacted.make(Buffer.from([...bytes]).toString("utf8"))
 })
