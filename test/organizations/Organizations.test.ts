@@ -98,6 +98,31 @@ it.scoped("a key ends: revoked, expired, or with its organisation", () =>
   )
 )
 
+it.scoped("the service's own key is the newest that lives and may execute", () =>
+  withOrganizations(() =>
+    Effect.gen(function* () {
+      const organizations = yield* Organizations
+      const sql = yield* SqlClient.SqlClient
+      const own = Effect.map(organizations.ownKey(acme), (key) => key && Redacted.value(key))
+      yield* organizations.create({ org: acme, ...profile })
+      expect(yield* own).toBeUndefined()
+      const keys: Array<{ readonly key: { readonly keyId: string }; readonly secret: Redacted.Redacted }> = []
+      for (const options of [{}, { expiresAt: "1970-01-01T00:01:00Z" }, {}, { scopes: ["pipelines:read"] }]) {
+        keys.push(yield* organizations.createKey(acme, options))
+        yield* TestClock.adjust("1 second")
+      }
+      const [oldest, expiring, newest] = keys
+      expect(yield* own).toBe(newest && Redacted.value(newest.secret))
+      yield* organizations.revokeKey(newest?.key.keyId ?? "")
+      expect(yield* own).toBe(expiring && Redacted.value(expiring.secret))
+      yield* TestClock.adjust("1 minute")
+      expect(yield* own).toBe(oldest && Redacted.value(oldest.secret))
+      yield* sql`update org_profiles set status = 'SUSPENDED'`
+      expect(yield* own).toBeUndefined()
+    })
+  )
+)
+
 it.scoped("a key that another process revokes dies within seconds", () =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder

@@ -190,6 +190,18 @@ describe("Catalogue", () => {
       /circle through a, b/
     ],
     [
+      "a schedule that is never due",
+      file("  - { step_id: a, ps_type: test.echo }\n", 'schedule: "0 4 31 4 *"\n'),
+      5,
+      /never due/
+    ],
+    [
+      "a schedule in a zone that there is not",
+      file("  - { step_id: a, ps_type: test.echo }\n", 'schedule: { cron: "0 4 * * *", timezone: Nowhere }\n'),
+      5,
+      /no time zone/
+    ],
+    [
       "a config its processor refuses",
       file("  - step_id: a\n    ps_type: test.echo\n    config: { forbidden: 1 }\n"),
       8,
@@ -208,6 +220,31 @@ describe("Catalogue", () => {
       )
     )
   }
+
+  it.effect("reads every form of a schedule as cron and zone", () => {
+    const forms = {
+      text: ['schedule: "0 4 * * 1"', { cron: "0 4 * * 1", timezone: "UTC" }],
+      cron: ['schedule: { cron: "0 4 * * *", timezone: Asia/Tokyo }', { cron: "0 4 * * *", timezone: "Asia/Tokyo" }],
+      off: ['schedule: { cron: "0 4 * * *", enabled: false }', undefined],
+      daily: [
+        'schedule: { type: daily, time: "07:05", timezone: Europe/Berlin }',
+        { cron: "5 7 * * *", timezone: "Europe/Berlin" }
+      ],
+      none: ["", undefined]
+    } as const
+    const files = Object.entries(forms).map(([form, [text]]) => [
+      `cloud/test/cost/${form}.yml`,
+      file("  - { step_id: a, ps_type: test.echo }\n", text === "" ? "" : `${text}\n`)
+    ])
+    return withFiles(
+      Object.fromEntries(files),
+      Effect.gen(function* () {
+        for (const [form, [, schedule]] of Object.entries(forms)) {
+          expect((yield* load(`cloud/test/cost/${form}`)).schedule, form).toEqual(schedule)
+        }
+      })
+    )
+  })
 
   it.effect("knows no template outside the tree, in a reserved folder, or that is not there", () =>
     withFiles(
