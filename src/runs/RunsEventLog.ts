@@ -124,6 +124,16 @@ const make = Effect.gen(function* () {
         })
   })
 
+  const liveRun = Effect.fnUntraced(function* ({ configId, org }: RunRequest) {
+    const [row] = yield* sql<{ run_id: string }>`select run_id from runs where org_slug = ${org}
+      and tracking_id = ${trackingIdOf(org, configId)} and status in ('PENDING', 'RUNNING', 'CANCELLING')`.pipe(
+      Effect.catchAll((cause) => new EventLogUnavailable({ operation: "look for a live run", cause }))
+    )
+    return row === undefined
+      ? Option.none<RunAccepted>()
+      : yield* existing(streamOf(Schema.decodeSync(RunId)(row.run_id)))
+  })
+
   /** A wrong date is told before a wrong pipeline, though some pipelines have rules of their own. */
   const datesOf = Effect.fnUntraced(function* (asked: RunRequest, now: number, pipeline: Pipeline | undefined) {
     const rules = pipeline?.steps
@@ -147,7 +157,14 @@ const make = Effect.gen(function* () {
     const dates = yield* datesOf(asked, now, Either.isRight(loaded) ? loaded.right : undefined)
     const pipeline = yield* loaded
     const finished = before === undefined ? [] : finishedBefore(before, pipeline)
-    yield* admitted(asked, pipeline.steps, new Set(finished.map(({ stepId }) => stepId)), context.processors)
+    const admission = yield* Effect.either(
+      admitted(asked, pipeline.steps, new Set(finished.map(({ stepId }) => stepId)), context.processors)
+    )
+    if (Either.isLeft(admission)) {
+      // A live run is answered whatever has happened since it was accepted.
+      const holder = yield* liveRun(asked)
+      return Option.isSome(holder) ? holder.value : yield* admission.left
+    }
     const requested = {
       ...requestEvent(asked, dates, pipeline),
       ...(before === undefined ? {} : { retryOf: { runId: before.request.runId, finished } })
@@ -325,6 +342,8 @@ const make = Effect.gen(function* () {
   } satisfies RunsService
 })
 
+const trackingIdOf = (org: string, configId: string): string => `${org}-${configId.replaceAll("/", "-")}`
+
 const asRunStatus = (state: RunState): RunAccepted["status"] => (state.status === "REFUSED" ? "FAILED" : state.status)
 
 const requestEvent = (
@@ -346,7 +365,7 @@ const requestEvent = (
     _tag: "RunRequested",
     runId: Schema.decodeSync(RunId)(crypto.randomUUID()),
     org: asked.org,
-    trackingId: `${asked.org}-${asked.configId.replaceAll("/", "-")}`,
+    trackingId: trackingIdOf(asked.org, asked.configId),
     trigger: asked.trigger,
     triggerBy: asked.triggerBy,
     ...dates,

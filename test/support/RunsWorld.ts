@@ -89,6 +89,8 @@ export const layer = (options: {
   readonly script: Script
   readonly ledger: Ledger["Type"]
   readonly settings?: Readonly<Record<string, string>>
+  /** What the processor says to a request for a run. */
+  readonly admits?: Processor["admits"]
   readonly eventLog?: typeof EventLogSql.layer
   /** Instead of the ledger's. */
   readonly validator?: Layer.Layer<Validator, OrganizationsUnavailable, SqlClient.SqlClient>
@@ -103,7 +105,10 @@ export const layer = (options: {
     },
     checkAll: Effect.succeed(options.pipelines.map((each) => each.configId))
   })
-  const processor = scripted(options.script)
+  const processor: Processor = {
+    ...scripted(options.script),
+    ...(options.admits === undefined ? {} : { admits: options.admits })
+  }
   const validator: Layer.Layer<Validator, OrganizationsUnavailable, Ledger | SqlClient.SqlClient> =
     options.validator ?? ledgerValidator
   return RunsEventLog.layer.pipe(
