@@ -14,8 +14,10 @@ const absent = !existsSync(samples) && process.env["CI"] !== "true"
 
 const convert = (...args: ReadonlyArray<string>) =>
   Effect.async<{ readonly code: number; readonly out: string; readonly err: string }>((resume) => {
-    execFile(process.execPath, [main, "convert", "--provider", "aws", ...args], (error, out, err) =>
-      resume(Effect.succeed({ code: typeof error?.code === "number" ? error.code : 0, out, err }))
+    execFile(
+      process.execPath,
+      [main, "convert", ...(args.includes("--provider") ? [] : ["--provider", "aws"]), ...args],
+      (error, out, err) => resume(Effect.succeed({ code: typeof error?.code === "number" ? error.code : 0, out, err }))
     )
   })
 
@@ -64,6 +66,35 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
       expect(String(row?.[1])).toMatch(/^5995\.3178500002829/)
       expect(row?.[2]).toBe(row?.[0])
     })
+  )
+
+  it.scopedLive(
+    "takes the actual and the amortized costs of an Azure month together, and names the one that is missing",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        for (const view of ["actual", "amortized"]) {
+          cpSync(join(samples, `azure/ea/hard_cases_${view}.csv`), join(folder, `${view}.csv`))
+        }
+        const both = yield* convert("--provider", "azure", "--input", folder, "--json")
+        expect([both.err, both.code]).toEqual(["", 0])
+        expect(JSON.parse(both.out)).toMatchObject({
+          rowsIn: 21,
+          rowsOut: 13,
+          explained: { same_charge_in_amortized_view: 8 },
+          notices: [],
+          reconciliation: [{ nativeBilled: "132.35724644", difference: "0", focusEffective: "107.15724644" }],
+          conformance: { violated: [] }
+        })
+        const one = yield* convert("--provider", "azure", "--input", join(folder, "actual.csv"), "--json")
+        expect(one.code).toBe(0)
+        expect(JSON.parse(one.out)).toMatchObject({
+          rowsIn: 11,
+          rowsOut: 11,
+          notices: ["missing cost views: 2026-04-01 (credential input) has no amortized export"],
+          reconciliation: [{ nativeBilled: "132.35724644", difference: "0" }]
+        })
+      })
   )
 
   it.scopedLive("refuses an input that is not there, and an output that it cannot write, in one line", () =>

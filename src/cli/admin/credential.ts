@@ -18,7 +18,9 @@ const credentialAdd = Command.make(
   {
     org,
     provider: Args.text({ name: "provider" }).pipe(
-      Args.withDescription("AWS_IAM, AWS_KEYS, AWS_FILES (a folder of exports), OPENAI ...")
+      Args.withDescription(
+        "AWS_IAM, AWS_KEYS, AZURE, GCP_SA, AWS_FILES, AZURE_FILES, GCP_FILES (a folder of exports), OPENAI ..."
+      )
     ),
     id: Options.text("id").pipe(
       Options.withDescription("credential id; a known one is replaced, made when absent"),
@@ -26,7 +28,7 @@ const credentialAdd = Command.make(
     ),
     name: Options.text("name").pipe(Options.withDescription("what people call it"), Options.optional),
     path: Options.text("path").pipe(
-      Options.withDescription("AWS_FILES: the folder of exports; it needs no secret"),
+      Options.withDescription("AWS_FILES, AZURE_FILES, GCP_FILES: the folder of exports; it needs no secret"),
       Options.optional
     ),
     metadata: Options.text("metadata").pipe(

@@ -333,6 +333,18 @@ describe.skipIf(isAbsent)("Azure samples (skipped where ../shared is absent)", (
     )
   )
 
+  it.scoped("that name no currency and leave out cells are read when the credential says so", () =>
+    world(() =>
+      Effect.gen(function* () {
+        yield* folderCredential(join(samples, "ea/subset_2021-02.csv"), { currency: "USD", short_rows: true })
+        expect(yield* extract()).toMatchObject({ rowsProcessed: 52, rowsWritten: 52 })
+        expect(yield* query("SELECT DISTINCT billing_currency AS currency FROM cloud_azure_billing_raw_daily")).toEqual(
+          [{ currency: "USD" }]
+        )
+      })
+    )
+  )
+
   it.scoped("the same rows come from day-first dates as from month-first ones", () =>
     world((folder) =>
       Effect.gen(function* () {
