@@ -150,20 +150,19 @@ const makeThrottle = () => {
     new SlidingWindow(failuresPerMinute, 60_000),
     new SlidingWindow(failuresPerHour, 3_600_000)
   ])
-  return <A>(key: string, authenticate: Effect.Effect<A, ApiError>): Effect.Effect<A, ApiError> => {
-    const prefix = sha256(key).toString("hex").slice(0, prefixCharacters)
-    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      failed.get(prefix).some((window) => window.wait(now) > 0)
+  const prefixOf = (key: string) => sha256(key).toString("hex").slice(0, prefixCharacters)
+  return <A>(key: string, authenticate: Effect.Effect<A, ApiError>): Effect.Effect<A, ApiError> =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      !failed.isEmpty && failed.find(prefixOf(key))?.some((window) => window.wait(now) > 0)
         ? apiError("AUTH_THROTTLED", "too many calls with a key that is not valid: wait a minute", {
             retryAfterSeconds: throttleSeconds
           })
         : Effect.tapError(authenticate, (error) =>
             Effect.sync(() => {
-              if (error.code === "INVALID_API_KEY") failed.get(prefix).forEach((window) => window.record(now))
+              if (error.code === "INVALID_API_KEY") failed.get(prefixOf(key)).forEach((window) => window.record(now))
             })
           )
     )
-  }
 }
 
 const allScopes: ReadonlyArray<string> = ["pipelines:execute", "pipelines:read", "pipelines:write"]

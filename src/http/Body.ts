@@ -57,6 +57,13 @@ const messageOf = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): stri
 }
 
 const collect = (message: IncomingMessage): Effect.Effect<string, ApiError> =>
+  hasBody(message) ? read(message) : Effect.succeed("")
+
+/** A request announces its body; most requests for a run have none. */
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
+
+const read = (message: IncomingMessage): Effect.Effect<string, ApiError> =>
   Effect.async<string, ApiError>((resume) => {
     const chunks: Array<Buffer> = []
     let bytes = 0

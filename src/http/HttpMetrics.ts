@@ -3,6 +3,7 @@
  */
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricLabel from "effect/MetricLabel"
 
 const requests = Metric.counter("http_requests_total", { description: "Requests answered", incremental: true })
 const durations = Metric.histogram(
@@ -13,26 +14,23 @@ const durations = Metric.histogram(
 
 const knownMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "DELETE", "OPTIONS"])
 
-const makeSeries = (method: string, route: string, status: number) => ({
-  count: requests.pipe(
-    Metric.tagged("method", method),
-    Metric.tagged("route", route),
-    Metric.tagged("status", String(status))
-  ),
-  duration: durations.pipe(Metric.tagged("method", method), Metric.tagged("route", route))
-})
+const makeSeries = (method: string, route: string, status: number) => {
+  const labels = [MetricLabel.make("method", method), MetricLabel.make("route", route)]
+  return { durations: labels, requests: [...labels, MetricLabel.make("status", String(status))] }
+}
 
+// A metric finds the series of its labels by the array they stand in, so each array is made once.
 const series = new Map<string, ReturnType<typeof makeSeries>>()
 
 /** Counts an answered request; `route` is a template or `unmatched`. */
 export const observe = (method: string, route: string, status: number, seconds: number): void => {
   const known = knownMethods.has(method) ? method : "other"
   const key = `${known} ${status} ${route}`
-  let found = series.get(key)
-  if (found === undefined) {
-    found = makeSeries(known, route, status)
-    series.set(key, found)
+  let labels = series.get(key)
+  if (labels === undefined) {
+    labels = makeSeries(known, route, status)
+    series.set(key, labels)
   }
-  found.count.unsafeUpdate(1, [])
-  found.duration.unsafeUpdate(seconds, [])
+  requests.unsafeUpdate(1, labels.requests)
+  durations.unsafeUpdate(seconds, labels.durations)
 }

@@ -10,6 +10,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
+import * as HashMap from "effect/HashMap"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
@@ -75,10 +76,12 @@ export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const started = performance.now()
       const id = idOf(request)
+      // Each request has a fiber of its own, so nothing is set back. The validator is told the annotated id.
       return FiberRef.set(currentNotes, { requestId: id }).pipe(
+        Effect.zipRight(
+          FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>("request_id", id))
+        ),
         Effect.zipRight(guarded),
-        // Also the id that the validator is told.
-        Effect.annotateLogs("request_id", id),
         Effect.catchAllCause((cause) => answerFailure(cause, request, id, allowedMethods)),
         Effect.flatMap((response) =>
           Effect.map(FiberRef.get(currentNotes), (notes) => {

@@ -9,6 +9,16 @@ export class RecentMap<V> {
     this.#make = make
   }
 
+  /** True while nothing was asked for. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0
+  }
+
+  /** What there is, without making it. */
+  find(key: string): V | undefined {
+    return this.#entries.get(key)
+  }
+
   get(key: string): V {
     const value = this.#entries.get(key) ?? this.#make()
     this.#entries.delete(key)

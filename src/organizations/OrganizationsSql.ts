@@ -65,7 +65,8 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.seconds(CALLER_CACHE_TTL_SECONDS) : Duration.zero)
       })
 
-      const authenticate = Effect.fn("Organizations.authenticate")(function* (key: Redacted.Redacted) {
+      // Without a span: it is part of every request, and most often a look into the cache.
+      const authenticate = Effect.fnUntraced(function* (key: Redacted.Redacted) {
         if (!Keys.looksLikeKey(key)) return yield* new InvalidApiKey()
         const { caller, expiresAtMillis } = yield* callers.get(Keys.hash(key))
         if (expiresAtMillis <= (yield* Clock.currentTimeMillis)) return yield* new InvalidApiKey()
@@ -327,8 +328,10 @@ const encryptionFailed = (error: EncryptionFailed) => new OrganizationsUnavailab
 
 const now = Effect.map(DateTime.now, DateTime.formatIso)
 
+const scopesFromJson = Schema.decode(Schema.parseJson(Schema.Array(Schema.String)))
+
 const decodeScopes = (text: string) =>
-  Schema.decode(Schema.parseJson(Schema.Array(Schema.String)))(text).pipe(
+  scopesFromJson(text).pipe(
     Effect.mapError(() => new OrganizationsUnavailable({ message: "the stored scopes of an API key are damaged" }))
   )
 

@@ -2,11 +2,11 @@
  * The catalogue on the YAML files of `configs/`.
  */
 import { createHash } from "node:crypto"
+import { statSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Yaml from "yaml"
@@ -45,12 +45,6 @@ const make = Effect.gen(function* () {
   const processors = yield* Processors
   const cache = new Map<string, { readonly version: string; readonly pipeline: Pipeline }>()
 
-  const versionOf = (file: string) =>
-    files.stat(file).pipe(
-      Effect.map((info) => `${info.size}:${Option.getOrUndefined(info.mtime)?.getTime() ?? 0}`),
-      Effect.option
-    )
-
   const readPipeline = Effect.fnUntraced(function* (file: string, configId: string, org: OrgSlug, version: string) {
     const key = `${org} ${file}`
     const cached = cache.get(key)
@@ -66,11 +60,11 @@ const make = Effect.gen(function* () {
     return pipeline
   })
 
-  const load = Effect.fn("Catalogue.load")(function* (org: OrgSlug, configId: string) {
+  const load = Effect.fnUntraced(function* (org: OrgSlug, configId: string) {
     const candidates = isConfigId(configId) ? [`${org}/${configId}.yml`, `${configId}.yml`] : []
     for (const file of candidates) {
-      const version = yield* versionOf(path.join(configsPath, file))
-      if (Option.isSome(version)) return yield* readPipeline(file, configId, org, version.value)
+      const version = versionOf(path.join(configsPath, file))
+      if (version !== undefined) return yield* readPipeline(file, configId, org, version)
     }
     return yield* new TemplateNotFound({ configId })
   })
@@ -97,6 +91,19 @@ const make = Effect.gen(function* () {
 
 /** The catalogue of `Settings.configsPath`; a changed file counts from the next run. */
 export const layer = Layer.effect(Catalogue, make)
+
+/**
+ * Changes with the file; undefined when there is none. Each request looks twice: the kernel answers from its memory, and to have another
+ * thread ask it would take many times as long.
+ */
+const versionOf = (file: string): string | undefined => {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false })
+    return found === undefined ? undefined : `${found.size}:${found.mtimeMs}`
+  } catch {
+    return undefined
+  }
+}
 
 const parsePipeline = Effect.fnUntraced(function* (
   text: string,

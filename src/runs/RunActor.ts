@@ -132,9 +132,7 @@ class Life {
   readonly #tell: Tell = (message) => this.#mailbox.offer(message)
   readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
 
-  get record(): RunActor["record"] {
-    return Effect.asVoid(this.#append([]))
-  }
+  readonly record: RunActor["record"] = Effect.suspend(() => Effect.asVoid(this.#append([])))
 
   readonly answer: RunActor["answer"] = (answer) => {
     const command = answer._tag === "Admit" ? this.#claimFor(answer) : answer

@@ -77,7 +77,8 @@ const peakOf = (pid: number | undefined): number => {
   }
 }
 
-const processorTimeOf = (pid: number | undefined): number => {
+/** Seconds of processor time that a process has used; 0 where there is no /proc. */
+export const processorTimeOf = (pid: number | undefined): number => {
   try {
     // The second field, the name in brackets, may hold spaces; user and system time are the 14th and 15th.
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? []

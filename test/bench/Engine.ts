@@ -1,13 +1,16 @@
 /**
- * Durable three-step runs per second, in-process: request to terminal event, quota reserved and released, beside what plain
- * group-committed inserts of five rows per run reach on the same database in the same process.
+ * Durable three-step runs per second, in-process: request to terminal event, quota reserved and released. Beside it the ceiling: the same
+ * rows of the log in the same sequence of durable commits, each waiting for the one before it, written by plain group commit with no
+ * actor, no keys, no projections and no hashes.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
+import { encodeData } from "../../src/eventlog/EventTables.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
@@ -91,26 +94,27 @@ export const createOrgs = (clients: number) =>
     )
   )
 
-const world = Layer.unwrapScoped(
-  Effect.map(temporaryFile, (file) => {
-    const processor = scripted({})
-    return RunsEventLog.layer.pipe(
-      Layer.provideMerge(EventLogSql.layer),
-      Layer.provide(Layer.succeed(EventModel, runEventModel)),
-      Layer.provide(ValidatorLocal.layer),
-      Layer.provideMerge(organizationsBeside(file)),
-      Layer.provide(
-        Layer.succeed(Catalogue, {
-          load: (_org, configId) =>
-            configId === definition.configId ? Effect.succeed(definition) : new TemplateNotFound({ configId }),
-          checkAll: Effect.succeed([definition.configId])
-        })
-      ),
-      Layer.provide([Settings.layer, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
-      Layer.provideMerge(Database.layerFile(file))
-    )
-  })
-)
+const worldOn = (eventLog: typeof EventLogSql.layer) =>
+  Layer.unwrapScoped(
+    Effect.map(temporaryFile, (file) => {
+      const processor = scripted({})
+      return RunsEventLog.layer.pipe(
+        Layer.provideMerge(eventLog),
+        Layer.provide(Layer.succeed(EventModel, runEventModel)),
+        Layer.provide(ValidatorLocal.layer),
+        Layer.provideMerge(organizationsBeside(file)),
+        Layer.provide(
+          Layer.succeed(Catalogue, {
+            load: (_org, configId) =>
+              configId === definition.configId ? Effect.succeed(definition) : new TemplateNotFound({ configId }),
+            checkAll: Effect.succeed([definition.configId])
+          })
+        ),
+        Layer.provide([Settings.layer, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
+        Layer.provideMerge(Database.layerFile(file))
+      )
+    })
+  )
 
 const oneRun = (client: number) =>
   Effect.gen(function* () {
@@ -130,31 +134,57 @@ export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly t
     yield* createOrgs(Math.max(...sizes.map((each) => each.clients)))
     yield* measure(16, 500, oneRun)
     return yield* Effect.forEach(sizes, ({ clients, total }) => measure(clients, total, oneRun))
-  }).pipe(Effect.provide(world), Effect.scoped)
+  }).pipe(Effect.provide(worldOn(EventLogSql.layer)), Effect.scoped)
 
-/** Rows that a run appends in the plain ceiling. */
-const rowsPerRun = 5
+/** What one run appends, append by append, as its rows have it. */
+const appendsOfRun = Effect.gen(function* () {
+  const appends: Array<ReadonlyArray<PlainRow>> = []
+  const listening = Layer.effect(
+    EventLog,
+    Effect.map(EventLog, (log) => ({
+      ...log,
+      append: (append) => {
+        appends.push(append.events.map(({ data, type }) => [type, encodeData(data)]))
+        return log.append(append)
+      }
+    }))
+  )
+  yield* Effect.zipRight(createOrgs(1), oneRun(0)).pipe(
+    Effect.provide(worldOn(Layer.provide(listening, EventLogSql.layer))),
+    Effect.scoped
+  )
+  return appends
+})
 
-/** The ceiling: the same client, file settings and group commit, five bare inserts per run, nothing else. */
+type PlainRow = readonly [type: string, data: string]
+
+const hash = "0".repeat(64)
+
+/** Runs per second of the ceiling. */
 export const ceiling = (clients: number, total: number) =>
   Effect.gen(function* () {
+    const appends = yield* appendsOfRun
     const sql = yield* SqlClient.SqlClient
-    yield* sql`create table plain (stream text not null, version integer not null, data text not null, primary key (stream, version))`
-    const data = JSON.stringify({ stepId: "a", output: { rowsProcessed: 1, rowsWritten: 1, details: {} } })
+    yield* sql`create table plain (
+      position integer primary key, stream_id bigint not null, version bigint not null, type text not null, data text not null,
+      recorded_at bigint not null, previous_hash text not null, hash text not null, unique (stream_id, version))`
     const commits = yield* GroupCommit.make({
       name: "plain",
       maxBatch: 256,
-      run: (rows: ReadonlyArray<{ readonly stream: string; readonly version: number }>) =>
+      run: (tasks: ReadonlyArray<ReadonlyArray<readonly [stream: number, version: number, ...PlainRow]>>) =>
         Effect.as(
-          sql`insert into plain select value ->> 'stream', value ->> 'version', ${data} from json_each(${JSON.stringify(rows)})`,
-          rows.map(() => Exit.void)
+          sql`insert into plain (stream_id, version, type, data, recorded_at, previous_hash, hash)
+            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${hash}, ${hash}
+            from json_each(${JSON.stringify(tasks.flat())})`,
+          tasks.map(() => Exit.void)
         )
     })
     const one = (_client: number, count: number) =>
       Effect.gen(function* () {
-        for (let version = 1; version <= rowsPerRun; version++)
-          yield* commits.submit({ stream: `run/${count}`, version })
+        let version = 0
+        for (const rows of appends) yield* commits.submit(rows.map((row) => [count, ++version, ...row]))
       })
     yield* measure(clients, Math.ceil(total / 10), (client, count) => one(client, -count - 1))
-    return yield* measure(clients, total, one)
+    const rate = yield* measure(clients, total, one)
+    return { ...rate, commits: appends.length, rows: appends.flat().length }
   }).pipe(Effect.provide(Layer.unwrapScoped(Effect.map(temporaryFile, Database.layerFile))), Effect.scoped)

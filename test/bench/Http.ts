@@ -7,12 +7,14 @@ import { Agent, request } from "node:http"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+import { processorTimeOf } from "./Child.ts"
 import { measure as measureRate, type Rate } from "./Engine.ts"
 
 const program = fileURLToPath(new URL("httpChild.ts", import.meta.url))
 const organisations = 512
 
 interface Api {
+  readonly pid: number | undefined
   readonly port: number
   readonly keys: ReadonlyArray<{ readonly org: string; readonly key: string }>
 }
@@ -37,7 +39,7 @@ const server = Effect.gen(function* () {
       const port = /Listening on (\d+)/.exec(output)?.[1]
       if (port === undefined) return
       const keys = [...output.matchAll(/^key (\S+) (\S+)$/gm)].map(([, org = "", key = ""]) => ({ org, key }))
-      resume(Effect.succeed({ port: Number(port), keys }))
+      resume(Effect.succeed({ pid: child.pid, port: Number(port), keys }))
     })
   })
 })
@@ -80,7 +82,13 @@ export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly t
     const one = Effect.suspend(() => post(agent, api, next++)).pipe(Effect.repeat({ until: (accepted) => accepted }))
     yield* measureRate(16, 500, () => one)
     const rates: ReadonlyArray<Rate> = yield* Effect.forEach(sizes, ({ clients, total }) =>
-      measureRate(clients, total, () => one)
+      Effect.suspend(() => {
+        const used = processorTimeOf(api.pid)
+        return Effect.map(
+          measureRate(clients, total, () => one),
+          (rate) => ({ ...rate, cpu: ((processorTimeOf(api.pid) - used) * 1000) / total })
+        )
+      })
     )
     agent.destroy()
     return rates

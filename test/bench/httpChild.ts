@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -75,7 +76,7 @@ const world = Server.layer.pipe(
 )
 
 writeConfigs()
-await Effect.runPromise(
+NodeRuntime.runMain(
   Effect.gen(function* () {
     yield* createOrgs(Number(organisations))
     const { createKey } = yield* Organizations
