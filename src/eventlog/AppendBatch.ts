@@ -5,6 +5,7 @@ import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import {
   type Append,
   AppendForbidden,
@@ -18,7 +19,10 @@ import * as Fold from "./Fold.ts"
 import * as Keys from "./Keys.ts"
 import type { EventModel } from "./Projection.ts"
 
-/** An append whose events carry the `text` that is stored and hashed. */
+/**
+ * An append whose events carry the `text` that is stored and hashed; their `data` is what the text says, so that projections see it (the
+ * order of its members too) as a rebuild will.
+ */
 export interface EncodedAppend {
   readonly stream: string
   readonly expectedVersion: number
@@ -33,7 +37,10 @@ interface EncodedEvent extends NewEvent {
 export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppend => ({
   stream,
   expectedVersion,
-  events: Arr.map(events, ({ type, data }) => ({ type, data, text: EventTables.encodeData(data) }))
+  events: Arr.map(events, ({ type, data }) => {
+    const text = EventTables.encodeData(data)
+    return { type, text, data: Option.getOrElse(EventTables.decodeData(text), () => data) }
+  })
 })
 
 /** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */
