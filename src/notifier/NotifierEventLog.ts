@@ -27,6 +27,7 @@ import {
   toNewEvent
 } from "./NotificationEvent.ts"
 import { type Delivery, type Notification, Notifier, type NotifierService, Status, type Subject } from "./Notifier.ts"
+import { counted } from "./NotifierMetrics.ts"
 import * as Send from "./Send.ts"
 
 /** Deliveries under way at a time, and of one organisation: one that hangs must not keep the others waiting. */
@@ -113,14 +114,14 @@ const make = Effect.gen(function* () {
 
   const sendAndRecord = Effect.fnUntraced(function* (id: string, state: Open) {
     const number = state.attempts + 1
-    const event: NotificationEvent = yield* send(state.queued).pipe(
+    const event: Ended = yield* send(state.queued).pipe(
       Effect.matchEffect({
-        onSuccess: (rejected) =>
-          Effect.succeed<NotificationEvent>({ _tag: "NotificationSent", attempt: number, rejected }),
+        onSuccess: (rejected) => Effect.succeed<Ended>({ _tag: "NotificationSent", attempt: number, rejected }),
         onFailure: (error) => afterFailure(number, error)
       })
     )
     yield* record(id, state.version, event)
+    yield* counted(state.queued.destination.type, outcomes[event._tag])
   })
 
   const afterFailure = Effect.fnUntraced(function* (number: number, error: Send.SendFailed) {
@@ -281,6 +282,15 @@ const make = Effect.gen(function* () {
 
   return { queue, settle, history, run } satisfies NotifierService
 })
+
+/** What an attempt ends with. */
+type Ended = Extract<NotificationEvent, { readonly _tag: keyof typeof outcomes }>
+
+const outcomes = {
+  NotificationSent: "sent",
+  NotificationAttemptFailed: "attempt_failed",
+  NotificationFailed: "failed"
+} as const
 
 const switchedOff = "notifications are off: set NOTIFICATIONS_ENABLED"
 

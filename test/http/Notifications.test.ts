@@ -63,6 +63,8 @@ describe("notifications over HTTP", () => {
         const direct = yield* post("send", { org_slug, title: "Hi", message: "There", recipients: ["cfo@acme.test"] })
         expect(direct.json).toMatchObject({ success: true, results: [{ recipients: ["cfo@acme.test"] }] })
         expect((yield* Queue.take(mail.mails)).recipients).toEqual(["cfo@acme.test"])
+        const metrics = yield* World.call("GET", "/metrics")
+        expect(metrics.text).toMatch(/^pipeline_notifications_total\{channel="slack",outcome="sent"\} [1-9]/m)
       })
     )
   )
