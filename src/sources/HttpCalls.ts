@@ -110,14 +110,7 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
     )
     const facts = [`HTTP ${status}`, vendor.codeOf(headers, body), requestIdOf(headers)]
     const message = `${target}: ${facts.filter((fact) => fact !== undefined).join(", ")}`
-    if (status === 412 || status === 404) {
-      return yield* new SourceError({
-        kind: "stale",
-        code: `${vendor.name}_NOT_FOUND`,
-        message,
-        suggestedAction: "check that the place exists, and run again"
-      })
-    }
+    if (status === 412) return yield* objectChanged(target)
     if ([408, 425, 429].includes(status) || (status >= 500 && status !== 501)) {
       return yield* new SourceError({
         kind: "retryable",
@@ -130,14 +123,14 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
     if (status === 401 || status === 403) {
       return yield* new SourceError({
         kind: "auth",
-        code: `${vendor.name}_ACCESS_DENIED`,
+        code: `${vendor.name}_${status === 401 ? "TOKEN_REFUSED" : "ACCESS_DENIED"}`,
         message,
         suggestedAction: vendor.accessAdvice
       })
     }
     return yield* new SourceError({
       kind: "permanent",
-      code: `${vendor.name}_REQUEST_REFUSED`,
+      code: `${vendor.name}_${status === 404 ? "NOT_FOUND" : "REQUEST_REFUSED"}`,
       message,
       suggestedAction: "check the fields of the credential"
     })

@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* (principal: ServicePrincipal) {
       .pipe(
         // The login answers a wrong client, tenant or secret with 400.
         Effect.mapError((error) =>
-          error.kind === "permanent" || error.kind === "stale"
+          error.kind === "permanent" || error.kind === "auth"
             ? new SourceError({
                 kind: "auth",
                 code: "AZURE_ACCESS_DENIED",
@@ -109,7 +109,7 @@ export const make = Effect.fnUntraced(function* (principal: ServicePrincipal) {
     )
     return Effect.catchIf(
       once,
-      (error) => error.kind === "auth" && error.message.includes("HTTP 401") && tokens.has(audience),
+      (error) => error.code === "AZURE_TOKEN_REFUSED" && tokens.has(audience),
       () =>
         Effect.zipRight(
           Effect.sync(() => tokens.delete(audience)),

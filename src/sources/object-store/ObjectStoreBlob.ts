@@ -8,6 +8,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { type AzureClient, badAnswer, textOf } from "../azure/AzureClient.ts"
+import type { SourceError } from "../SourceError.ts"
 import {
   objectChanged,
   objectLimit,
@@ -90,6 +91,10 @@ export const open = Effect.fn("ObjectStoreBlob.open")(function* (client: AzureCl
     )
   })
 
+  /** A blob that was listed and is not there any more. */
+  const gone = (object: StoredObject) => (error: SourceError) =>
+    error.code === "AZURE_NOT_FOUND" ? objectChanged(uri(object.key)) : error
+
   const store: ObjectStore = {
     location: uri(prefix),
     bucket: location.container,
@@ -99,15 +104,18 @@ export const open = Effect.fn("ObjectStoreBlob.open")(function* (client: AzureCl
     read: (object, limitBytes) =>
       object.size > limitBytes
         ? Effect.fail(tooLarge(uri(object.key), limitBytes))
-        : Effect.flatMap(calls.send(get(object), limitBytes), ({ body }) =>
-            body.length === object.size ? Effect.succeed(body) : Effect.fail(objectChanged(uri(object.key)))
+        : calls.send(get(object), limitBytes).pipe(
+            Effect.mapError(gone(object)),
+            Effect.flatMap(({ body }) =>
+              body.length === object.size ? Effect.succeed(body) : Effect.fail(objectChanged(uri(object.key)))
+            )
           ),
     localFile: (object, limitBytes) =>
       Effect.gen(function* () {
         if (object.size > limitBytes) return yield* tooLarge(uri(object.key), limitBytes)
         const path = join(location.folder, createHash("sha256").update(uri(object.key)).digest("hex").slice(0, 32))
         yield* Effect.addFinalizer(() => Effect.promise(() => rm(path, { force: true })))
-        yield* calls.download(get(object), path, object.size)
+        yield* Effect.mapError(calls.download(get(object), path, object.size), gone(object))
         return path
       })
   }

@@ -71,10 +71,15 @@ describe("a container", () => {
         })
         expect(yield* extract()).toMatchObject({ affectedPeriods: ["2026-03-01", "2026-04-01"] })
         expect(yield* totals).toMatchObject([{ cost: "3.5" }, { cost: "5" }])
-        revoke()
+        journal.length = 0
+        let isRevoked = false
+        faults.push(({ url }) => {
+          if (url.pathname === "/costs" && !isRevoked) revoke()
+          isRevoked ||= url.pathname === "/costs"
+          return false
+        })
         yield* extract({ forceRefresh: true })
-        const logins = journal.filter(({ url }) => url.pathname.endsWith("/token"))
-        expect(logins.length).toBeGreaterThan(1)
+        expect(journal.filter(({ url }) => url.pathname.endsWith("/token"))).toHaveLength(2)
         expect(JSON.stringify(journal.map(({ url }) => url.href))).not.toContain(clientSecret)
       })
     )
@@ -123,6 +128,8 @@ describe("a container", () => {
         expect(wrong).toMatchObject({ errorType: "PERMANENT", code: "AZURE_ACCESS_DENIED" })
         expect(wrong.message).toContain("invalid_client AADSTS7000215")
         expect(`${refused.message}${wrong.message}`).not.toContain(clientSecret)
+        yield* principalCredential(endpoint, { ...container, container: "nothing-here" })
+        expect(yield* Effect.flip(extract())).toMatchObject({ errorType: "PERMANENT", code: "AZURE_NOT_FOUND" })
         for (const metadata of [
           { ...container, blob_endpoint: "http://example.com" },
           { storage_account: "acmebilling" }
