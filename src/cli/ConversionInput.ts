@@ -10,7 +10,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 
 /** The clouds whose bills can be converted. */
-export const clouds = ["aws", "azure", "gcp"] as const
+export const clouds = ["aws", "azure", "gcp", "oci"] as const
 export type Cloud = (typeof clouds)[number]
 
 /** The bill was not converted, or the result is not what it must be; the message says why in one line. */
@@ -63,7 +63,8 @@ export const credentialOf = Effect.fn("ConversionInput.credentialOf")(function* 
 const folderOf = {
   aws: { provider: "AWS_FILES", credentialType: "AWS_FOLDER" },
   azure: { provider: "AZURE_FILES", credentialType: "AZURE_FOLDER" },
-  gcp: { provider: "GCP_FILES", credentialType: "GCP_FOLDER" }
+  gcp: { provider: "GCP_FILES", credentialType: "GCP_FOLDER" },
+  oci: { provider: "OCI_FILES", credentialType: "OCI_FOLDER" }
 } as const
 
 const secretOf = (fields: Readonly<Record<string, string | Redacted.Redacted>>) =>

@@ -63,6 +63,7 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   AZURE_FILES: { credentialType: "AZURE_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   AZURE_OPENAI: { ...servicePrincipal, secret: [...servicePrincipal.secret, "endpoint", "api_key"] },
+  OCI_FILES: { credentialType: "OCI_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   OCI: {
     credentialType: "OCI_API_KEY",
     secret: ["tenancy_ocid", "user_ocid", "fingerprint", "private_key", "region"],

@@ -96,6 +96,19 @@ FROM line
 GROUP BY period, currency, credential, kind`
 }
 
+/** With universal credits a prepaid commitment pays, so only overage is billed. */
+const ociBilling: NativeTable = {
+  table: "cloud_oci_billing_raw_daily",
+  statement: (periods) => `
+SELECT
+  billing_period_start AS period, currency, x_credential_id AS credential, IF(is_correction, 'correction', 'usage') AS kind,
+  CAST(NULL AS STRING) AS dropped, COUNT(*) AS n,
+  SUM(IF(subscription_kind = 'universal_credits', COALESCE(my_cost_overage, BIGNUMERIC '0'), my_cost)) AS billed, SUM(my_cost) AS effective
+FROM cloud_oci_billing_raw_daily
+WHERE billing_period_start IN (${dateList(periods)})
+GROUP BY period, currency, credential, kind`
+}
+
 const subscriptions: NativeTable = {
   table: "subscription_costs_daily",
   isByDay: true,
@@ -110,6 +123,7 @@ export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> 
     focusExports("cloud_azure_focus_raw_daily")
   ],
   gcp: [gcpBilling, focusExports("cloud_gcp_focus_raw_daily")],
+  oci: [ociBilling, focusExports("cloud_oci_focus_raw_daily")],
   subscription: [subscriptions]
 }
 

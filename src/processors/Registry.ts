@@ -8,6 +8,7 @@ import * as AzureExtractor from "./cloud/AzureExtractor.ts"
 import * as CurExtractor from "./cloud/CurExtractor.ts"
 import * as ExternalBqExtractor from "./cloud/ExternalBqExtractor.ts"
 import * as FocusConverter from "./cloud/FocusConverter.ts"
+import * as OciExtractor from "./cloud/OciExtractor.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
 import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
@@ -21,6 +22,7 @@ export const layer = Layer.effect(
       AzureExtractor.make,
       CurExtractor.make,
       ExternalBqExtractor.make,
+      OciExtractor.make,
       FocusConverter.make,
       Reconcile.make,
       Conform.make,

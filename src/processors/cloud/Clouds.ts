@@ -35,6 +35,14 @@ export const clouds = {
       { table: "cloud_gcp_billing_raw_daily", period: "billing_period_start" },
       { table: "cloud_gcp_focus_raw_daily", period: "billing_period_start_date" }
     ]
+  },
+  oci: {
+    procedure: "sp_cloud_oci_convert_to_focus",
+    pipelineId: "cloud_oci_cost_billing",
+    nativeTables: [
+      { table: "cloud_oci_billing_raw_daily", period: "billing_period_start" },
+      { table: "cloud_oci_focus_raw_daily", period: "billing_period_start_date" }
+    ]
   }
 } as const satisfies Readonly<Record<string, Cloud>>
 

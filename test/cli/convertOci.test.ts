@@ -1,0 +1,81 @@
+/**
+ * Every OCI sample through `convert`, and what universal credits change.
+ */
+import { existsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { cli } from "../support/commandLine.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+
+const samples = "../shared/samples/oci"
+const convert = (input: string) => cli({}, "convert", "--provider", "oci", "--input", input, "--json")
+
+const isAbsent = !existsSync(samples) && process.env["CI"] !== "true"
+
+if (isAbsent) it.skip("nothing can be converted: the files lie beside the project, in ../shared/samples", () => {})
+else
+  describe("convert --provider oci", () => {
+    for (const [file, rows, billed] of [
+      ["cost-report/hard_cases.csv", 6, "2.8600499999999915"],
+      ["cost-report/2023-11-13.csv", 303, "1.607304194362446882"]
+    ] as const) {
+      it.scopedLive(`${file}: every row, every digit, no violated rule`, () =>
+        Effect.gen(function* () {
+          const { failure, out } = yield* convert(`${samples}/${file}`)
+          expect(failure).toBeUndefined()
+          const summary = JSON.parse(out)
+          expect(summary).toMatchObject({ rowsIn: rows, rowsOut: rows, quarantined: 0 })
+          expect(summary.reconciliation).toMatchObject([{ nativeBilled: billed, focusBilled: billed, difference: "0" }])
+          expect(summary.conformance.violated).toEqual([])
+          expect(summary.conformance.gaps.map((gap: { readonly rule: string }) => gap.rule)).toEqual([
+            "CAU-BillingAccountName-C-003-C"
+          ])
+        })
+      )
+    }
+
+    it.scopedLive("reports without rows convert to nothing", () =>
+      Effect.gen(function* () {
+        for (const file of ["cost-report/columns_with_attribution.csv", "focus-report/columns.csv"]) {
+          const { failure, out } = yield* convert(`${samples}/${file}`)
+          expect([file, failure]).toEqual([file, undefined])
+          expect(JSON.parse(out)).toMatchObject({ rowsIn: 0, rowsOut: 0, reconciliation: [] })
+        }
+      })
+    )
+
+    it.scopedLive("a FOCUS report of 1.0-preview becomes 1.3", () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporaryFolder, "focus.csv")
+        const row = {
+          "BilledCost ": "0.2",
+          EffectiveCost: "0.2",
+          BillingAccountId: "ocid1.tenancy.oc1..t",
+          BillingCurrency: "USD",
+          BillingPeriodStart: "2026-03-01T00:00:00Z",
+          BillingPeriodEnd: "2026-04-01T00:00:00Z",
+          ChargeCategory: "Usage",
+          ChargeDescription: "E4",
+          ChargePeriodStart: "2026-03-04T00:00Z",
+          ChargePeriodEnd: "2026-03-04T01:00:00Z",
+          ListUnitPrice: "0.1",
+          PricingQuantity: "2",
+          PricingUnit: "OCPU-Hours",
+          Provider: "Oracle",
+          Publisher: "Oracle",
+          InvoiceIssuer: "Oracle",
+          Region: "eu-frankfurt-1",
+          ServiceName: "COMPUTE",
+          SkuId: "B93113",
+          UsageQuantity: "2",
+          UsageUnit: "OCPU-Hours",
+          oci_CompartmentId: "ocid1.compartment.oc1..c"
+        }
+        writeFileSync(file, `${Object.keys(row).join(",")}\n${Object.values(row).join(",")}\n`)
+        const { failure, out } = yield* convert(file)
+        expect(failure).toBeUndefined()
+        expect(JSON.parse(out)).toMatchObject({ rowsOut: 1, reconciliation: [{ focusBilled: "0.2", difference: "0" }] })
+      })
+    )
+  })
