@@ -96,6 +96,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     temp_directory: spillFolder,
     // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
     preserve_insertion_order: "false",
+    write_buffer_row_group_count: "1",
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false"
   })

@@ -136,7 +136,24 @@ const stored = (json: Json, round: boolean): Json | undefined => {
   return { kind: "object", fields }
 }
 
+/** An object of texts in printable ASCII without escapes or spaces around them: what most tags and discounts are. */
+const plainObject = /^\{(?:"[ !#-[\]-~]*":"[ !#-[\]-~]*"(?:,"[ !#-[\]-~]*":"[ !#-[\]-~]*")*)?\}$/
+const plainMember = /"([^"]*)":"[^"]*"/g
+
+/** Such an object with its keys in order; undefined when it is none, or a key is there twice. */
+const sortedPlainObject = (source: string): string | undefined => {
+  if (!plainObject.test(source)) return undefined
+  const members = Array.from(source.matchAll(plainMember), ([member, key = ""]) => ({ member, key }))
+  const inOrder = members.every(({ key }, index) => index === 0 || String(members[index - 1]?.key) < key)
+  if (inOrder) return source
+  if (new Set(members.map(({ key }) => key)).size < members.length) return undefined
+  const sorted = members.sort((a, b) => (a.key < b.key ? -1 : 1))
+  return `{${sorted.map(({ member }) => member).join(",")}}`
+}
+
 const parse = (source: string, mode: string) => {
+  const plain = mode === "exact" || mode === "round" ? sortedPlainObject(source) : undefined
+  if (plain !== undefined) return plain
   const json = parseJson(source)
   if (json === undefined) return fail("Invalid input: syntax error while parsing value")
   if (mode !== "exact" && mode !== "round") return fail(`Invalid \`wide_number_mode\` specified: ${mode}`)
