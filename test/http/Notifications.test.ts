@@ -4,6 +4,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Channel, Channels } from "../../src/notifier/Channels.ts"
 import { Notifier } from "../../src/notifier/Notifier.ts"
 import { httpServer } from "../support/httpServer.ts"
 import * as World from "../support/HttpWorld.ts"
@@ -172,6 +175,34 @@ describe("notifications over HTTP", () => {
         const { mail: seen } = yield* Queue.take(mail.mails)
         expect(seen.subject).toBe("[CloudAct.AI] Weekly: 10.10 EUR")
         expect(seen.text).toContain("AWS: 7.000000001 EUR")
+      })
+    )
+  )
+
+  it.scopedLive("an organisation's channels are out of the reach of another", () =>
+    inWorld(() =>
+      Effect.gen(function* () {
+        const hook = yield* httpServer((_request, response) => response.end("ok"))
+        const channels = yield* Channels
+        const secret = { url: Redacted.make(hook.endpoint), headers: {} }
+        const channel = yield* Schema.decode(Channel)({ channelId: "ops", type: "webhook", name: "Ops" })
+        yield* channels.putChannel(World.acme, channel, secret)
+        const summary = (org: string) =>
+          post("summary", {
+            org_slug: org,
+            summary_id: "s",
+            summary_name: "S",
+            channel_ids: ["ops"],
+            content: { period: "p", total_cost: "1", currency: "USD" }
+          })
+        expect((yield* summary("other_org")).json).toMatchObject({
+          success: false,
+          results: [{ status: "skipped", error: "other_org has no channel ops" }]
+        })
+        expect((yield* Effect.flip(channels.secret(World.other, "ops"))).message).toContain("no channel ops")
+        expect(hook.journal).toEqual([])
+        expect((yield* summary("acme_corp")).json).toMatchObject({ success: true })
+        expect(hook.journal).toHaveLength(1)
       })
     )
   )
