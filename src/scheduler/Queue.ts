@@ -70,39 +70,36 @@ export const make = Effect.gen(function* () {
 
   /** Inside the caller's transaction. Answers the ids of those that were not there yet. */
   const add = Effect.fnUntraced(function* (items: ReadonlyArray<NewItem>, now: number) {
-    const added: Array<string> = []
-    for (const [index, item] of items.entries()) {
-      const itemId = randomUUID()
-      const common = {
-        run_id: itemId,
-        org_slug: item.org,
-        config_id: item.configId,
-        pipeline_id: trackingIdOf(item.org, item.pipelineTemplate),
-        priority: item.priority
-      }
-      const inserted = yield* sql`insert into org_scheduled_pipeline_runs ${sql.insert({
-        ...common,
-        pipeline_template: item.pipelineTemplate,
-        trigger_type: item.trigger,
-        state: "PENDING",
-        retry_count: 0,
-        max_retries: MAX_RETRIES,
-        scheduled_time: item.scheduledTime,
-        parameters: JSON.stringify(item.parameters),
-        created_at: now
-      })} on conflict do nothing returning run_id`
-      if (inserted.length === 0) continue
-      yield* sql`insert into org_pipeline_execution_queue ${sql.insert({
-        ...common,
-        state: "QUEUED",
-        max_parallel: item.maxParallel ?? null,
-        scheduled_time: item.dueTime,
-        added_at: now,
-        added_order: index
-      })}`
-      added.push(itemId)
-    }
-    return added
+    const rows = items.map((item, index) => ({
+      run_id: randomUUID(),
+      org_slug: item.org,
+      config_id: item.configId,
+      pipeline_id: trackingIdOf(item.org, item.pipelineTemplate),
+      pipeline_template: item.pipelineTemplate,
+      trigger_type: item.trigger,
+      priority: item.priority,
+      scheduled_time: item.scheduledTime,
+      due_time: item.dueTime,
+      max_parallel: item.maxParallel ?? null,
+      added_order: index,
+      parameters: JSON.stringify(item.parameters)
+    }))
+    if (rows.length === 0) return []
+    // One text for any number of rows: a batch has thousands.
+    const json = JSON.stringify(rows)
+    const added = yield* sql<{ readonly run_id: string }>`insert into org_scheduled_pipeline_runs (run_id, org_slug,
+        config_id, pipeline_id, pipeline_template, trigger_type, state, priority, retry_count, max_retries,
+        scheduled_time, parameters, created_at)
+      select value ->> 'run_id', value ->> 'org_slug', value ->> 'config_id', value ->> 'pipeline_id',
+        value ->> 'pipeline_template', value ->> 'trigger_type', 'PENDING', value ->> 'priority', 0, ${MAX_RETRIES},
+        value ->> 'scheduled_time', value ->> 'parameters', ${now}
+      from json_each(${json}) where true on conflict do nothing returning run_id`
+    yield* sql`insert into org_pipeline_execution_queue (run_id, org_slug, config_id, pipeline_id, state, priority,
+        max_parallel, scheduled_time, added_at, added_order)
+      select value ->> 'run_id', value ->> 'org_slug', value ->> 'config_id', value ->> 'pipeline_id', 'QUEUED',
+        value ->> 'priority', value ->> 'max_parallel', value ->> 'due_time', ${now}, value ->> 'added_order'
+      from json_each(${json}) where value ->> 'run_id' in (select run_id from org_scheduled_pipeline_runs)`
+    return added.map((row) => row.run_id)
   })
 
   /**
@@ -114,16 +111,18 @@ export const make = Effect.gen(function* () {
     const [taken] = yield* sql<{ readonly run_id: string }>`update org_pipeline_execution_queue
       set state = 'PROCESSING', processing_started_at = ${now}
       where state = 'QUEUED' and run_id = (
+        with busy as materialized (select org_slug, pipeline_id, config_id from org_pipeline_execution_queue
+          where state = 'PROCESSING'),
+        orgs as materialized (select org_slug, count(*) as working from busy group by org_slug),
+        sources as materialized (select config_id, count(*) as working from busy group by config_id)
         select q.run_id from org_pipeline_execution_queue q
-        left join (select org_slug, count(*) as working from org_pipeline_execution_queue
-          where state = 'PROCESSING' group by org_slug) busy on busy.org_slug = q.org_slug
+        left join orgs on orgs.org_slug = q.org_slug
+        left join sources on sources.config_id = q.config_id
         where q.state = 'QUEUED' and q.scheduled_time <= ${now}
           and q.org_slug not in (select org_slug from org_scheduler_pauses)
-          and not exists (select 1 from org_pipeline_execution_queue p
-            where p.state = 'PROCESSING' and p.org_slug = q.org_slug and p.pipeline_id = q.pipeline_id)
-          and (q.max_parallel is null or q.max_parallel > (select count(*) from org_pipeline_execution_queue p
-            where p.state = 'PROCESSING' and p.config_id = q.config_id))
-        order by q.priority desc, coalesce(busy.working, 0), q.added_at, q.added_order limit 1)
+          and (q.org_slug, q.pipeline_id) not in (select org_slug, pipeline_id from busy)
+          and (q.max_parallel is null or q.max_parallel > coalesce(sources.working, 0))
+        order by q.priority desc, coalesce(orgs.working, 0), q.added_at, q.added_order limit 1)
       returning run_id`
     if (taken === undefined) return undefined
     const [row] =

@@ -2,6 +2,7 @@
  * The scheduler on the service database.
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -40,7 +41,13 @@ export const layer: Layer.Layer<
       yield* worker.adopt()
       yield* trigger(MAX_CLAIMS_PER_LOOK)
       yield* worker.processQueue()
-    }).pipe(Effect.catchAll((error) => Effect.logError(error.message, error.cause)))
+    }).pipe(
+      // Whatever goes wrong in one look, the next one is made.
+      Effect.catchAllCause((cause) =>
+        Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : Effect.logError("the scheduler stumbled", cause)
+      ),
+      Effect.orDie
+    )
 
     return {
       ...configs,

@@ -21,6 +21,8 @@ const MAX_ITEMS_PER_CALL = 1_000
 const LOST_AFTER_MILLISECONDS = 2 * 60_000
 /** When the pipeline is at work for somebody else, and when the service cannot take runs. */
 const BUSY_WAIT_MILLISECONDS = 60_000
+/** When the service stops: the next one takes the item. */
+const RESTART_WAIT_MILLISECONDS = 5_000
 /** A quota that does not say when to come again. */
 const QUOTA_WAIT_SECONDS = 300
 
@@ -160,7 +162,7 @@ const outcomeOfError = (
     case "TemplateNotFound":
       return { _tag: "Failed", message: error.message }
     case "ShuttingDown":
-      return again(now, error.message)
+      return again(now + RESTART_WAIT_MILLISECONDS, error.message)
     case "EventLogUnavailable":
     case "OrganizationsUnavailable":
       return again(now + BUSY_WAIT_MILLISECONDS, error.message)
