@@ -50,12 +50,13 @@ export const record = Effect.fnUntraced(function* (
 ) {
   const recordedAt = yield* Clock.currentTimeMillis
   const heads = new Map<string, EventTables.StreamHead>()
-  for (const head of yield* EventTables.readHeads(appends.map((append) => append.stream))) heads.set(head.stream, head)
+  const ends = yield* EventTables.readEnds(appends.map((append) => append.stream))
+  for (const head of ends.heads) heads.set(head.stream, head)
   const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
   const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
   const judges = yield* Effect.forEach(model.rules, (rule) => rule.open(appends))
-  let position = yield* EventTables.lastPosition
-  let streamId = yield* EventTables.lastStreamId
+  let position = ends.lastPosition
+  let streamId = ends.lastStreamId
 
   const rows: Array<EventTables.NewEventRow> = []
   const recorded: Array<RecordedEvent> = []

@@ -92,19 +92,20 @@ export const decodeData = (text: string): Option.Option<JsonObject> => {
 export const decode = (row: EventRow): Option.Option<RecordedEvent> =>
   Option.map(decodeData(row.data), (data) => ({ ...row, data }))
 
-/** The heads of those of the streams that exist. */
-export const readHeads = Effect.fnUntraced(function* (streams: ReadonlyArray<string>) {
+/** What a batch builds on: the heads of those of the streams that exist, and the newest numbers. In one statement: most batches are small. */
+export const readEnds = Effect.fnUntraced(function* (streams: ReadonlyArray<string>) {
   const sql = yield* SqlClient.SqlClient
-  return yield* sql<StreamHead>`
+  const rows = yield* sql<StreamHead>`
     select id, stream, version, hash from event_log_streams
-    where stream in (select value from json_each(${JSON.stringify(streams)}))`
-})
-
-/** The number of the newest stream, 0 when there is none. */
-export const lastStreamId = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<{ readonly id: number | null }>`select max(id) as id from event_log_streams`
-  return rows[0]?.id ?? 0
+    where stream in (select value from json_each(${JSON.stringify(streams)}))
+    union all select coalesce((select max(id) from event_log_streams), 0), '',
+      coalesce((select max(position) from event_log), 0), ''`
+  const newest = rows.find((row) => row.stream === "")
+  return {
+    heads: rows.filter((row) => row !== newest),
+    lastStreamId: newest?.id ?? 0,
+    lastPosition: newest?.version ?? 0
+  }
 })
 
 /** The position of the newest event, 0 for an empty log. */

@@ -50,14 +50,17 @@ export const runProjection: Projection = {
   apply: Effect.fnUntraced(function* (events) {
     const changes = new Map<string, RunChange>()
     const started = new Set<string>()
+    const working = new Set<string>()
     for (const event of events) {
       const runId = runIdOf(event.stream)
       const known = changes.get(runId)
       if (event.type === "StepStarted") {
-        if (known === undefined) started.add(runId)
-        else known.status = "RUNNING"
+        if (known !== undefined) known.status = "RUNNING"
+        else if (!working.has(runId)) started.add(runId)
         continue
       }
+      // A run of which a step has ended is RUNNING already.
+      if (event.type === "StepSucceeded" || event.type === "StepFailed") working.add(runId)
       const change = known ?? noChange(runId)
       if (applyEvent(change, event)) changes.set(runId, change)
     }

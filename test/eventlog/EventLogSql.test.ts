@@ -60,6 +60,16 @@ describe("append", () => {
     }).pipe(Effect.provide(Accounts.newLog))
   )
 
+  it.scoped("answers, and projects, what a later reader will see, the order of members too", () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog
+      const data = { b: { d: 1, c: [2, { f: 3, e: 4 }] }, amount: 1 }
+      const appended = yield* log.append({ stream: "a", expectedVersion: 0, events: [{ type: "Deposited", data }] })
+      expect(JSON.stringify(appended)).toBe(JSON.stringify(yield* log.read("a")))
+      expect(JSON.stringify(appended[0]?.data)).toBe('{"amount":1,"b":{"c":[2,{"e":4,"f":3}],"d":1}}')
+    }).pipe(Effect.provide(Accounts.newLog))
+  )
+
   it.scoped("refuses an append that expects another version and says which one there is", () =>
     Effect.gen(function* () {
       const log = yield* EventLog
