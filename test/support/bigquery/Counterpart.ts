@@ -26,6 +26,8 @@ export interface Fault {
   readonly method: string
   /** Of the path after the project. */
   readonly path: RegExp
+  /** Of the call's body, for an upload of its job; absent: any. */
+  readonly text?: RegExp
   readonly times: number
   readonly what:
     | { readonly kind: "refuse"; readonly status: number; readonly reason: string; readonly message: string }
@@ -62,6 +64,9 @@ export interface Counterpart {
     readonly configuration: Node
   }>
   readonly fault: (fault: Fault) => void
+  readonly heldJobs: () => number
+  /** The exact sum of a column, by the evaluator. */
+  readonly sumOf: (dataset: string, table: string, column: string) => Promise<string>
   /** Lets held jobs go on. */
   readonly release: () => void
   /** Forgets all data. */
@@ -97,6 +102,8 @@ export const startCounterpart = async (port = 0): Promise<Counterpart> => {
         configuration
       })),
     fault: (fault) => state.faults.push({ ...fault }),
+    heldJobs: () => state.heldJobs,
+    sumOf: (dataset, table, column) => state.sumOf(dataset, table, column),
     release: () => state.release(),
     clear: () => state.clear(),
     close: async () => {
@@ -126,6 +133,19 @@ class State {
     this.#zeta = zeta
   }
 
+  get heldJobs(): number {
+    return this.#held.length
+  }
+
+  async sumOf(dataset: string, table: string, column: string): Promise<string> {
+    const script = new Script(this.#zeta, this.store, project, dataset)
+    const { rows } = await script.run(
+      `SELECT CAST(SUM(${column}) AS STRING) AS total FROM \`${project}.${dataset}.${table}\``,
+      new Map()
+    )
+    return rows[0]?.[0]?.string_value ?? ""
+  }
+
   release() {
     for (const go of this.#held.splice(0)) go()
   }
@@ -146,12 +166,19 @@ class State {
     const path = url.pathname.replace(/\/bigquery\/v2\/projects\/[^/]+/, "")
     const method = request.method ?? "GET"
     this.calls.push(`${method} ${path}`)
-    const fault = this.faults.find((fault) => fault.times > 0 && fault.method === method && fault.path.test(path))
+    const content = Buffer.concat(chunks)
+    const upload = url.searchParams.get("upload_id") ?? ""
+    const fault = this.faults.find(
+      (fault) =>
+        fault.times > 0 &&
+        fault.method === method &&
+        fault.path.test(path) &&
+        (fault.text === undefined || fault.text.test(JSON.stringify(this.#uploads.get(upload)) ?? content.toString()))
+    )
     if (fault !== undefined) fault.times--
     try {
       if (fault?.what.kind === "refuse")
         throw new BigQueryError(fault.what.status, fault.what.reason, fault.what.message)
-      const content = Buffer.concat(chunks)
       const isUpload = url.pathname.startsWith("/upload")
       if (isUpload && method === "POST") {
         const id = String(this.#uploads.size)
@@ -162,7 +189,7 @@ class State {
         return
       }
       const answer = isUpload
-        ? this.#startJob(this.#uploads.get(url.searchParams.get("upload_id") ?? "") ?? {}, content, fault)
+        ? this.#startJob(this.#uploads.get(upload) ?? {}, content, fault)
         : this.#route(method, path, url.searchParams, readJson(content), fault)
       if (fault?.what.kind === "lose") return void request.socket.destroy()
       response.writeHead(answer === undefined ? 204 : 200, { "content-type": "application/json" })

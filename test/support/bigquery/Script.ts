@@ -127,12 +127,38 @@ export class Script {
     const staging = [...tables.keys()].find((name) => name.includes(".x_staging_"))
     const added = []
     for (const batch of staging === undefined ? [tables] : batches(tables, staging)) {
-      added.push(...(await answered(this.#zeta.insert(text, { ...around, tables: batch }))))
+      added.push(...(await answered(this.#inserted(text, { ...around, tables: batch }, node, at))))
     }
     const target = this.#resolve(written)
     this.#store.setRows(target, [...this.#store.table(target).rows, ...added])
     this.#rowCount = added.length
     this.#result = nothing
+  }
+
+  /**
+   * The rows of an INSERT. The evaluator fails on some INSERTs whose common table expressions are used twice; those are evaluated as the
+   * query and the INSERT of its result.
+   */
+  async #inserted(text: string, around: Surroundings, node: Node, at: Place) {
+    try {
+      return await this.#zeta.insert(text, around)
+    } catch (error) {
+      if (!(error instanceof ZetaSqlError) || !/RET_CHECK failure.*Missing name/.test(error.message)) throw error
+      const { columns, rows } = await this.#query(slice(at, expression(node, "query")), at)
+      const written = targetOf(node)
+      const into = slice(at, member(node, "column_list"))
+      const result: Relation = { columns: columns.map(({ type }, index) => ({ name: `c${index}`, type })), rows }
+      const cells = columns.map((_, index) =>
+        rows.every((row) => Object.keys(row[index] ?? {}).length === 0) ? "NULL" : `c${index}`
+      )
+      const added = []
+      for (const part of batches(new Map([["result", result]]), "result")) {
+        const tables = new Map([...part, [written, { ...this.#store.relation(this.#resolve(written)), rows: [] }]])
+        const insert = `INSERT INTO \`${written}\` ${into} SELECT ${cells.join(", ")} FROM result`
+        added.push(...(await this.#zeta.insert(insert, { tables, variables: new Map(), parameters: new Map() })))
+      }
+      return added
+    }
   }
 
   /** What stays is what the condition is not true of. */
