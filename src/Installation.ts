@@ -5,6 +5,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as AlertsEventLog from "./alerts/AlertsEventLog.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
@@ -17,6 +18,8 @@ import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
 import { Judge } from "./focus/Judge.ts"
 import * as HttpClientNode from "./platform/HttpClientNode.ts"
+import type { Encryption } from "./platform/Encryption.ts"
+import * as EncryptionKms from "./platform/EncryptionKms.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
 import { Settings } from "./platform/Settings.ts"
 import * as Registry from "./processors/Registry.ts"
@@ -35,6 +38,18 @@ import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 import type { Warehouse } from "./warehouse/Warehouse.ts"
 
+type EncryptionLayer = Layer.Layer<
+  Encryption,
+  Layer.Layer.Error<typeof EncryptionLocal.layer>,
+  Layer.Layer.Context<typeof EncryptionLocal.layer>
+>
+
+const encryption = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): EncryptionLayer =>
+    Option.isSome(EncryptionKms.keyName(settings)) ? EncryptionKms.layer : EncryptionLocal.layer
+  )
+)
+
 /** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
 export const records = Layer.mergeAll(
   OrganizationsSql.layer,
@@ -42,7 +57,7 @@ export const records = Layer.mergeAll(
   CredentialsSql.layer,
   NotifierServices.channels,
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
-).pipe(Layer.provideMerge(EncryptionLocal.layer), Layer.provideMerge(Database.layer))
+).pipe(Layer.provideMerge(encryption), Layer.provideMerge(Database.layer))
 
 const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.layer))
 

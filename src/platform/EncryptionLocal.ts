@@ -9,13 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import { createCipheriv, createDecipheriv, createHash, randomBytes, randomUUID } from "node:crypto"
-import { Encryption, EncryptionFailed, type EncryptionService, type SealContext } from "./Encryption.ts"
+import { createHash, randomBytes, randomUUID } from "node:crypto"
+import { Encryption, EncryptionFailed, type EncryptionService } from "./Encryption.ts"
+import { associatedData, damaged, decrypt, encrypt, KEY_BYTES, nameOf, NONCE_BYTES, TAG_BYTES } from "./Envelope.ts"
 import { Settings } from "./Settings.ts"
 
-const KEY_BYTES = 32
-const NONCE_BYTES = 12
-const TAG_BYTES = 16
 const FINGERPRINT_BYTES = 4
 const WRAPPED_KEY_BYTES = NONCE_BYTES + KEY_BYTES + TAG_BYTES
 const HEADER_BYTES = FINGERPRINT_BYTES + WRAPPED_KEY_BYTES
@@ -104,20 +102,20 @@ const make = (masterKey: Buffer, source: string): EncryptionService => {
           ])
           return `${ENVELOPE_PREFIX}${envelope.toString("base64")}`
         },
-        catch: () => new EncryptionFailed({ message: `the secret of ${name(context)} could not be encrypted` })
+        catch: () => new EncryptionFailed({ message: `the secret of ${nameOf(context)} could not be encrypted` })
       })
     ),
     open: Effect.fn("Encryption.open")((text, context) =>
       Effect.gen(function* () {
         const envelope = Buffer.from(text.slice(ENVELOPE_PREFIX.length), "base64")
         if (!text.startsWith(ENVELOPE_PREFIX) || envelope.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES) {
-          return yield* corrupt(context)
+          return yield* damaged(context)
         }
         const sealedBy = envelope.subarray(0, FINGERPRINT_BYTES)
         if (!sealedBy.equals(fingerprint)) {
           return yield* new EncryptionFailed({
             message:
-              `${name(context)} was sealed by the key ${sealedBy.toString("hex")}, but ${source} holds the key ` +
+              `${nameOf(context)} was sealed by the key ${sealedBy.toString("hex")}, but ${source} holds the key ` +
               `${fingerprint.toString("hex")}: restore the former key, or store the secret again (admin credential add)`
           })
         }
@@ -131,33 +129,9 @@ const make = (masterKey: Buffer, source: string): EncryptionService => {
             const plaintext = decrypt(dataKey, envelope.subarray(HEADER_BYTES), associatedData(context))
             return Redacted.make(plaintext.toString("utf8"))
           },
-          catch: () => corrupt(context)
+          catch: () => damaged(context)
         })
       })
     )
   }
 }
-
-const encrypt = (key: Buffer, plaintext: Buffer, aad: Buffer): Buffer => {
-  const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv("aes-256-gcm", key, nonce, { authTagLength: TAG_BYTES }).setAAD(aad)
-  return Buffer.concat([nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()])
-}
-
-const decrypt = (key: Buffer, sealed: Buffer, aad: Buffer): Buffer => {
-  const tagStart = sealed.length - TAG_BYTES
-  const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES })
-    .setAAD(aad)
-    .setAuthTag(sealed.subarray(tagStart))
-  return Buffer.concat([decipher.update(sealed.subarray(NONCE_BYTES, tagStart)), decipher.final()])
-}
-
-/** JSON, so that no two contexts share one text. */
-const associatedData = (context: SealContext): Buffer => Buffer.from(JSON.stringify([context.org, context.id]), "utf8")
-
-const name = (context: SealContext) => `${context.id} of ${context.org}`
-
-const corrupt = (context: SealContext) =>
-  new EncryptionFailed({
-    message: `the stored secret of ${name(context)} is damaged or belongs to another row: store it again (admin credential add)`
-  })

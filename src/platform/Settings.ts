@@ -50,6 +50,12 @@ const settings = Config.all({
   apiServiceTimeoutSeconds: Config.integer("API_SERVICE_TIMEOUT").pipe(Config.withDefault(30)),
   /** `ENCRYPTION_KEY`: 32 bytes in base64 that wrap the credentials' data keys; absent: a 0600 file in DATA_DIR. */
   encryptionKey: Config.redacted("ENCRYPTION_KEY").pipe(Config.option),
+  /** `KMS_KEY_NAME`: a key of Google KMS wraps the data keys instead; or `KMS_PROJECT_ID` with the three others names it. */
+  kmsKeyName: Config.nonEmptyString("KMS_KEY_NAME").pipe(Config.option),
+  kmsProjectId: Config.nonEmptyString("KMS_PROJECT_ID").pipe(Config.option),
+  kmsLocation: Config.nonEmptyString("KMS_LOCATION").pipe(Config.withDefault("us-central1")),
+  kmsKeyring: Config.nonEmptyString("KMS_KEYRING").pipe(Config.withDefault("cloudact-keyring")),
+  kmsKey: Config.nonEmptyString("KMS_KEY").pipe(Config.withDefault("cloudact-encryption-key")),
   /** `PIPELINE_MAX_PARALLEL_STEPS`: steps of one run at a time. */
   maxParallelSteps: Config.integer("PIPELINE_MAX_PARALLEL_STEPS").pipe(Config.withDefault(10)),
   /** `PIPELINE_GLOBAL_CONCURRENT_LIMIT`: runs of this process at a time; more wait as PENDING. */
