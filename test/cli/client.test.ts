@@ -1,6 +1,7 @@
 /**
  * The commands that talk to a running service, which is a process of its own.
  */
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -10,12 +11,15 @@ import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 const rootKey = "a root key that is longer than 32 characters"
 const billing = "cloud/aws/cost/billing"
 
-/** A data folder with an organisation and its key, but no bills. */
+/** A data folder with an organisation, its key, and a credential of a folder without bills. */
 const installation = Effect.gen(function* () {
-  const environment = { DATA_DIR: join(yield* temporaryFolder, "data"), CA_ROOT_API_KEY: rootKey }
+  const folder = yield* temporaryFolder
+  const environment = { DATA_DIR: join(folder, "data"), CA_ROOT_API_KEY: rootKey }
   yield* cli(environment, "admin", "org", "create", "acme", "--plan", "ENTERPRISE")
   const created = yield* cli(environment, "admin", "key", "create", "acme", "--json")
   const { apiKey } = JSON.parse(created.out)
+  mkdirSync(join(folder, "bills"))
+  yield* cli(environment, "admin", "credential", "add", "acme", "AWS_FILES", "--path", join(folder, "bills"))
   return { ...environment, PIPELINE_API_KEY: String(apiKey) }
 })
 
