@@ -2,10 +2,11 @@
  * `cloud.focus_converter`: converts billing periods of a cloud's native tables to FOCUS, each by one call of the cloud's procedure, which
  * replaces the period's FOCUS rows as a whole.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { StepError, type Processor, type StepContext } from "../../pipelines/Processor.ts"
+import type { Day } from "../../platform/Identifiers.ts"
 import type { JsonObject } from "../../platform/Json.ts"
 import { Warehouse, type OrgWarehouse } from "../../warehouse/Warehouse.ts"
 import { periodsOf } from "../focus/Periods.ts"
@@ -18,8 +19,9 @@ const byName: Readonly<Record<string, Cloud>> = clouds
 const Config = Schema.Struct({ provider: Schema.Literal("all", ...Object.keys(clouds)) })
 
 /**
- * Makes the processor. It works on the periods that a direct dependency names as affected, else on those of the run's dates; with provider
- * `all` a cloud that fails does not stop the others, but the step fails. `details` has the procedure's answers.
+ * Makes the processor. It works on the periods that a direct dependency names as affected, else on those of the run's dates. With provider
+ * `all` it works on the clouds that have rows in these periods, native ones or FOCUS rows of theirs; one that fails does not stop the
+ * others, but the step fails and names it. `details` has the procedure's answers and the clouds that were left out.
  */
 export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(function* () {
   const warehouse = yield* Warehouse
@@ -27,12 +29,14 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
   const execute = Effect.fn("FocusConverter.execute")(function* (context: StepContext) {
     const { provider } = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
     const org = yield* warehouse.org(context.org).pipe(Effect.mapError(StepFailure.ofWarehouse))
-    const names = provider === "all" ? Object.keys(clouds) : [provider]
-    const results = yield* Effect.forEach(names, (name) => Effect.either(convert(org, name, context)))
-    const errors = results.filter(Either.isLeft).map(({ left }) => left)
-    const [first] = errors
-    if (first !== undefined) return yield* first
-    const answers = results.filter(Either.isRight).flatMap(({ right }) => right)
+    const [skipped, names] = provider === "all" ? yield* partitionByRows(org, periodsOf(context)) : [[], [provider]]
+    const [failed, converted] = yield* Effect.partition(names, (name) =>
+      Effect.mapError(convert(org, name, context), (error) => ({ name, error }))
+    )
+    if (Arr.isNonEmptyReadonlyArray(failed)) {
+      return yield* provider === "all" ? unconverted(context, failed, names) : failed[0].error
+    }
+    const answers = converted.flat()
     return {
       rowsProcessed: total(answers, "rows_inserted"),
       rowsWritten: total(answers, "rows_inserted"),
@@ -41,7 +45,8 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
       details: {
         rows_inserted: total(answers, "rows_inserted"),
         orphan_hierarchy_count: total(answers, "orphan_hierarchy_count"),
-        conversions: answers
+        conversions: answers,
+        clouds_without_rows: skipped
       }
     }
   })
@@ -52,6 +57,38 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
       Schema.is(Config)(config) ? undefined : `config.provider must be one of ${Object.keys(clouds).join(", ")}, all`,
     execute
   }
+})
+
+/** Splits the clouds into those without and those with native or FOCUS rows in the periods. */
+const partitionByRows = (org: OrgWarehouse, periods: ReadonlyArray<Day>) =>
+  Effect.map(
+    Effect.filter(Object.keys(clouds), (name) => hasRows(org, name, periods)),
+    (found) => [Object.keys(clouds).filter((name) => !found.includes(name)), found] as const
+  )
+
+const hasRows = Effect.fn("FocusConverter.hasRows")(function* (
+  org: OrgWarehouse,
+  provider: string,
+  periods: ReadonlyArray<Day>
+) {
+  for (const { period, table } of byName[provider]?.nativeTables ?? []) {
+    const rows = yield* org
+      .query(
+        `SELECT 1 AS found FROM ${table} WHERE ${period} BETWEEN @first AND @last
+        UNION ALL
+        SELECT 1 FROM cost_data_standard_1_3
+        WHERE x_source_system = @table AND DATE(BillingPeriodStart) BETWEEN @first AND @last
+        LIMIT 1`,
+        {
+          table: { type: "STRING", value: table },
+          first: { type: "DATE", value: periods[0] ?? null },
+          last: { type: "DATE", value: periods.at(-1) ?? null }
+        }
+      )
+      .pipe(Effect.mapError(StepFailure.ofWarehouse))
+    if (rows.length > 0) return true
+  }
+  return false
 })
 
 /** Calls a cloud's procedure once per billing period. */
@@ -108,6 +145,22 @@ const credentialsOf = ({ credentialId, outputs }: StepContext): ReadonlyArray<st
 
 const total = (answers: ReadonlyArray<JsonObject>, column: string): number =>
   answers.reduce((sum, answer) => sum + Number(answer[column] ?? 0), 0)
+
+/** Names each cloud that failed; worth another attempt when one of the failures is. */
+const unconverted = (
+  { org }: StepContext,
+  failed: Arr.NonEmptyReadonlyArray<{ readonly name: string; readonly error: StepError }>,
+  names: ReadonlyArray<string>
+) => {
+  const decisive = failed.find(({ error }) => error.errorType === "TRANSIENT") ?? failed[0]
+  const done = names.filter((name) => failed.every((failure) => failure.name !== name))
+  return new StepError({
+    ...decisive.error,
+    message:
+      `of the clouds of ${org}, ${failed.map(({ error, name }) => `${name} was not converted (${error.message})`).join("; ")}` +
+      (done.length === 0 ? "" : `; converted: ${done.join(", ")}`)
+  })
+}
 
 const invalidConfig = () =>
   new StepError({
