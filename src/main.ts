@@ -10,7 +10,10 @@ import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { command } from "./cli/command.ts"
+import { allocatorEnvironment } from "./platform/Allocator.ts"
+
+Object.assign(process.env, { ...allocatorEnvironment, ...process.env })
+const { command } = await import("./cli/command.ts")
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 

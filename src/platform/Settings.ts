@@ -99,7 +99,7 @@ const settings = Config.all({
   /** `AUTO_SYNC_PROCEDURES`: create and update the stored procedures at start. */
   syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
-  duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("512MB")),
+  duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("384MB")),
   /** `PUBLIC_URL`: where people reach this service; links in notifications begin with it. */
   publicUrl: Config.nonEmptyString("PUBLIC_URL").pipe(Config.withDefault("http://localhost:8001")),
   /** `NOTIFICATIONS_ENABLED`: tell people about runs and alerts. */

@@ -9,6 +9,7 @@ import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { generateAwsExports } from "../../src/cli/demo/AwsExportGenerator.ts"
+import { allocatorEnvironment } from "../../src/platform/Allocator.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import * as Child from "./Child.ts"
 
@@ -72,7 +73,9 @@ export const measure = (rows: number) =>
       .map((name) => join(exportsFolder, name))
     const own = yield* Child.run(program("duckDbChild.ts"), [join(folder, "ceiling.duckdb"), "256MB", ...files])
     const ceiling = yield* Schema.decode(Ceiling)(own.lines[0] ?? "")
-    const service = yield* Child.run(yield* bundled, [exportsFolder, join(folder, "data")])
+    const service = yield* Child.run(yield* bundled, [exportsFolder, join(folder, "data")], {
+      environment: allocatorEnvironment
+    })
     const steps = yield* Schema.decode(Steps)(service.lines.find((line) => line.startsWith("{")) ?? "")
     if (steps.extract_billing.rows !== ceiling.rows) {
       return yield* Effect.fail(new Error(`the service loaded ${steps.extract_billing.rows} of ${ceiling.rows} rows`))

@@ -1,0 +1,9 @@
+/**
+ * What the embedded warehouse's memory allocator is told. It reads its environment when its library is loaded, so this comes before every
+ * import of the warehouse.
+ */
+
+/** One arena for all threads, and freed pages go back to the system at once: by default they stay for seconds, on top of the warehouse's limit. */
+export const allocatorEnvironment = {
+  DUCKDB_JE_MALLOC_CONF: "dirty_decay_ms:0,muzzy_decay_ms:0,narenas:1"
+} as const
