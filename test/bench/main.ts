@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --json FILE] [--rows N] [--only engine|http|conversion|start]`: figures of this machine, each beside a ceiling that is
+ * `npm run bench [-- --json FILE] [--rows N] [--only engine|http|conversion|start|quotas]`: figures of this machine, each beside a ceiling that is
  * measured in the same run. Nothing here fails a build: a figure is for reading.
  */
 import { writeFileSync } from "node:fs"
@@ -10,6 +10,7 @@ import { table } from "../../src/cli/table.ts"
 import * as Conversion from "./Conversion.ts"
 import * as Engine from "./Engine.ts"
 import * as Http from "./Http.ts"
+import * as Quotas from "./Quotas.ts"
 import * as Start from "./Start.ts"
 
 const { values } = parseArgs({
@@ -101,12 +102,39 @@ const start = Effect.gen(function* () {
   return rate
 })
 
+const backfill = { organisations: 1000, days: 30, tables: 4 }
+
+const quotas = Effect.sync(() => {
+  const admissions = Quotas.planned(backfill)
+  const hours = ((admissions.at(-1)?.second ?? 0) / 3600).toFixed(1)
+  const [allAtOnce, inTurn] = [Quotas.peaks(Quotas.unplanned(backfill)), Quotas.peaks(admissions)]
+  const row = (what: string, of: keyof Quotas.Peaks) => [
+    what,
+    String(Quotas.quotas[of]),
+    String(allAtOnce[of]),
+    String(inTurn[of])
+  ]
+  console.log(
+    `${table(
+      ["BigQuery, most at a time", "quota", "all at once", "in turn"],
+      [
+        row("load jobs of a project in a day", "loadsPerDay"),
+        row("new tables in a second", "tablesPerSecond"),
+        row("updates of a dataset in 10 s", "datasetUpdatesPerTenSeconds"),
+        row("scripts on a table", "scriptsPerTable")
+      ]
+    )}\na simulated backfill of 1,000 organisations, 30 days, 4 tables: ${admissions.length} slices, the last let in after ${hours} h\n`
+  )
+  return { slices: admissions.length, hours, allAtOnce, inTurn }
+})
+
 const results = await Effect.runPromise(
   Effect.all({
     engine: isWanted("engine") ? engine : Effect.succeed(undefined),
     http: isWanted("http") ? http : Effect.succeed(undefined),
     conversion: isWanted("conversion") ? conversion : Effect.succeed(undefined),
-    start: isWanted("start") ? start : Effect.succeed(undefined)
+    start: isWanted("start") ? start : Effect.succeed(undefined),
+    quotas: isWanted("quotas") ? quotas : Effect.succeed(undefined)
   }).pipe(Effect.provide(Layer.setTracerEnabled(false)))
 )
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
