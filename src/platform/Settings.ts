@@ -98,6 +98,9 @@ const settings = Config.all({
   bigqueryRetries: Config.integer("BQ_MAX_RETRY_ATTEMPTS").pipe(Config.withDefault(5)),
   /** `AUTO_SYNC_PROCEDURES`: create and update the stored procedures at start. */
   syncProcedures: Config.boolean("AUTO_SYNC_PROCEDURES").pipe(Config.withDefault(true)),
+  /** `OPENAI_API_BASE_URL`, `ANTHROPIC_API_BASE_URL`: where the providers' APIs are reached; https, or http on this machine. */
+  openAiUrl: Config.nonEmptyString("OPENAI_API_BASE_URL").pipe(Config.withDefault("https://api.openai.com/v1")),
+  anthropicUrl: Config.nonEmptyString("ANTHROPIC_API_BASE_URL").pipe(Config.withDefault("https://api.anthropic.com")),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
   duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("384MB")),
   /** `PUBLIC_URL`: where people reach this service; links in notifications begin with it. */
