@@ -1,0 +1,213 @@
+/**
+ * What tokens cost: which price counts on a day, and the formulas of pay-as-you-go (service contract, section 6.3). Exact decimals; each
+ * amount is rounded once, to 9 decimals, half away from zero.
+ */
+import * as BigDecimal from "effect/BigDecimal"
+
+type Decimal = BigDecimal.BigDecimal
+
+/** One row of genai_payg_pricing. Prices are US dollars per million tokens; absent ones are undefined. */
+export interface Price {
+  readonly provider: string
+  readonly model: string
+  /** undefined: the standard tier. */
+  readonly serviceTier: string | undefined
+  /** undefined: whatever the length of the context. */
+  readonly contextWindow: string | undefined
+  readonly region: string
+  readonly status: string | undefined
+  readonly effectiveFrom: string | undefined
+  readonly effectiveTo: string | undefined
+  readonly lastUpdated: string
+  /** The organisation's own row, which wins over one that ships with the program. */
+  readonly isOwn: boolean
+  readonly isOverride: boolean
+  readonly overrideFrom: string | undefined
+  readonly input: Decimal
+  readonly output: Decimal
+  readonly cachedInput: Decimal | undefined
+  readonly cacheWrite: Decimal | undefined
+  readonly cacheWrite1h: Decimal | undefined
+  readonly batchInput: Decimal | undefined
+  readonly batchOutput: Decimal | undefined
+  readonly overrideInput: Decimal | undefined
+  readonly overrideOutput: Decimal | undefined
+  readonly cachedDiscountPct: Decimal | undefined
+  readonly batchDiscountPct: Decimal | undefined
+  readonly volumeDiscountPct: Decimal | undefined
+}
+
+/** What is priced. Counts are of one day. */
+export interface Usage {
+  readonly provider: string
+  readonly model: string
+  readonly modelFamily: string | undefined
+  readonly region: string | undefined
+  readonly serviceTier: string | undefined
+  readonly contextWindow: string | undefined
+  readonly day: string
+  readonly isBatch: boolean
+  /** All input, cached reads and cache writes among them. */
+  readonly input: bigint
+  readonly cachedInput: bigint
+  readonly cacheWrite: bigint
+  readonly cacheWrite1h: bigint
+  readonly output: bigint
+}
+
+/** Prices of a million tokens by class. */
+export interface Rates {
+  readonly input: Decimal
+  readonly cached: Decimal
+  readonly cacheWrite: Decimal
+  readonly cacheWrite1h: Decimal
+  readonly output: Decimal
+}
+
+/** What a usage costs. `rates` are after, `listRates` before what was negotiated; both to 9 decimals. */
+export interface Cost {
+  readonly uncached: bigint
+  readonly input: Decimal
+  readonly output: Decimal
+  readonly cached: Decimal
+  readonly cacheWrite: Decimal
+  readonly total: Decimal
+  readonly list: Decimal
+  readonly discountPct: Decimal
+  readonly rates: Rates
+  readonly listRates: Rates
+}
+
+const zero = BigDecimal.fromBigInt(0n)
+const hundred = BigDecimal.fromBigInt(100n)
+const million = BigDecimal.fromBigInt(1_000_000n)
+const half = BigDecimal.make(50n, 0)
+
+const amountDecimals = 9
+const percentDecimals = 4
+
+const round = (value: Decimal, scale: number): Decimal => BigDecimal.round(value, { scale, mode: "half-from-zero" })
+const times = (a: Decimal, b: Decimal): Decimal => BigDecimal.multiply(a, b)
+const less = (value: Decimal, percent: Decimal | undefined): Decimal =>
+  BigDecimal.unsafeDivide(times(value, BigDecimal.subtract(hundred, percent ?? zero)), hundred)
+
+/** Tiers whose price is the model's own, in the words of the providers. */
+const standardTiers = new Set(["standard", "default", "batch", "auto"])
+/** The window that a length counts to when the usage does not tell. */
+const shortWindow = "0-200k"
+
+/** The one price that counts, or undefined. */
+export const resolve = (prices: ReadonlyArray<Price>, usage: Usage): Price | undefined => {
+  const tier = usage.serviceTier === undefined || standardTiers.has(usage.serviceTier) ? undefined : usage.serviceTier
+  const valid = prices.filter(
+    (price) =>
+      price.provider === usage.provider &&
+      price.serviceTier === tier &&
+      // A batch is not priced like what is not one: without a price for batches there is none.
+      (!usage.isBatch ||
+        price.batchDiscountPct !== undefined ||
+        (price.batchInput !== undefined && price.batchOutput !== undefined)) &&
+      (price.effectiveFrom === undefined || price.effectiveFrom <= usage.day) &&
+      (price.effectiveTo === undefined || price.effectiveTo >= usage.day)
+  )
+  const windows = usage.contextWindow === undefined ? [undefined, shortWindow] : [usage.contextWindow, undefined]
+  const regions = [...new Set([usage.region ?? "global", "global"])]
+  for (const model of namesOf(usage)) {
+    const ofModel = valid.filter((price) => price.model === model)
+    for (const region of regions) {
+      for (const window of windows) {
+        const found = ofModel.filter((price) => price.region === region && price.contextWindow === window)
+        const [first] = found.sort(byPrecedence)
+        if (first !== undefined) return first
+      }
+    }
+  }
+  return undefined
+}
+
+/** The names that a model's price may stand under: its own, its family's, its own without a date. */
+const namesOf = ({ model, modelFamily }: Usage): ReadonlyArray<string> => {
+  const undated = model.replace(/(-\d{8}|-\d{4}-\d{2}-\d{2}|@.*)$/, "")
+  return [...new Set([model, ...(modelFamily === undefined ? [] : [modelFamily]), undated])]
+}
+
+const statusRank = (status: string | undefined) => (status === undefined || status === "active" ? 0 : 1)
+
+const byPrecedence = (a: Price, b: Price): number =>
+  Number(b.isOwn) - Number(a.isOwn) ||
+  statusRank(a.status) - statusRank(b.status) ||
+  (b.effectiveFrom ?? "").localeCompare(a.effectiveFrom ?? "") ||
+  b.lastUpdated.localeCompare(a.lastUpdated)
+
+/** The cost of a usage; undefined when more was cached than there was input. */
+export const costOf = (price: Price, usage: Usage): Cost | undefined => {
+  const uncached = usage.input - usage.cachedInput - usage.cacheWrite - usage.cacheWrite1h
+  const counts = [uncached, usage.cachedInput, usage.cacheWrite, usage.cacheWrite1h, usage.output]
+  if (counts.some((count) => count < 0n)) return undefined
+  const negotiated = price.isOverride && (price.overrideFrom === undefined || price.overrideFrom <= usage.day)
+  const rates = ratesOf(price, usage, negotiated, price.volumeDiscountPct)
+  const listRates = ratesOf(price, usage, false, undefined)
+  const parts = partsOf({ ...usage, uncached }, rates)
+  const list = partsOf({ ...usage, uncached }, listRates)
+  const [total, listTotal] = [totalOf(parts), totalOf(list)]
+  return {
+    uncached,
+    ...parts,
+    total,
+    list: listTotal,
+    discountPct: BigDecimal.equals(listTotal, zero)
+      ? zero
+      : round(
+          BigDecimal.unsafeDivide(times(BigDecimal.subtract(listTotal, total), hundred), listTotal),
+          percentDecimals
+        ),
+    rates: rounded(rates),
+    listRates: rounded(listRates)
+  }
+}
+
+const ratesOf = (price: Price, { isBatch }: Usage, negotiated: boolean, volume: Decimal | undefined): Rates => {
+  const input = (negotiated ? price.overrideInput : undefined) ?? price.input
+  const output = (negotiated ? price.overrideOutput : undefined) ?? price.output
+  const batchInput = isBatch ? (price.batchInput ?? less(input, price.batchDiscountPct)) : input
+  const batchOutput = isBatch ? (price.batchOutput ?? less(output, price.batchDiscountPct)) : output
+  // Multiplied before it is divided, so that the quotient is the only place where digits can be cut.
+  const scaled = (rate: Decimal) =>
+    BigDecimal.equals(input, zero) ? rate : BigDecimal.unsafeDivide(times(rate, batchInput), input)
+  const cached = price.cachedInput ?? less(input, price.cachedDiscountPct ?? half)
+  return {
+    input: less(batchInput, volume),
+    output: less(batchOutput, volume),
+    cached: less(scaled(cached), volume),
+    cacheWrite: less(scaled(price.cacheWrite ?? input), volume),
+    cacheWrite1h: less(scaled(price.cacheWrite1h ?? price.cacheWrite ?? input), volume)
+  }
+}
+
+const rounded = (rates: Rates): Rates => ({
+  input: round(rates.input, amountDecimals),
+  cached: round(rates.cached, amountDecimals),
+  cacheWrite: round(rates.cacheWrite, amountDecimals),
+  cacheWrite1h: round(rates.cacheWrite1h, amountDecimals),
+  output: round(rates.output, amountDecimals)
+})
+
+const partsOf = (usage: Usage & { readonly uncached: bigint }, rates: Rates) => {
+  const amount = (...classes: ReadonlyArray<readonly [bigint, Decimal]>) =>
+    round(
+      BigDecimal.unsafeDivide(
+        BigDecimal.sumAll(classes.map(([count, rate]) => times(BigDecimal.fromBigInt(count), rate))),
+        million
+      ),
+      amountDecimals
+    )
+  return {
+    input: amount([usage.uncached, rates.input]),
+    output: amount([usage.output, rates.output]),
+    cached: amount([usage.cachedInput, rates.cached]),
+    cacheWrite: amount([usage.cacheWrite, rates.cacheWrite], [usage.cacheWrite1h, rates.cacheWrite1h])
+  }
+}
+
+const totalOf = (parts: ReturnType<typeof partsOf>): Decimal =>
+  BigDecimal.sumAll([parts.input, parts.output, parts.cached, parts.cacheWrite])
