@@ -4,6 +4,7 @@
  */
 import type { Day } from "../platform/Identifiers.ts"
 import { azureTotals } from "./AzureTotals.ts"
+import { genaiTotals } from "./GenaiTotals.ts"
 import { dateList } from "./SqlText.ts"
 import { type Days, subscriptionTotals } from "./SubscriptionTotals.ts"
 
@@ -115,7 +116,7 @@ const subscriptions: NativeTable = {
   statement: subscriptionTotals
 }
 
-/** The native tables of each cloud, and of subscriptions. */
+/** The native tables of each cloud, of model providers, and of subscriptions. */
 export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> = {
   aws: [awsBilling, focusExports("cloud_aws_focus_raw_daily")],
   azure: [
@@ -124,9 +125,14 @@ export const nativeTables: Readonly<Record<string, ReadonlyArray<NativeTable>>> 
   ],
   gcp: [gcpBilling, focusExports("cloud_gcp_focus_raw_daily")],
   oci: [ociBilling, focusExports("cloud_oci_focus_raw_daily")],
+  genai: [{ table: "genai_costs_daily_unified", statement: genaiTotals }],
   subscription: [subscriptions]
 }
 
+const owners: Readonly<Record<string, string>> = {
+  genai: "genai_unified_consolidate",
+  subscription: "subscription_costs_subscription_cost"
+}
+
 /** x_pipeline_id of a provider's rows: the template that owns them, whoever executes. */
-export const ownerOf = (provider: string): string =>
-  provider === "subscription" ? "subscription_costs_subscription_cost" : `cloud_${provider}_cost_billing`
+export const ownerOf = (provider: string): string => owners[provider] ?? `cloud_${provider}_cost_billing`

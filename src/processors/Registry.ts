@@ -11,6 +11,9 @@ import * as FocusConverter from "./cloud/FocusConverter.ts"
 import * as OciExtractor from "./cloud/OciExtractor.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
+import * as GenaiConverter from "./genai/GenaiConverter.ts"
+import * as PaygCost from "./genai/PaygCost.ts"
+import * as PaygUsage from "./genai/PaygUsage.ts"
 import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
 import * as Notice from "./notify/Notice.ts"
 
@@ -26,7 +29,11 @@ export const layer = Layer.effect(
       FocusConverter.make,
       Reconcile.make,
       Conform.make,
-      ProcedureExecutor.make
+      ProcedureExecutor.make,
+      PaygUsage.make,
+      PaygCost.make,
+      GenaiConverter.consolidator,
+      GenaiConverter.converter
     ]),
     (processors) => new Map([...processors, ...Notice.processors].map((processor) => [processor.type, processor]))
   )

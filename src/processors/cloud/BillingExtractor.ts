@@ -170,13 +170,14 @@ const outputOf = (mainTable: string, reports: ReadonlyArray<Reported>, waiting: 
   }
 }
 
-interface Failed {
+/** A credential that could not be read. */
+export interface Failed {
   readonly credentialId: string
   readonly error: StepError
 }
 
 /** A failure that another attempt may heal wins: the credentials that went through are not downloaded again. */
-const failed = (
+export const failed = (
   context: StepContext,
   label: string,
   failures: readonly [Failed, ...ReadonlyArray<Failed>],
@@ -226,7 +227,8 @@ const invalidConfig = (type: string) =>
     suggestedAction: "correct the pipeline's file"
   })
 
-const unusableCredential = (
+/** No credential of these providers can be used, or they cannot be read. */
+export const unusableCredential = (
   error: { readonly _tag: string; readonly message: string },
   { label, providers }: { readonly label: string; readonly providers: ReadonlyArray<string> }
 ) =>

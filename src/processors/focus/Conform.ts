@@ -30,7 +30,9 @@ export const make: Effect.Effect<Processor, never, Warehouse | Judge> = Effect.g
     const billingPeriods = periodsOf(step)
     const scope = {
       billingPeriods,
-      sourcePrefix: config.provider === "subscription" ? "subscription_" : `cloud_${config.provider}_`
+      sourcePrefix: ["genai", "subscription"].includes(config.provider)
+        ? `${config.provider}_`
+        : `cloud_${config.provider}_`
     }
     const report = yield* warehouse.org(step.org).pipe(
       Effect.flatMap((org) => judge(org, scope)),

@@ -1,0 +1,270 @@
+/**
+ * `genai.payg_cost`: calculates what the tokens of genai_payg_usage_raw cost, always anew, and compares it with what providers billed.
+ * Usage without a price, or with more cached than there was input, is left out and reported; the other rows are priced.
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as BigDecimal from "effect/BigDecimal"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { type Cost, costOf, type Price, resolve, type Usage } from "../../genai/PaygPrice.ts"
+import { type Processor, StepError, type StepContext } from "../../pipelines/Processor.ts"
+import { Day } from "../../platform/Identifiers.ts"
+import { type JsonObject, textOrNull } from "../../platform/Json.ts"
+import { Settings } from "../../platform/Settings.ts"
+import { type OrgWarehouse, Warehouse } from "../../warehouse/Warehouse.ts"
+import { periodsOf } from "../focus/Periods.ts"
+import * as StepFailure from "../StepFailure.ts"
+import { compareMonth } from "./Comparison.ts"
+import { Findings } from "./Findings.ts"
+import { ingestionId, monthSlice } from "./PaygRows.ts"
+import * as Prices from "./Prices.ts"
+import { providerOf, providers } from "./Providers.ts"
+
+const all = "all"
+const Config = Schema.Struct({
+  provider: Schema.optionalWith(
+    Schema.String.pipe(Schema.filter((name) => name === all || providerOf(name) !== undefined)),
+    { default: () => all }
+  )
+})
+const isDay = Schema.is(Day)
+
+interface Owner {
+  readonly pipelineId: string
+  readonly credentialId: string
+  readonly month: Day
+}
+
+/**
+ * Makes the processor. Output: `details` has the findings by check (`genai_missing_price` and so on), also kept in org_meta_dq_results, and
+ * billed against computed by provider, month and currency; by day and model they are in genai_payg_comparison_daily.
+ */
+export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSystem.FileSystem> = Effect.gen(
+  function* () {
+    const warehouse = yield* Warehouse
+    const { configsPath } = yield* Settings
+    const files = yield* FileSystem.FileSystem
+
+    const execute = Effect.fn("PaygCost.execute")(
+      function* (context: StepContext) {
+        const { provider } = yield* Effect.mapError(Schema.decodeUnknown(Config)(context.config), invalidConfig)
+        const owners = provider === all ? Object.keys(providers) : [provider.toLowerCase()]
+        const org = yield* warehouse.org(context.org)
+        const prices = yield* Effect.provideService(
+          Prices.load(org, configsPath, context.runId),
+          FileSystem.FileSystem,
+          files
+        )
+        const months = periodsOf(context)
+        const findings = new Findings()
+        const comparisons: Array<JsonObject> = []
+        let [read, written] = [0, 0]
+        for (const name of owners) {
+          const pipelineId = providerOf(name)?.provider.pipelineId ?? ""
+          for (const owner of yield* ownersOf(org, pipelineId, months, context.credentialId)) {
+            const report = yield* priceMonth(org, context, owner, prices, findings)
+            read += report.read
+            written += report.written
+            yield* context.progress({ rows: written })
+          }
+          for (const month of months)
+            comparisons.push(...(yield* compareMonth(org, context.runId, pipelineId, name, month)))
+        }
+        yield* findings.record(org, context)
+        return {
+          rowsProcessed: read,
+          rowsWritten: written,
+          outputTable: "genai_payg_costs_daily",
+          affectedPeriods: months,
+          details: { findings: findings.report(), billed_against_computed: comparisons }
+        }
+      },
+      Effect.mapError((error) => (error._tag === "StepError" ? error : StepFailure.ofWarehouse(error)))
+    )
+
+    return {
+      type: "genai.payg_cost",
+      check: (config) =>
+        Option.isSome(Schema.decodeUnknownOption(Config)(config))
+          ? undefined
+          : `config.provider must be all or one of ${Object.keys(providers).join(", ")}`,
+      execute
+    }
+  }
+)
+
+/** Whose months there are, of the usage or left from earlier usage. */
+const ownersOf = Effect.fnUntraced(function* (
+  org: OrgWarehouse,
+  pipelineId: string,
+  months: ReadonlyArray<Day>,
+  credentialId: string | undefined
+) {
+  const rows = yield* org.query(
+    `SELECT x_credential_id AS credential, usage_month AS month FROM genai_payg_usage_raw WHERE x_pipeline_id = @pipeline_id
+    UNION DISTINCT
+    SELECT x_credential_id, cost_month FROM genai_payg_costs_daily WHERE x_pipeline_id = @pipeline_id`,
+    { pipeline_id: { type: "STRING", value: pipelineId } }
+  )
+  const wanted = new Set<string>(months)
+  return rows.flatMap(({ credential, month }): ReadonlyArray<Owner> =>
+    typeof credential === "string" && isDay(month) && wanted.has(month) && (credentialId ?? credential) === credential
+      ? [{ pipelineId, credentialId: credential, month }]
+      : []
+  )
+})
+
+const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
+  org: OrgWarehouse,
+  context: StepContext,
+  owner: Owner,
+  prices: ReadonlyArray<Price>,
+  findings: Findings
+) {
+  const now = new Date(yield* Clock.currentTimeMillis).toISOString()
+  let read = 0
+  const rows = Stream.fromIterable(daysOf(owner.month)).pipe(
+    Stream.mapEffect((day) => usageOf(org, owner, day)),
+    Stream.flatMap((found) => Stream.fromIterable(found)),
+    Stream.tap(() => Effect.sync(() => read++)),
+    Stream.filterMap((row) => {
+      const usage = usageFrom(row)
+      if (row["meter"] !== "tokens") {
+        findings.add(
+          "genai_unpriced_meter",
+          "WARNING",
+          `${usage.provider} ${usage.model}: ${String(row["meter"])} are not priced here; what they cost is in the provider's bill`
+        )
+        return Option.none()
+      }
+      const price = resolve(prices, usage)
+      const place = `${usage.provider} ${usage.model}${usage.serviceTier === undefined ? "" : `, tier ${usage.serviceTier}`}${usage.contextWindow === undefined ? "" : `, context ${usage.contextWindow}`}`
+      if (price === undefined) {
+        findings.add("genai_missing_price", "FAIL", `${place}: no price on ${usage.day}`)
+        return Option.none()
+      }
+      const cost = costOf(price, usage)
+      if (cost === undefined) {
+        findings.add("genai_negative_tokens", "FAIL", `${place}: more input was cached on ${usage.day} than there was`)
+        return Option.none()
+      }
+      const other = Object.keys(row["details"] ?? {}).filter((name) => /_(audio|image)_tokens$/.test(name))
+      if (other.length > 0) {
+        findings.add("genai_text_price_for_media", "WARNING", `${place}: ${other.join(", ")} are priced like text`)
+      }
+      return Option.some(costRow(context, owner, row, cost, now))
+    })
+  )
+  const report = yield* org.replaceSlice({
+    slice: monthSlice("genai_payg_costs_daily", "cost", owner, owner.month),
+    source: { _tag: "Rows", rows },
+    runId: context.runId
+  })
+  return { read, written: report.rowsWritten }
+})
+
+const kept = [
+  "provider",
+  "model",
+  "model_family",
+  "region",
+  "is_batch",
+  "service_tier",
+  "context_window",
+  "request_count",
+  "input_tokens",
+  "cached_input_tokens",
+  "cache_write_tokens",
+  "cache_write_1h_tokens",
+  "output_tokens",
+  "total_tokens",
+  "x_genai_provider",
+  "x_genai_account_id",
+  "x_genai_project_id",
+  "x_genai_api_key_id",
+  "x_hierarchy_entity_id",
+  "x_hierarchy_entity_name",
+  "x_hierarchy_level_code",
+  "x_hierarchy_path",
+  "x_hierarchy_path_names",
+  "x_hierarchy_validated_at"
+]
+const counts = new Set(kept.filter((column) => /_tokens$|_count$/.test(column)))
+/** Counts as text: a whole number in JSON may be larger than a JavaScript number holds. */
+const selected = kept.map((column) => (counts.has(column) ? `CAST(${column} AS STRING) AS ${column}` : column))
+
+const usageOf = (org: OrgWarehouse, { credentialId, pipelineId }: Owner, day: string) =>
+  org.query(
+    `SELECT usage_date, meter, details, x_ingestion_id, ${selected.join(", ")} FROM genai_payg_usage_raw
+    WHERE x_pipeline_id = @pipeline_id AND x_credential_id = @credential_id AND usage_date = @day ORDER BY x_ingestion_id`,
+    {
+      pipeline_id: { type: "STRING", value: pipelineId },
+      credential_id: { type: "STRING", value: credentialId },
+      day: { type: "DATE", value: day }
+    }
+  )
+
+const usageFrom = (row: JsonObject): Usage => {
+  const text = (name: string) => textOrNull(row[name]) ?? undefined
+  const count = (name: string) => BigInt(text(name) ?? "0")
+  return {
+    provider: text("provider") ?? "",
+    model: text("model") ?? "",
+    modelFamily: text("model_family"),
+    region: text("region"),
+    serviceTier: text("service_tier"),
+    contextWindow: text("context_window"),
+    day: (text("usage_date") ?? "").slice(0, 10),
+    isBatch: row["is_batch"] === true,
+    input: count("input_tokens"),
+    cachedInput: count("cached_input_tokens"),
+    cacheWrite: count("cache_write_tokens"),
+    cacheWrite1h: count("cache_write_1h_tokens"),
+    output: count("output_tokens")
+  }
+}
+
+const costRow = (context: StepContext, owner: Owner, row: JsonObject, cost: Cost, now: string): JsonObject => {
+  const text = BigDecimal.format
+  return {
+    ...Object.fromEntries(kept.map((column) => [column, row[column] ?? null])),
+    cost_date: row["usage_date"] ?? null,
+    cost_month: owner.month,
+    total_cost_usd: text(cost.total),
+    input_cost_usd: text(cost.input),
+    output_cost_usd: text(cost.output),
+    cached_cost_usd: text(cost.cached),
+    cache_write_cost_usd: text(cost.cacheWrite),
+    list_cost_usd: text(cost.list),
+    discount_applied_pct: text(cost.discountPct),
+    effective_rate_input: text(cost.rates.input),
+    effective_rate_output: text(cost.rates.output),
+    effective_rate_cached: text(cost.rates.cached),
+    effective_rate_cache_write: text(cost.rates.cacheWrite),
+    effective_rate_cache_write_1h: text(cost.rates.cacheWrite1h),
+    list_rate_input: text(cost.listRates.input),
+    list_rate_output: text(cost.listRates.output),
+    list_rate_cached: text(cost.listRates.cached),
+    list_rate_cache_write: text(cost.listRates.cacheWrite),
+    list_rate_cache_write_1h: text(cost.listRates.cacheWrite1h),
+    calculated_at: now,
+    x_ingestion_id: ingestionId([context.org, "genai_payg_costs_daily", textOrNull(row["x_ingestion_id"])])
+  }
+}
+
+const daysOf = (month: string): ReadonlyArray<string> => {
+  const [year = 0, number = 0] = month.split("-").map(Number)
+  const length = new Date(Date.UTC(year, number, 0)).getUTCDate()
+  return Array.from({ length }, (_, index) => `${month.slice(0, 8)}${String(index + 1).padStart(2, "0")}`)
+}
+
+const invalidConfig = () =>
+  new StepError({
+    errorType: "VALIDATION_ERROR",
+    code: "STEP_CONFIG_INVALID",
+    message: "the step's config is no config of genai.payg_cost",
+    suggestedAction: "correct the pipeline's file"
+  })

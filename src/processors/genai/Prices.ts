@@ -1,0 +1,97 @@
+/**
+ * The price file that ships with the program, kept in each organisation's genai_payg_pricing beside the organisation's own prices.
+ */
+import { createHash } from "node:crypto"
+import { join } from "node:path"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as BigDecimal from "effect/BigDecimal"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import type { Price } from "../../genai/PaygPrice.ts"
+import { type Json, type JsonObject, textOrNull } from "../../platform/Json.ts"
+import { Day, type RunId } from "../../platform/Identifiers.ts"
+import type { OrgWarehouse, Slice } from "../../warehouse/Warehouse.ts"
+import { SourceRejected } from "../../warehouse/Warehouse.ts"
+
+/** x_pipeline_id of the rows that ship; all others are the organisation's own. */
+const owner = "genai_prices"
+const file = join("genai", "prices", "payg.csv")
+
+const decodeRecords = Schema.decodeUnknown(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.String })))
+
+const slice: Slice = {
+  table: "genai_payg_pricing",
+  pipelineId: owner,
+  credentialId: "default",
+  // Prices are no facts of a day: they lie under one that no usage has.
+  extent: { kind: "day", date: Schema.decodeSync(Day)("1970-01-01") }
+}
+
+/** Brings the shipped prices into the organisation's table, if they are not there as they are now, and answers all prices. */
+export const load = Effect.fn("Prices.load")(function* (org: OrgWarehouse, configsPath: string, runId: RunId) {
+  const files = yield* FileSystem.FileSystem
+  const { parse } = yield* Effect.promise(() => import("csv-parse/sync"))
+  const path = join(configsPath, file)
+  const refused = (reason: string) => () => new SourceRejected({ file: path, reason })
+  const content = yield* Effect.mapError(files.readFileString(path), refused("the price file cannot be read"))
+  const records = yield* Effect.try({
+    try: (): unknown => parse(content, { columns: true, skip_empty_lines: true }),
+    catch: refused("the price file is no CSV with a header")
+  }).pipe(Effect.flatMap((rows) => Effect.mapError(decodeRecords(rows), refused("the price file has no rows of text"))))
+  const rows = records.map((record): JsonObject => ({
+    region: "global",
+    ...Object.fromEntries(Object.entries(record).map(([name, cell]) => [name, cell === "" ? null : cell]))
+  }))
+  const token = createHash("sha256").update(content).digest("hex")
+  if ((yield* org.token(slice)) !== token) {
+    const report = yield* org.replaceSlice({
+      slice,
+      source: { _tag: "Rows", rows: Stream.fromIterable(rows) },
+      runId,
+      token
+    })
+    const [fault] = report.quarantine
+    if (fault !== undefined) return yield* refused(`${fault.reason}: ${fault.example}`)()
+  }
+  const prices = yield* org.query("SELECT * FROM genai_payg_pricing")
+  return prices.map(priceOf)
+})
+
+const priceOf = (row: JsonObject): Price => {
+  const text = (name: string) => textOrNull(row[name]) ?? undefined
+  const decimal = (name: string) => decimalOf(row[name])
+  const day = (name: string) => text(name)?.slice(0, 10)
+  return {
+    provider: (text("provider") ?? "").toLowerCase(),
+    model: text("model") ?? "",
+    serviceTier: text("service_tier"),
+    contextWindow: text("context_window"),
+    region: text("region") ?? "global",
+    status: text("status"),
+    effectiveFrom: day("effective_from"),
+    effectiveTo: day("effective_to"),
+    lastUpdated: text("last_updated") ?? "",
+    isOwn: row["x_pipeline_id"] !== owner,
+    isOverride: row["is_override"] === true,
+    overrideFrom: day("override_effective_from"),
+    input: decimal("input_per_1m") ?? zero,
+    output: decimal("output_per_1m") ?? zero,
+    cachedInput: decimal("cached_input_per_1m"),
+    cacheWrite: decimal("cached_write_per_1m"),
+    cacheWrite1h: decimal("cached_write_1h_per_1m"),
+    batchInput: decimal("batch_input_per_1m"),
+    batchOutput: decimal("batch_output_per_1m"),
+    overrideInput: decimal("override_input_per_1m"),
+    overrideOutput: decimal("override_output_per_1m"),
+    cachedDiscountPct: decimal("cached_discount_pct"),
+    batchDiscountPct: decimal("batch_discount_pct"),
+    volumeDiscountPct: decimal("volume_discount_pct")
+  }
+}
+
+const zero = BigDecimal.fromBigInt(0n)
+
+const decimalOf = (value: Json | undefined): BigDecimal.BigDecimal | undefined =>
+  value === null || value === undefined ? undefined : Option.getOrUndefined(BigDecimal.fromString(String(value)))

@@ -1,0 +1,103 @@
+/**
+ * A whole installation in a temporary folder whose model providers are on the loopback.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import { Credentials } from "../../src/credentials/Credentials.ts"
+import * as Installation from "../../src/Installation.ts"
+import { Organizations } from "../../src/organizations/Organizations.ts"
+import { Day, OrgSlug } from "../../src/platform/Identifiers.ts"
+import { Settings } from "../../src/platform/Settings.ts"
+import { Runs } from "../../src/runs/Runs.ts"
+import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
+import { Warehouse } from "../../src/warehouse/Warehouse.ts"
+import { anthropicKey, genaiServer, openAiKey } from "../support/genaiServer.ts"
+import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+
+const slug = Schema.decodeSync(OrgSlug)
+export const acme = slug("acme_corp")
+export const globex = slug("globex_2")
+const day = Schema.decodeSync(Day)
+
+/** The providers' servers. */
+export class Server extends Context.Tag("test/GenaiServer")<Server, Effect.Effect.Success<typeof genaiServer>>() {}
+
+const settings = Layer.unwrapScoped(
+  Effect.gen(function* () {
+    const { endpoint } = yield* Server
+    const folder = yield* temporaryFolder
+    const map = new Map([
+      ["DATA_DIR", folder],
+      ["ENVIRONMENT", "test"],
+      ["OPENAI_API_BASE_URL", `${endpoint}/v1`],
+      ["ANTHROPIC_API_BASE_URL", endpoint]
+    ])
+    return Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(map))))
+  })
+)
+
+/** The installation, with its procedures created, two organisations, and both providers' keys for the first. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const organizations = yield* Organizations
+    for (const org of [acme, globex]) {
+      yield* organizations.create({ org, companyName: org, adminEmail: `ops@${org}.test`, plan: "ENTERPRISE" })
+    }
+    const { failed } = yield* (yield* ProcedureSync).sync()
+    if (failed.length > 0) yield* Effect.dieMessage(JSON.stringify(failed))
+    yield* credential(acme, "OPENAI", openAiKey)
+    yield* credential(acme, "ANTHROPIC", anthropicKey)
+  })
+).pipe(
+  Layer.provideMerge(Installation.layer),
+  Layer.provideMerge(settings),
+  Layer.provideMerge(Layer.scoped(Server, genaiServer)),
+  Layer.provideMerge(Logger.minimumLogLevel(LogLevel.Error))
+)
+
+/** Stores a provider's bare key under the provider's name. */
+export const credential = (org: OrgSlug, provider: string, key: string, credentialId = provider.toLowerCase()) =>
+  Effect.flatMap(Credentials, (credentials) =>
+    credentials.put({
+      org,
+      credentialId,
+      provider,
+      credentialName: credentialId,
+      metadata: {},
+      secret: Redacted.make(key)
+    })
+  )
+
+/** Runs a pipeline over days. */
+export const run = (org: OrgSlug, configId: string, startDate: string, endDate = startDate) =>
+  Effect.gen(function* () {
+    const runs = yield* Runs
+    const { runId } = yield* runs.request({
+      org,
+      configId,
+      trigger: "manual",
+      triggerBy: "test",
+      startDate: day(startDate),
+      endDate: day(endDate)
+    })
+    yield* runs.awaitEnd(runId)
+    return yield* runs.get(runId)
+  })
+
+/** Rows of a query on the organisation's tables. */
+export const query = (org: OrgSlug, sql: string) =>
+  Effect.flatMap(Warehouse, (warehouse) => Effect.flatMap(warehouse.org(org), (dataset) => dataset.query(sql)))
+
+/** The samples beside the project are not there, which only a machine that is not CI may say. */
+export const isAbsent = !existsSync(new URL("../../../shared/samples", import.meta.url)) && process.env["CI"] !== "true"
+
+/** The text of a sample beside the project. */
+export const sample = (path: string) =>
+  readFileSync(new URL(`../../../shared/samples/${path}`, import.meta.url), "utf8")
