@@ -195,6 +195,75 @@ describe("invoice months", () => {
   )
 })
 
+const parts =
+  "SELECT ChargeCategory AS category, CommitmentDiscountStatus AS status, CommitmentDiscountId AS id, BilledCost AS billed, EffectiveCost AS effective FROM cost_data_standard_1_3 ORDER BY x_source_row, x_SplitPart"
+
+const part = (category: string, status: string | null, id: string | null, billed: string, effective: string) => ({
+  category,
+  status,
+  id,
+  billed,
+  effective
+})
+
+describe("a commitment's fee", () => {
+  const noPrice = { price: null, location: { region: "us-central1" } }
+  const credited = (name: string, type: string | undefined, amount: string) => [{ name, amount, type }]
+
+  it.scoped("is spread over the usage of its resource and region where the export names no commitment", () =>
+    world((folder) =>
+      Effect.gen(function* () {
+        const fee = { id: "F", description: "Commitment v1: Cpu in Americas for 1 Year" }
+        const cud = (amount: string) => credited("Committed Usage Discount: CPU", undefined, amount)
+        const rows = [
+          line({ ...noPrice, sku: fee, cost: 8 }),
+          line({ ...noPrice, cost: 4, credits: cud("-1") }),
+          line({ ...noPrice, cost: 4, credits: cud("-3") })
+        ]
+        yield* Effect.promise(() => write(join(folder, "cud", "a.json"), lines(rows)))
+        yield* filesCredential(join(folder, "cud"))
+        yield* procedures
+        yield* convertAll
+        // 8 by 1 to 3; what is not covered is billed: 4 - 1 and 4 - 3. Together 8 + 4 + 4 - 1 - 3.
+        expect(yield* query(parts)).toEqual([
+          part("Purchase", null, "F/us-central1", "8", "0"),
+          part("Usage", "Used", "F/us-central1", "0", "2"),
+          part("Usage", null, null, "3", "3"),
+          part("Usage", "Used", "F/us-central1", "0", "6"),
+          part("Usage", null, null, "1", "1")
+        ])
+      })
+    )
+  )
+
+  it.scoped("is paid by the covered usage where that has the commitment's price already", () =>
+    world((folder) =>
+      Effect.gen(function* () {
+        const own = { ...noPrice, subscription: { instance_id: "sub-1" } }
+        const rows = [
+          line({
+            ...own,
+            sku: { id: "F", description: "Commitment - dollar based v1: Compute for 1 year" },
+            cost: 10,
+            credits: credited("Fee offset", "FEE_UTILIZATION_OFFSET", "-7")
+          }),
+          line({ ...own, cost: 6, consumption_model: { id: "CM" } })
+        ]
+        yield* Effect.promise(() => write(join(folder, "cud", "a.json"), lines(rows)))
+        yield* filesCredential(join(folder, "cud"))
+        yield* procedures
+        yield* convertAll
+        // Billed 10 - 7 + 6 on the purchase; 10 - 7 is what nobody used.
+        expect(yield* query(parts)).toEqual([
+          part("Purchase", null, "sub-1", "9", "0"),
+          part("Usage", "Unused", "sub-1", "0", "3"),
+          part("Usage", "Used", "sub-1", "0", "6")
+        ])
+      })
+    )
+  )
+})
+
 describe("a damaged file", () => {
   const good = lines([line({ cost: 3 })])
   const damages: Readonly<Record<string, readonly [name: string, content: string | Uint8Array, message: RegExp]>> = {
