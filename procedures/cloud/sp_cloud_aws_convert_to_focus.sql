@@ -19,6 +19,9 @@ BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_lines, v_charges, v_negations, v_folded, v_without_cost, v_inserted, v_split, v_residue INT64;
   DECLARE v_doubled, v_unknown_product_codes, v_unknown_line_item_types STRING;
+  DECLARE v_orphans INT64;
+  DECLARE v_unallocated JSON;
+  DECLARE v_hierarchy_failure STRING;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_cloud_aws_convert_to_focus: p_project_id is not a project id';
@@ -131,6 +134,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_aws_insert_focus`(
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
+      p_project_id, p_dataset_id, v_org_slug, 'aws', v_first_period, v_last_period, v_credential_id);
 
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT COUNT(*), COUNTIF(x_SplitPart > 1), COUNTIF(COALESCE(x_ChargeSubtype, '') = 'Savings Plan Residue')
@@ -153,6 +158,10 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
       p_dataset_id, v_first_period, v_last_period, @@error.message);
   END;
 
+  CALL `{project_id}.organizations.sp_cloud_check_hierarchy`(
+    p_project_id, p_dataset_id, v_org_slug, 'aws', v_first_period, v_last_period, v_credential_id, p_pipeline_id, p_run_id,
+    v_orphans, v_unallocated, v_hierarchy_failure);
+
   SELECT
     p_start_date AS start_date,
     v_end_date AS end_date,
@@ -163,7 +172,9 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
     v_folded AS rows_dropped_folded,
     v_split AS rows_split_extra,
     v_residue AS rows_residue,
-    0 AS orphan_hierarchy_count,
+    v_orphans AS orphan_hierarchy_count,
+    v_unallocated AS unallocated_costs,
+    v_hierarchy_failure AS missing_hierarchy_check,
     v_unknown_product_codes AS unknown_product_codes,
     v_unknown_line_item_types AS unknown_line_item_types,
     CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,

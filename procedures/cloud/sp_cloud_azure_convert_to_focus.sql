@@ -19,6 +19,9 @@ BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_lines, v_charges, v_duplicates, v_inserted INT64;
   DECLARE v_doubled, v_missing_views, v_unknown_services STRING;
+  DECLARE v_orphans INT64;
+  DECLARE v_unallocated JSON;
+  DECLARE v_hierarchy_failure STRING;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_cloud_azure_convert_to_focus: p_project_id is not a project id';
@@ -118,6 +121,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_azure_billing_raw_da
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_azure_insert_focus`(
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
+      p_project_id, p_dataset_id, v_org_slug, 'azure', v_first_period, v_last_period, v_credential_id);
 
     -- Services that the lookup does not know are converted as Other; rows without any service, such as tax, are not meant.
     EXECUTE IMMEDIATE REPLACE(r"""
@@ -144,6 +149,10 @@ WHERE focus.x_org_slug = @org_slug AND focus.x_source_system IN ('cloud_azure_bi
       p_dataset_id, v_first_period, v_last_period, @@error.message);
   END;
 
+  CALL `{project_id}.organizations.sp_cloud_check_hierarchy`(
+    p_project_id, p_dataset_id, v_org_slug, 'azure', v_first_period, v_last_period, v_credential_id, p_pipeline_id, p_run_id,
+    v_orphans, v_unallocated, v_hierarchy_failure);
+
   SELECT
     p_start_date AS start_date,
     v_end_date AS end_date,
@@ -151,7 +160,9 @@ WHERE focus.x_org_slug = @org_slug AND focus.x_source_system IN ('cloud_azure_bi
     v_inserted AS rows_inserted,
     v_lines + v_charges AS rows_native,
     v_duplicates AS rows_dropped_duplicate,
-    0 AS orphan_hierarchy_count,
+    v_orphans AS orphan_hierarchy_count,
+    v_unallocated AS unallocated_costs,
+    v_hierarchy_failure AS missing_hierarchy_check,
     v_unknown_services AS unknown_services,
     v_missing_views AS missing_cost_views,
     CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,

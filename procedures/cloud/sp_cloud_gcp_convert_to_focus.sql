@@ -19,6 +19,9 @@ BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_lines, v_charges, v_without_credits, v_inserted, v_split INT64;
   DECLARE v_doubled, v_unknown_services, v_unknown_credit_types, v_unknown_cost_types STRING;
+  DECLARE v_orphans INT64;
+  DECLARE v_unallocated JSON;
+  DECLARE v_hierarchy_failure STRING;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_cloud_gcp_convert_to_focus: p_project_id is not a project id';
@@ -110,6 +113,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_gcp_billing_raw_dail
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_gcp_insert_focus`(
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
+      p_project_id, p_dataset_id, v_org_slug, 'gcp', v_first_period, v_last_period, v_credential_id);
 
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT
@@ -134,6 +139,10 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_gcp_billing_raw_dail
       p_dataset_id, v_first_period, v_last_period, @@error.message);
   END;
 
+  CALL `{project_id}.organizations.sp_cloud_check_hierarchy`(
+    p_project_id, p_dataset_id, v_org_slug, 'gcp', v_first_period, v_last_period, v_credential_id, p_pipeline_id, p_run_id,
+    v_orphans, v_unallocated, v_hierarchy_failure);
+
   SELECT
     p_start_date AS start_date,
     v_end_date AS end_date,
@@ -141,7 +150,9 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_gcp_billing_raw_dail
     v_inserted AS rows_inserted,
     v_lines + v_charges AS rows_native,
     v_split AS rows_split_extra,
-    0 AS orphan_hierarchy_count,
+    v_orphans AS orphan_hierarchy_count,
+    v_unallocated AS unallocated_costs,
+    v_hierarchy_failure AS missing_hierarchy_check,
     v_unknown_services AS unknown_services,
     v_unknown_credit_types AS unknown_credit_types,
     v_unknown_cost_types AS unknown_cost_types,

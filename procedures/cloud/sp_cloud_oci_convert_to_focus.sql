@@ -18,6 +18,9 @@ BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_lines, v_charges, v_inserted, v_without_original INT64;
   DECLARE v_doubled, v_unknown_services STRING;
+  DECLARE v_orphans INT64;
+  DECLARE v_unallocated JSON;
+  DECLARE v_hierarchy_failure STRING;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_cloud_oci_convert_to_focus: p_project_id is not a project id';
@@ -92,6 +95,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_oci_billing_raw_dail
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_oci_insert_focus`(
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
+      p_project_id, p_dataset_id, v_org_slug, 'oci', v_first_period, v_last_period, v_credential_id);
 
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT COUNT(*), STRING_AGG(DISTINCT IF(ServiceCategory = 'Other', ServiceName, NULL), ', ')
@@ -112,13 +117,19 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_oci_billing_raw_dail
       p_dataset_id, v_first_period, v_last_period, @@error.message);
   END;
 
+  CALL `{project_id}.organizations.sp_cloud_check_hierarchy`(
+    p_project_id, p_dataset_id, v_org_slug, 'oci', v_first_period, v_last_period, v_credential_id, p_pipeline_id, p_run_id,
+    v_orphans, v_unallocated, v_hierarchy_failure);
+
   SELECT
     p_start_date AS start_date,
     v_end_date AS end_date,
     'oci' AS provider,
     v_inserted AS rows_inserted,
     v_lines + v_charges AS rows_native,
-    0 AS orphan_hierarchy_count,
+    v_orphans AS orphan_hierarchy_count,
+    v_unallocated AS unallocated_costs,
+    v_hierarchy_failure AS missing_hierarchy_check,
     v_unknown_services AS unknown_services,
     v_without_original AS corrections_without_original,
     CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,

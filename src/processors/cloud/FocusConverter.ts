@@ -44,7 +44,10 @@ export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(funct
       affectedPeriods: periodsOf(context),
       details: {
         rows_inserted: total(answers, "rows_inserted"),
-        orphan_hierarchy_count: total(answers, "orphan_hierarchy_count"),
+        // Null: a check could not be made, the answer says why.
+        orphan_hierarchy_count: answers.some((answer) => answer["orphan_hierarchy_count"] === null)
+          ? null
+          : total(answers, "orphan_hierarchy_count"),
         conversions: answers,
         clouds_without_rows: skipped
       }
