@@ -7,6 +7,7 @@ import { admin } from "./admin.ts"
 import { convert } from "./convert.ts"
 import { demo } from "./demo.ts"
 import { focus } from "./focus.ts"
+import { hierarchy } from "./hierarchy.ts"
 import { plans } from "./plans.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
@@ -34,6 +35,7 @@ export const command = Command.make("pipeline-service").pipe(
     reconcile,
     query,
     plans,
+    hierarchy,
     procedures,
     administration
   ])
