@@ -86,8 +86,8 @@ const settings = Config.all({
   warehouse: Config.literal("duckdb", "bigquery")("WAREHOUSE").pipe(Config.withDefault("duckdb")),
   /** `BIGQUERY_LOCATION`: region or multi-region of the datasets and jobs. */
   bigqueryLocation: Config.nonEmptyString("BIGQUERY_LOCATION").pipe(Config.withDefault("US")),
-  /** `BIGQUERY_EMULATOR_HOST`: `http://localhost:9050`; calls go there, without credentials. */
-  bigqueryEmulatorHost: Config.nonEmptyString("BIGQUERY_EMULATOR_HOST").pipe(Config.option),
+  /** `BIGQUERY_ENDPOINT`: `http://localhost:9050`; calls go there, without credentials. */
+  bigqueryEndpoint: Config.nonEmptyString("BIGQUERY_ENDPOINT").pipe(Config.option),
   /** `GOOGLE_APPLICATION_CREDENTIALS`: key file of a service account; absent: the machine's own identity. */
   googleKeyFile: Config.nonEmptyString("GOOGLE_APPLICATION_CREDENTIALS").pipe(Config.option),
   /** `BIGQUERY_MAXIMUM_BYTES_BILLED`: a query that would read more is refused. */

@@ -56,14 +56,14 @@ export const make = Effect.fn("BigQueryApi.make")(function* (settings: SettingsV
     catch: (cause) => new WarehouseUnavailable({ message: `the BigQuery client cannot be loaded: ${String(cause)}` })
   })
   const { projectId, bigqueryLocation: location } = settings
-  const endpoint = Option.getOrElse(settings.bigqueryEmulatorHost, () => "https://bigquery.googleapis.com")
+  const endpoint = Option.getOrElse(settings.bigqueryEndpoint, () => "https://bigquery.googleapis.com")
   const client = new BigQuery({
     projectId,
     location,
     autoRetry: false,
     maxRetries: 0,
     apiEndpoint: endpoint,
-    ...(Option.isSome(settings.bigqueryEmulatorHost) ? { authClient: new PassThroughClient() } : {}),
+    ...(Option.isSome(settings.bigqueryEndpoint) ? { authClient: new PassThroughClient() } : {}),
     ...Option.match(settings.googleKeyFile, { onNone: () => ({}), onSome: (keyFilename) => ({ keyFilename }) })
   })
 

@@ -3,7 +3,6 @@
  */
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { pipeline } from "node:stream/promises"
 import * as Effect from "effect/Effect"
 import { columnsOf, quarantineTable } from "../Tables.ts"
 import type { Table } from "../Table.ts"
@@ -74,7 +73,9 @@ const keyOf = Effect.fnUntraced(function* <E>(
     for (const file of source.files) {
       hash.update(JSON.stringify([file.uri, file.values]))
       yield* Effect.tryPromise({
-        try: () => pipeline(createReadStream(file.path), hash, { end: false }),
+        try: async () => {
+          for await (const chunk of createReadStream(file.path)) hash.update(chunk)
+        },
         catch: () => new SourceRejected({ file: file.uri, reason: "the file cannot be read" })
       })
     }

@@ -151,7 +151,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
   const orgs = new Map<OrgSlug, Effect.Effect<OrgWarehouse, WarehouseError>>()
 
   const service: WarehouseService = {
-    location: `bigquery: project ${session.api.projectId}, ${Option.getOrElse(settings.bigqueryEmulatorHost, () => settings.bigqueryLocation)}`,
+    location: `bigquery: project ${session.api.projectId}, ${Option.getOrElse(settings.bigqueryEndpoint, () => settings.bigqueryLocation)}`,
     projectId: session.api.projectId,
     org: (org) =>
       Effect.suspend(() => {

@@ -30,7 +30,7 @@ const on = (folder: (settings: SettingsValues) => string) =>
         ...settings,
         dataDir,
         warehouse: "bigquery",
-        bigqueryEmulatorHost: Option.some(counterpart.url)
+        bigqueryEndpoint: Option.some(counterpart.url)
       }
       return Layer.effect(Warehouse, Effect.map(Warehouse, inRealTime)).pipe(
         Layer.provide(WarehouseBigQuery.layer),

@@ -21,7 +21,7 @@ const parity = (input: Input) =>
       Effect.promise(() => startCounterpart()),
       (started) => Effect.promise(() => started.close())
     )
-    const bigQuery = yield* outcomeOf(input, { WAREHOUSE: "bigquery", BIGQUERY_EMULATOR_HOST: counterpart.url })
+    const bigQuery = yield* outcomeOf(input, { WAREHOUSE: "bigquery", BIGQUERY_ENDPOINT: counterpart.url })
     const embedded = yield* outcomeOf(input, { WAREHOUSE: "duckdb" })
     expect(bigQuery.runs.map(withoutSteps)).toEqual(embedded.runs.map(withoutSteps))
     for (const [table, rows] of Object.entries(embedded.tables)) {

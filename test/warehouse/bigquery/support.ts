@@ -40,7 +40,7 @@ export const warehouseOf = ({ configs, counterpart, folder }: World, more: Reado
             ["DATA_DIR", join(folder, "data")],
             ["CONFIGS_BASE_PATH", configs],
             ["ENVIRONMENT", "test"],
-            ["BIGQUERY_EMULATOR_HOST", counterpart.url],
+            ["BIGQUERY_ENDPOINT", counterpart.url],
             ["BQ_MAX_RETRY_ATTEMPTS", "2"],
             ...Object.entries(more)
           ])
