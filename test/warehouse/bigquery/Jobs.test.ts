@@ -61,6 +61,34 @@ describe("a job", () => {
     )
   )
 
+  it.live("of a process that is gone is found by the next one", () =>
+    onBigQuery((given) =>
+      Effect.gen(function* () {
+        const source = fileSource(given, "may.csv", csv(may("a", "1"), may("b", "2")))
+        given.counterpart.fault({ method: "PUT", path: /^\/upload\/jobs$/, times: 1, what: { kind: "hold job" } })
+        const gone = yield* Effect.fork(
+          Effect.provide(
+            Effect.flatMap(open, (acme) => load(acme, source, billByPeriods())),
+            warehouseOf(given)
+          )
+        )
+        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => given.counterpart.heldJobs() === 1 })
+        const next = yield* Effect.fork(
+          Effect.provide(
+            Effect.flatMap(open, (acme) => load(acme, source, billByPeriods())),
+            warehouseOf(given)
+          )
+        )
+        yield* Effect.sleep("1 second")
+        given.counterpart.release()
+        yield* Fiber.join(next)
+        yield* Fiber.await(gone)
+        expect(jobsOf(given, "load").map(({ id }) => id.replace(/^.*_load_/, ""))).toHaveLength(1)
+        expect(yield* (yield* open).query(bill)).toHaveLength(2)
+      })
+    )
+  )
+
   it.live("that is given up is cancelled at BigQuery and changes nothing", () =>
     onBigQuery((given) =>
       Effect.gen(function* () {
