@@ -103,7 +103,12 @@ computed AS (
       WHEN 4 THEN 'Cache Write Tokens 1h'
       ELSE 'Output Tokens'
     END AS meter,
-    COALESCE(service_tier, IF(is_batch, 'batch', 'standard')) AS tier
+    -- A batch has a price of its own, whatever tier the provider names beside it.
+    CASE
+      WHEN is_batch THEN 'batch'
+      WHEN COALESCE(service_tier, 'default') IN ('default', 'auto') THEN 'standard'
+      ELSE service_tier
+    END AS tier
   FROM `$dataset.genai_payg_costs_daily` AS costs
   CROSS JOIN UNNEST([1, 2, 3, 4, 5]) AS part
   WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
@@ -16,10 +17,9 @@ import { type Processor, StepError, type StepContext } from "../../pipelines/Pro
 import { Day } from "../../platform/Identifiers.ts"
 import * as Json from "../../platform/Json.ts"
 import { Settings } from "../../platform/Settings.ts"
-import type { BilledLine, Month, UsageLine } from "../../sources/genai/Lines.ts"
 import { addCounts } from "../../sources/genai/Lines.ts"
 import type { SourceError } from "../../sources/SourceError.ts"
-import { type OrgWarehouse, type SliceReport, Warehouse } from "../../warehouse/Warehouse.ts"
+import { type OrgWarehouse, type SliceReport, Warehouse, type WarehouseError } from "../../warehouse/Warehouse.ts"
 import { failed, unusableCredential } from "../cloud/BillingExtractor.ts"
 import { monthsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
@@ -79,6 +79,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
       const load = (credential: OpenCredential) =>
         loadCredential({ context, org, name, provider, settings, months }, credential).pipe(
           Effect.provideService(HttpClient.HttpClient, client),
+          Effect.mapError(failureOf),
           Effect.mapBoth({
             onFailure: (error) => ({ credentialId: credential.credential.credentialId, error }),
             onSuccess: (loaded) => ({ credentialId: credential.credential.credentialId, loaded })
@@ -125,6 +126,11 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
     }
   })
 
+const failureOf = (error: StepError | SourceError | WarehouseError): StepError => {
+  if (error._tag === "StepError") return error
+  return error._tag === "SourceError" ? StepFailure.ofSource(error) : StepFailure.ofWarehouse(error)
+}
+
 interface LoadRequest {
   readonly context: StepContext
   readonly org: OrgWarehouse
@@ -141,7 +147,7 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
   const { context, months, name, org, provider, settings } = request
   const { credentialId, metadata } = credential
   const key = yield* keyOf(secret, provider)
-  const source = yield* Effect.mapError(provider.open(key, settings), StepFailure.ofSource)
+  const source = yield* provider.open(key, settings)
   const common = {
     provider: name,
     x_genai_provider: name,
@@ -172,16 +178,8 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
     }
     return { month, table, rows: rows.length, skipped, report, unknownFields } satisfies Loaded
   })
-  const read = <Line>(
-    answer: Effect.Effect<Month<Line>, SourceError>,
-    write: (month: Month<Line>) => ReturnType<typeof replace>
-  ) =>
-    answer.pipe(
-      Effect.mapError(StepFailure.ofSource),
-      Effect.flatMap((lines) => Effect.mapError(write(lines), StepFailure.ofWarehouse))
-    )
   const billed = (month: Day) =>
-    read<BilledLine>(source.billed(month), ({ lines, unknownFields }) => {
+    Effect.flatMap(source.billed(month), ({ lines, unknownFields }) => {
       const rows = lines.map((line): Json.JsonObject => ({ ...line, ...common, cost_month: month }))
       return replace(
         month,
@@ -191,7 +189,7 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
       )
     })
   const usage = (month: Day) =>
-    read<UsageLine>(source.usage(month), ({ lines, unknownFields }) => {
+    Effect.flatMap(source.usage(month), ({ lines, unknownFields }) => {
       const rows = lines.map((line): Json.JsonObject => ({
         ...line,
         ...common,
@@ -207,9 +205,11 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
     })
   const loaded: Array<Loaded> = []
   for (const month of months) {
-    // The bill first: it is the money, and usage that cannot be read must not lose it.
-    const answers = yield* Effect.all([Effect.either(billed(month)), Effect.either(usage(month))])
-    for (const answer of answers) loaded.push(yield* answer)
+    // The bill first: it is the money, and usage that cannot be read must not lose it. A key that is refused is refused for both.
+    const bill = yield* Effect.either(billed(month))
+    if (Either.isLeft(bill) && bill.left._tag === "SourceError" && bill.left.kind === "auth") return yield* bill.left
+    const used = yield* Effect.either(usage(month))
+    loaded.push(yield* bill, yield* used)
     yield* context.progress({ rows: loaded.reduce((total, { rows }) => total + rows, 0) })
   }
   return loaded

@@ -18,7 +18,8 @@ const millisecondsPerSecond = 1000
 const vendor: Vendor = {
   name: "OPENAI",
   isWait: (header) => header === "retry-after",
-  codeOf: (_headers, body) => /"(?:code|type)"\s*:\s*"([A-Za-z0-9_.-]{1,64})"/.exec(body)?.[1],
+  codeOf: (_headers, body) =>
+    (/"code"\s*:\s*"([A-Za-z0-9_.-]{1,64})"/.exec(body) ?? /"type"\s*:\s*"([A-Za-z0-9_.-]{1,64})"/.exec(body))?.[1],
   requestIdHeader: "x-request-id",
   accessAdvice:
     "store an admin key of the organisation (sk-admin-...), made by an owner; keys of projects cannot read usage and costs"
