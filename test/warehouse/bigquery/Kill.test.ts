@@ -47,7 +47,7 @@ const until = (what: () => boolean) => Effect.repeat(Effect.sleep("20 millis"), 
 
 const moments = [
   { at: "its load job runs", fault: { method: "PUT", path: /^\/upload\/jobs$/, text: /x_staging_/ } },
-  { at: "its commit runs", fault: { method: "POST", path: /^\/jobs$/, text: /BEGIN TRANSACTION/ } }
+  { at: "its commit runs", fault: { method: "POST", path: /^\/jobs$/, text: /"query":"BEGIN TRANSACTION/ } }
 ] as const
 
 describe("a service that is killed while", () => {
