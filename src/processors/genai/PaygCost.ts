@@ -64,7 +64,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
         let [read, written] = [0, 0]
         for (const name of owners) {
           const pipelineId = providerOf(name)?.provider.pipelineId ?? ""
-          for (const owner of yield* ownersOf(org, pipelineId, months, context.credentialId)) {
+          for (const owner of yield* ownersOf(org, pipelineId, months)) {
             const report = yield* priceMonth(org, context, owner, prices, findings)
             read += report.read
             written += report.written
@@ -96,13 +96,8 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
   }
 )
 
-/** Whose months there are, of the usage or left from earlier usage. */
-const ownersOf = Effect.fnUntraced(function* (
-  org: OrgWarehouse,
-  pipelineId: string,
-  months: ReadonlyArray<Day>,
-  credentialId: string | undefined
-) {
+/** Whose months there are, of the usage or left from earlier usage; every credential's, since a new one may have emptied an older one's. */
+const ownersOf = Effect.fnUntraced(function* (org: OrgWarehouse, pipelineId: string, months: ReadonlyArray<Day>) {
   const rows = yield* org.query(
     `SELECT x_credential_id AS credential, usage_month AS month FROM genai_payg_usage_raw WHERE x_pipeline_id = @pipeline_id
     UNION DISTINCT
@@ -111,7 +106,7 @@ const ownersOf = Effect.fnUntraced(function* (
   )
   const wanted = new Set<string>(months)
   return rows.flatMap(({ credential, month }): ReadonlyArray<Owner> =>
-    typeof credential === "string" && isDay(month) && wanted.has(month) && (credentialId ?? credential) === credential
+    typeof credential === "string" && isDay(month) && wanted.has(month)
       ? [{ pipelineId, credentialId: credential, month }]
       : []
   )
