@@ -101,14 +101,11 @@ export const start = async (): Promise<ZetaSql> => {
   await install()
   const folder = join(cacheFolder, "node_modules/@fivetrandevelopers/zetasql/lib/zetasql")
   const port = await freePort()
-  const child = spawn(
-    join(folder, process.arch === "arm64" ? "remote_server_arm.so" : "remote_server.so"),
-    ["localhost", String(port)],
-    {
-      stdio: "ignore"
-    }
-  )
-  process.once("exit", () => child.kill("SIGKILL"))
+  const server = join(folder, process.arch === "arm64" ? "remote_server_arm.so" : "remote_server.so")
+  // The pipe breaks when this process ends, however it ends; then the shell ends the server.
+  spawn("sh", ["-c", '"$0" "$@" < /dev/null & cat > /dev/null; kill $!', server, "localhost", String(port)], {
+    stdio: ["pipe", "ignore", "ignore"]
+  }).unref()
   const call = await connect(join(folder, "protos"), port)
   const language = await call("GetLanguageOptions", { maximum_features: true })
   const languageOptions = {
