@@ -228,13 +228,16 @@ export class Script {
       )
     }
     const variables: Frame["variables"] = new Map()
-    for (const [index, { name, type }] of routine.parameters.entries()) {
-      variables.set(name.toLowerCase(), {
-        ...(await this.#scalar(`CAST((${args[index]}) AS ${type})`, at)),
-        sqlType: type
-      })
+    for (const [index, { isOut, name, type }] of routine.parameters.entries()) {
+      const given = isOut ? "NULL" : args[index]
+      variables.set(name.toLowerCase(), { ...(await this.#scalar(`CAST((${given}) AS ${type})`, at)), sqlType: type })
     }
     await this.#text(routine.body, { parent: undefined, variables }, new Map())
+    for (const [index, { isOut, name }] of routine.parameters.entries()) {
+      const result = variables.get(name.toLowerCase())
+      const variable = (args[index] ?? "").trim().toLowerCase()
+      if (isOut && result !== undefined) ownerOf(at.frame, variable).variables.set(variable, result)
+    }
   }
 
   async #executeImmediate(node: Node, at: Place) {
@@ -279,7 +282,8 @@ export class Script {
       name: path.split(".").at(-1) ?? "",
       parameters: nodes(member(node, "parameters"), "parameter_entries").map((entry) => ({
         name: String(member(entry, "name")["id_string"]),
-        type: slice(at, expression(entry, "type"))
+        type: slice(at, expression(entry, "type")),
+        isOut: /^OUT\s/i.test(slice(at, entry))
       })),
       body: `${body};`,
       description:

@@ -24,7 +24,7 @@ export interface StoredTable {
 
 export interface StoredRoutine {
   readonly name: string
-  readonly parameters: ReadonlyArray<{ readonly name: string; readonly type: string }>
+  readonly parameters: ReadonlyArray<{ readonly name: string; readonly type: string; readonly isOut: boolean }>
   /** From BEGIN to END. */
   readonly body: string
   readonly description: string
