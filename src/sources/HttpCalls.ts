@@ -43,6 +43,8 @@ export interface Vendor {
   readonly isWait: (header: string) => boolean
   /** The vendor's own code of a failure, never its message. */
   readonly codeOf: (headers: Readonly<Record<string, string>>, body: string) => string | undefined
+  /** The class of a code whose status says another; undefined: the status counts. */
+  readonly kindOf?: (code: string) => "retryable" | "auth" | undefined
   readonly requestIdHeader: string
   /** What to do when the credential is refused. */
   readonly accessAdvice: string
@@ -108,10 +110,12 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
     const waits = Object.entries(headers).flatMap(([name, value]) =>
       vendor.isWait(name) ? (retryAfterSeconds(value, now) ?? []) : []
     )
-    const facts = [`HTTP ${status}`, vendor.codeOf(headers, body), requestIdOf(headers)]
+    const code = vendor.codeOf(headers, body)
+    const kind = code === undefined ? undefined : vendor.kindOf?.(code)
+    const facts = [`HTTP ${status}`, code, requestIdOf(headers)]
     const message = `${target}: ${facts.filter((fact) => fact !== undefined).join(", ")}`
     if (status === 412) return yield* objectChanged(target)
-    if ([408, 425, 429].includes(status) || (status >= 500 && status !== 501)) {
+    if (kind === "retryable" || [408, 425, 429].includes(status) || (status >= 500 && status !== 501)) {
       return yield* new SourceError({
         kind: "retryable",
         code: `${vendor.name}_UNAVAILABLE`,
@@ -120,7 +124,7 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
         ...(waits.length === 0 ? {} : { retryAfterSeconds: Math.max(...waits) })
       })
     }
-    if (status === 401 || status === 403) {
+    if (kind === "auth" || status === 401 || status === 403) {
       return yield* new SourceError({
         kind: "auth",
         code: `${vendor.name}_${status === 401 ? "TOKEN_REFUSED" : "ACCESS_DENIED"}`,

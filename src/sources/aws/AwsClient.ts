@@ -92,7 +92,7 @@ export const judge = Effect.fnUntraced(function* (failure: AwsFailure) {
       ...(seconds === undefined ? {} : { retryAfterSeconds: seconds })
     })
   }
-  if (status === 401 || status === 403 || code === "CredentialsProviderError" || authCodes.has(code)) {
+  if (status === 401 || status === 403 || code === "CredentialsProviderError" || isAuthCode(code)) {
     return yield* new SourceError({
       kind: "auth",
       code: "AWS_ACCESS_DENIED",
@@ -109,7 +109,17 @@ export const judge = Effect.fnUntraced(function* (failure: AwsFailure) {
   })
 })
 
-const authCodes = new Set(["AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidClientTokenId"])
+const authCodes = new Set([
+  "AccessDenied",
+  "AccessDeniedException",
+  "InvalidAccessKeyId",
+  "SignatureDoesNotMatch",
+  "InvalidSignatureException",
+  "InvalidClientTokenId",
+  "UnrecognizedClientException"
+])
+/** Whether a code of AWS says that the credential is refused. */
+export const isAuthCode = (code: string): boolean => authCodes.has(code)
 
 /** Codes that mean "again" whatever their status; an expired session is renewed by the next attempt. */
 const retryableCodes = new Set([
@@ -125,10 +135,13 @@ const retryableCodes = new Set([
   "TimeoutError"
 ])
 
+/** Whether a code of AWS means "again". */
+export const isRetryableCode = (code: string): boolean => retryableCodes.has(code)
+
 /** Without a status no answer came: the connection failed. */
 const isRetryable = (code: string, status: number | undefined) =>
   code !== "CredentialsProviderError" &&
-  (retryableCodes.has(code) ||
+  (isRetryableCode(code) ||
     status === undefined ||
     status === 408 ||
     status === 425 ||
