@@ -3,11 +3,17 @@
  */
 import * as Either from "effect/Either"
 import { StatementFailed, UnsupportedSql } from "../Warehouse.ts"
-import type { Query } from "./Ast.ts"
+import type { Expr, Query } from "./Ast.ts"
 import type { Token } from "./Tokens.ts"
 
 /** The outcome of a parsing step: only an unclosed literal is surely the text's fault. */
 export type Parse<A> = Either.Either<A, UnsupportedSql | StatementFailed>
+
+/** The parsers that hold each other, handed in: what an expression is made of holds expressions and queries. */
+interface Grammar {
+  readonly expr: (cursor: Cursor) => Parse<Expr>
+  readonly query: (cursor: Cursor) => Parse<Query>
+}
 
 const reserved = new Set(
   `ALL AND ANY ARRAY AS ASC ASSERT_ROWS_MODIFIED AT BETWEEN BY CASE CAST COLLATE CONTAINS CREATE CROSS CUBE CURRENT DEFAULT DEFINE DESC
@@ -23,13 +29,14 @@ export class Cursor {
   readonly source: string
   /** How many positional parameters were read. */
   position = 0
-  /** The parser of queries, handed in because expressions hold queries and queries hold expressions. */
-  readonly query: (cursor: Cursor) => Parse<Query>
+  readonly expr: Grammar["expr"]
+  readonly query: Grammar["query"]
   private readonly tokens: Array<Token>
   private cursor = 0
 
-  constructor(source: string, tokens: ReadonlyArray<Token>, query: (cursor: Cursor) => Parse<Query>) {
+  constructor(source: string, tokens: ReadonlyArray<Token>, { expr, query }: Grammar) {
     this.source = source
+    this.expr = expr
     this.query = query
     this.tokens = [...tokens]
   }

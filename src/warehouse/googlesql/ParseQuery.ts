@@ -15,7 +15,9 @@ import type {
   Window
 } from "./Ast.ts"
 import type { Cursor, Parse } from "./Cursor.ts"
-import { parseExpr, parseOrderItem, parsePrimary, parseWindow } from "./ParseExpression.ts"
+import { parseOrderItem, parseWindow } from "./ParseCall.ts"
+import { parseExpr } from "./ParseExpression.ts"
+import { parsePrimary } from "./ParsePrimary.ts"
 import type { Token } from "./Tokens.ts"
 
 /** One query, without a closing semicolon. */

@@ -21,7 +21,7 @@ export interface Script {
 /** Parses a whole script. `source` names it in errors. */
 export const parseScript = (source: string, text: string): Parse<Script> =>
   Either.gen(function* () {
-    const c = new Cursor(source, yield* tokenize(source, text), parseQuery)
+    const c = new Cursor(source, yield* tokenize(source, text), { expr: parseExpr, query: parseQuery })
     const statements = yield* parseList(c)
     if (c.peek().kind !== "end") return yield* c.syntaxError("Expected end of input")
     return { statements, tables: c.tables }
