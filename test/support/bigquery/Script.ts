@@ -2,7 +2,9 @@
  * Runs GoogleSQL scripts: Google's parser gives the tree, Google's evaluator the answer of each statement; what is left is the control flow
  * as BigQuery documents it: variables, IF, blocks with handlers, transactions, CALL, EXECUTE IMMEDIATE.
  */
+import { answered, batches, withoutJsonKeys } from "./Evaluation.ts"
 import { BigQueryError, type Store, type StoredTable } from "./Store.ts"
+import { expression, member, nodes, pathOf, slice, targetOf, unwrap } from "./Syntax.ts"
 import { scalarType } from "./Values.ts"
 import {
   isNode,
@@ -351,50 +353,8 @@ export class Script {
   }
 }
 
-/**
- * JSON_KEYS is younger than this evaluator. For flat objects, which is what this project asks it of, the keys are the strings that a colon
- * follows in the text of the object.
- */
-const withoutJsonKeys = (sql: string): string => {
-  const start = sql.search(/\bJSON_KEYS\(/)
-  if (start < 0) return sql
-  let end = start + "JSON_KEYS(".length
-  for (let depth = 1; depth > 0 && end < sql.length; end++) {
-    if (sql[end] === "(") depth++
-    if (sql[end] === ")") depth--
-  }
-  const argument = sql.slice(start + "JSON_KEYS(".length, end - 1)
-  const keys = `REGEXP_EXTRACT_ALL(TO_JSON_STRING(${argument}), r'[{,]"((?:[^"\\\\]|\\\\.)*)":')`
-  return sql.slice(0, start) + keys + withoutJsonKeys(sql.slice(end))
-}
-
 const errorVariable = "system_error_message"
 const countVariable = "system_row_count"
-
-/** The evaluator's refusal is a query's. */
-const answered = async <A>(answer: Promise<A>): Promise<A> => {
-  try {
-    return await answer
-  } catch (error) {
-    throw error instanceof ZetaSqlError ? new BigQueryError(400, "invalidQuery", error.message) : error
-  }
-}
-
-const batchCells = 60_000
-
-/** The same tables with a part of the rows of one each time: the evaluator's messages have a limit, and a row here is for itself. */
-const batches = (
-  tables: ReadonlyMap<string, Relation>,
-  split: string
-): ReadonlyArray<ReadonlyMap<string, Relation>> => {
-  const whole = tables.get(split)
-  if (whole === undefined) return [tables]
-  const size = Math.max(1, Math.floor(batchCells / Math.max(1, whole.columns.length)))
-  const count = Math.max(1, Math.ceil(whole.rows.length / size))
-  return Array.from({ length: count }, (_, index) =>
-    new Map(tables).set(split, { ...whole, rows: whole.rows.slice(index * size, (index + 1) * size) })
-  )
-}
 
 /** A text, and what its statements see. */
 interface Place {
@@ -408,44 +368,4 @@ const ownerOf = (frame: Frame, name: string): Frame => {
     if (owner.variables.has(name.toLowerCase())) return owner
   }
   throw new BigQueryError(400, "invalidQuery", `Undeclared variable: ${name}`)
-}
-
-/** The parser wraps a node in its kinds, from the widest to its own. */
-const unwrap = (wrapped: Node): readonly [kind: string, node: Node] => {
-  let kind = ""
-  let node = wrapped
-  for (;;) {
-    const inner = Object.entries(node).find(([key, value]) => /^ast_\w+_node$/.test(key) && isNode(value))
-    if (inner === undefined || !isNode(inner[1])) return [kind, node]
-    ;[kind, node] = [inner[0], inner[1]]
-  }
-}
-
-const member = (node: Node, name: string): Node => {
-  const found = node[name]
-  if (!isNode(found)) throw new Error(`the counterpart finds no ${name} in ${Object.keys(node).join(", ")}`)
-  return found
-}
-
-const expression = (node: Node, name: string): Node => unwrap(member(node, name))[1]
-
-const nodes = (node: Node, name: string): ReadonlyArray<Node> => {
-  const found = node[name]
-  return Array.isArray(found) ? found.filter(isNode) : []
-}
-
-const pathOf = (node: Node): string =>
-  nodes(node, "names")
-    .map((name) => String(name["id_string"]))
-    .join(".")
-
-const targetOf = (node: Node): string => pathOf(expression(node, "target_path"))
-
-/** The text of a node, from the place that the parser says. */
-const slice = ({ source }: Place, node: Node): string => {
-  for (let at: unknown = node; isNode(at); at = at["parent"]) {
-    const range = at["parse_location_range"]
-    if (isNode(range)) return source.subarray(Number(range["start"]), Number(range["end"])).toString()
-  }
-  throw new Error("the parser says no place for a node")
 }
