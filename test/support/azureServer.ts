@@ -19,6 +19,21 @@ export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
 
 const pageSize = 2
 
+/** One series of a metric of a resource: its dimensions, and values as text by the hour that they begin in. */
+export interface Series {
+  readonly resourceId: string
+  readonly metric: string
+  readonly dimensions: Readonly<Record<string, string>>
+  readonly hours: Readonly<Record<string, string>>
+}
+
+/** A model deployment of an Azure OpenAI account. */
+export interface Deployment {
+  readonly name: string
+  readonly sku: { readonly name: string; readonly capacity: number }
+  readonly properties: { readonly model: { readonly name: string; readonly version?: string } }
+}
+
 /** Starts the server with one container; it ends with the scope. */
 export const azureServer = Effect.fnUntraced(function* (container: string) {
   const blobs = new Map<string, { readonly body: Buffer; readonly etag: string }>()
@@ -26,6 +41,8 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
   const operations = new Map<string, { report: Report; questions: number }>()
   const links = new Map<string, Buffer>()
   const faults: Array<Fault> = []
+  const series: Array<Series> = []
+  const deployments = new Map<string, ReadonlyArray<Deployment>>()
   let tokens = 0
   let revoked = 0
 
@@ -150,6 +167,54 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
     })
   }
 
+  const metrics = (request: SeenRequest, response: ServerResponse, resourceId: string) => {
+    if (!isAuthorized(request, "management.azure.com")) return refuse(response, 401, "InvalidAuthenticationToken")
+    const query = request.url.searchParams
+    const [from = "", to = ""] = (query.get("timespan") ?? "").split("/")
+    const dimensions = (query.get("$filter") ?? "")
+      .split(" and ")
+      .flatMap((each) => /^(\w+) eq '\*'$/.exec(each)?.[1] ?? [])
+    if (query.get("api-version") !== "2023-10-01" || query.get("interval") !== "PT1H" || !(from < to))
+      return refuse(response, 400, "BadRequest")
+    const top = Number(query.get("top") ?? 10)
+    const value = (query.get("metricnames") ?? "").split(",").map((metric) => ({
+      name: { value: metric, localizedValue: metric },
+      unit: "Count",
+      errorCode: "Success",
+      timeseries: series
+        .filter((each) => each.resourceId === resourceId && each.metric === metric)
+        .slice(0, top)
+        .map((each) => ({
+          metadatavalues: dimensions.flatMap((name) => {
+            const told = each.dimensions[name]
+            return told === undefined ? [] : [{ name: { value: name.toLowerCase() }, value: told }]
+          }),
+          data: [
+            // An interval in which nothing was measured.
+            { timeStamp: from },
+            ...Object.entries(each.hours)
+              .filter(([hour]) => hour >= from && hour < to)
+              .map(([timeStamp, text]) => ({
+                timeStamp,
+                [(query.get("aggregation") ?? "").toLowerCase()]: Number(text)
+              }))
+          ]
+        }))
+    }))
+    json(response, 200, { cost: 0, timespan: query.get("timespan"), interval: "PT1H", value })
+  }
+
+  const deployed = (request: SeenRequest, response: ServerResponse, endpoint: string, account: string) => {
+    if (!isAuthorized(request, "management.azure.com")) return refuse(response, 401, "InvalidAuthenticationToken")
+    if (!request.url.searchParams.has("api-version")) return refuse(response, 400, "MissingApiVersionParameter")
+    const all = deployments.get(account)
+    if (all === undefined) return refuse(response, 404, "ResourceNotFound")
+    const start = Number(request.url.searchParams.get("$skiptoken") ?? 0)
+    const more = start + pageSize < all.length
+    const next = `${endpoint}${account}/deployments?api-version=2024-10-01&$skiptoken=${start + pageSize}`
+    json(response, 200, { value: all.slice(start, start + pageSize), ...(more ? { nextLink: next } : {}) })
+  }
+
   const signed = (request: SeenRequest, response: ServerResponse) => {
     const body = links.get(request.url.pathname)
     // Blob Storage refuses a request that is signed twice.
@@ -171,6 +236,10 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
         return generate(request, response, endpoint)
       if (path.includes("/costDetailsOperationResults/")) return void operation(request, response, endpoint)
       if (path.startsWith("/sas/")) return signed(request, response)
+      const measured = /^(\/subscriptions\/.+)\/providers\/Microsoft\.Insights\/metrics$/.exec(path)?.[1]
+      if (request.method === "GET" && measured !== undefined) return metrics(request, response, measured)
+      const account = /^(\/subscriptions\/.+\/accounts\/[^/]+)\/deployments$/.exec(path)?.[1]
+      if (request.method === "GET" && account !== undefined) return deployed(request, response, endpoint, account)
       if (path === `/${container}` || path.startsWith(`/${container}/`)) return storage(request, response)
       return refuse(response, 404, "ResourceNotFound")
     }
@@ -179,6 +248,10 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
     endpoint: server.endpoint,
     journal: server.journal,
     faults,
+    /** What Azure Monitor has measured; tests change it between calls. */
+    series,
+    /** Model deployments by the id of their account. */
+    deployments,
     put: (key: string, content: string | Uint8Array) => {
       const body = Buffer.from(content)
       blobs.set(key, { body, etag: `0x${createHash("sha256").update(body).digest("hex").slice(0, 15).toUpperCase()}` })

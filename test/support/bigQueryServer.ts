@@ -38,7 +38,7 @@ export const bigQueryServer = (world: BigQueryWorld) => {
     { readonly rows: ReadonlyArray<unknown>; readonly fields: ReadonlyArray<unknown>; polled: number }
   >()
   const handle = (request: SeenRequest, response: ServerResponse) => {
-    const fault = faultOf(world, request)
+    const fault = tokenFault(request, { ...world, scope: "https://www.googleapis.com/auth/bigquery" })
     if (fault !== undefined) return refuse(response, 401, fault)
     const refusal = world.refusals.shift()
     if (refusal !== undefined) return refuse(response, ...refusal)
@@ -111,21 +111,25 @@ const refuse = (response: ServerResponse, status: number, reason: string) => {
 }
 
 /** What is wrong with the bearer token: it must be signed by the service account, for BigQuery's scope, and be valid now. */
-const faultOf = (world: BigQueryWorld, request: SeenRequest): string | undefined => {
+/** What is wrong with a request's token, which the account must have signed for the scope itself; undefined: nothing. */
+export const tokenFault = (
+  request: SeenRequest,
+  expected: { readonly publicKey: string; readonly clientEmail: string; readonly scope: string }
+): string | undefined => {
   const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? "")?.[1]
   const [header, claims, signature] = token?.split(".") ?? []
   if (header === undefined || claims === undefined || signature === undefined) return "no token"
   const isSigned = verify(
     "RSA-SHA256",
     Buffer.from(`${header}.${claims}`),
-    createPublicKey(world.publicKey),
+    createPublicKey(expected.publicKey),
     Buffer.from(signature, "base64url")
   )
   const { exp, iat, iss, scope } = JSON.parse(Buffer.from(claims, "base64url").toString())
   const now = Date.now() / 1000
   return !isSigned
     ? "wrong signature"
-    : iss !== world.clientEmail || scope !== "https://www.googleapis.com/auth/bigquery"
+    : iss !== expected.clientEmail || scope !== expected.scope
       ? "wrong claims"
       : exp < now || iat > now + 60 || exp - iat > 3600
         ? "wrong time"

@@ -30,7 +30,7 @@ const vendor: Vendor = {
   codeOf: (headers, body) => headers["x-ms-error-code"] ?? codeIn(body),
   requestIdHeader: "x-ms-request-id",
   accessAdvice:
-    "check the service principal's secret, and its roles: Storage Blob Data Reader on the container, Cost Management Reader on the scope"
+    "check the service principal's secret, and its roles: Storage Blob Data Reader on the container, Cost Management Reader on the scope, Monitoring Reader on a resource with metrics"
 }
 
 /** `{"error":{"code":"..."}}` of the management API, `{"error":"...","error_codes":[...]}` of the login. */
