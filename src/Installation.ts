@@ -22,6 +22,7 @@ import type { Encryption } from "./platform/Encryption.ts"
 import * as EncryptionKms from "./platform/EncryptionKms.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
 import { Settings } from "./platform/Settings.ts"
+import type { Processors } from "./pipelines/Processor.ts"
 import * as Registry from "./processors/Registry.ts"
 import * as RunsEventLog from "./runs/RunsEventLog.ts"
 import * as BackfillsSql from "./scheduler/BackfillsSql.ts"
@@ -104,14 +105,25 @@ const quotaAdmin = Layer.unwrapEffect(
 /** Schedules, backfills and batches, on the runs and the records, and what an operator's clock does beside them. */
 export const scheduling = Layer.mergeAll(SchedulerSql.layer, BackfillsSql.layer, BatchesSql.layer, quotaAdmin)
 
-/** Everything but the HTTP server, on the settings given. `Runs.recover`, then `Scheduler.run`, and the notifier's worker are left to the caller. */
-export const layer = scheduling.pipe(
-  Layer.provideMerge(RunsEventLog.layer),
-  Layer.provideMerge(CatalogueYaml.layer),
-  Layer.provideMerge(Registry.layer.pipe(Layer.provide(HttpClientNode.layer))),
-  Layer.provideMerge(Layer.merge(validator, alerts)),
-  Layer.provideMerge(Judge.layer),
-  Layer.provideMerge(onWarehouse),
-  Layer.provideMerge(records),
-  Layer.provideMerge(NodeContext.layer)
-)
+type ShippedProcessors = typeof Registry.layer
+
+/**
+ * Everything but the HTTP server, on the settings given, with the processors given: those of a program beside or instead of the shipped ones.
+ * `Runs.recover`, then `Scheduler.run`, and the notifier's worker are left to the caller.
+ */
+export const layerOf = <E = never>(
+  processors: Layer.Layer<Processors, E | Layer.Layer.Error<ShippedProcessors>, Layer.Layer.Context<ShippedProcessors>>
+) =>
+  scheduling.pipe(
+    Layer.provideMerge(RunsEventLog.layer),
+    Layer.provideMerge(CatalogueYaml.layer),
+    Layer.provideMerge(processors.pipe(Layer.provide(HttpClientNode.layer))),
+    Layer.provideMerge(Layer.merge(validator, alerts)),
+    Layer.provideMerge(Judge.layer),
+    Layer.provideMerge(onWarehouse),
+    Layer.provideMerge(records),
+    Layer.provideMerge(NodeContext.layer)
+  )
+
+/** The same with the shipped processors: what the service runs on. */
+export const layer = layerOf(Registry.layer)

@@ -16,6 +16,7 @@ import { replay } from "./replay.ts"
 import { run } from "./run.ts"
 import { runs } from "./runs.ts"
 import { serve } from "./serve.ts"
+import { tables } from "./tables.ts"
 import * as Installation from "../Installation.ts"
 import { Settings } from "../platform/Settings.ts"
 
@@ -34,6 +35,7 @@ export const command = Command.make("pipeline-service").pipe(
     focus,
     reconcile,
     query,
+    tables,
     plans,
     hierarchy,
     procedures,

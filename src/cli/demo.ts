@@ -87,7 +87,7 @@ const drive = Effect.fn("demo.drive")(function* (given: {
   const { address } = yield* HttpServer.HttpServer
   const base = address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : ""
   yield* Console.log(DemoScreen.serving(base))
-  const client = yield* ServiceClient.make({ base, key: Option.some(secret), rootKey: Option.none() })
+  const client = yield* ServiceClient.make({ baseUrl: base, key: Option.some(secret), rootKey: Option.none() })
   const { pipeline_logging_id: runId } = yield* client.call(({ pipelines }) =>
     pipelines.runOfProvider({
       path: { org, category: "cloud", provider: "aws", domain: "cost", pipeline: "billing" },

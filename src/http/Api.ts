@@ -40,6 +40,7 @@ import {
 import { SchedulerGroup } from "./SchedulerApi.ts"
 import { Live, Overview, Ready, Healthy } from "./ServiceSchemas.ts"
 import { Subscriptions } from "./SubscriptionApi.ts"
+import { TablesGroup } from "./TableApi.ts"
 
 const pipelinePart = Schema.String.annotations({ description: "1 to 50 of a-z, A-Z, 0-9 and _" })
 
@@ -320,6 +321,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(AlertsGroup)
   .add(Notifications)
   .add(Focus)
+  .add(TablesGroup)
   .add(Subscriptions)
   .add(Service)
   .annotate(OpenApi.Title, "Pipeline service")

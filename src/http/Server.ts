@@ -30,6 +30,7 @@ import * as SchedulerHandlers from "./SchedulerHandlers.ts"
 import * as ServiceHandlers from "./ServiceHandlers.ts"
 import { Shutdown } from "./Shutdown.ts"
 import * as SubscriptionHandlers from "./SubscriptionHandlers.ts"
+import * as TableHandlers from "./TableHandlers.ts"
 
 const groups = Layer.mergeAll(
   RunHandlers.layer,
@@ -39,6 +40,7 @@ const groups = Layer.mergeAll(
   NotificationHandlers.layer,
   FocusHandlers.layer,
   SubscriptionHandlers.layer,
+  TableHandlers.layer,
   ServiceHandlers.layer
 ).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
 

@@ -13,7 +13,7 @@ import * as Yaml from "yaml"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { canonical, type JsonObject, keepCanonical } from "../platform/Json.ts"
 import * as CronSchedule from "../platform/CronSchedule.ts"
-import { Settings } from "../platform/Settings.ts"
+import { configFolders, Settings } from "../platform/Settings.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
 import { dependencies } from "./Dag.ts"
 import { Definition, StepDefinition } from "./Definition.ts"
@@ -22,7 +22,16 @@ import { Processors } from "./Processor.ts"
 import { resolve, resolveObject } from "./Variables.ts"
 
 /** Folders of `configs/` that hold no pipelines. */
-const reservedFolders = new Set(["system", "alerts", "notifications", "notify_systems", "tables", "lookups", "focus"])
+const reservedFolders = new Set([
+  "system",
+  "alerts",
+  "focus",
+  "lookups",
+  "monitoring",
+  "notifications",
+  "notify_systems",
+  "tables"
+])
 const maximumFileBytes = 1_048_576
 const defaultTimeoutSeconds = 1800
 const defaultStepTimeoutSeconds = 600
@@ -41,16 +50,23 @@ interface Source {
 const make = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const { configsPath } = yield* Settings
+  const folders = configFolders(yield* Settings)
   const processors = yield* Processors
   const cache = new Map<string, { readonly version: string; readonly pipeline: Pipeline }>()
 
-  const readPipeline = Effect.fnUntraced(function* (file: string, configId: string, org: OrgSlug, version: string) {
-    const key = `${org} ${file}`
+  const readPipeline = Effect.fnUntraced(function* (
+    folder: string,
+    file: string,
+    configId: string,
+    org: OrgSlug,
+    version: string
+  ) {
+    const place = path.join(folder, file)
+    const key = `${org} ${place}`
     const cached = cache.get(key)
     if (cached?.version === version) return cached.pipeline
     const text = yield* Effect.mapError(
-      files.readFileString(path.join(configsPath, file)),
+      files.readFileString(place),
       () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
     )
     const pipeline = yield* parsePipeline(text, file, configId, org, processors)
@@ -63,33 +79,37 @@ const make = Effect.gen(function* () {
   const load = Effect.fnUntraced(function* (org: OrgSlug, configId: string) {
     const candidates = isConfigId(configId) ? [`${org}/${configId}.yml`, `${configId}.yml`] : []
     for (const file of candidates) {
-      const version = versionOf(path.join(configsPath, file))
-      if (version !== undefined) return yield* readPipeline(file, configId, org, version)
+      for (const folder of folders) {
+        const version = versionOf(path.join(folder, file))
+        if (version !== undefined) return yield* readPipeline(folder, file, configId, org, version)
+      }
     }
     return yield* new TemplateNotFound({ configId })
   })
 
   const anyOrg = Schema.decodeSync(OrgSlug)("check_only")
 
+  const checkFolder = Effect.fnUntraced(function* (folder: string) {
+    const entries = yield* Effect.mapError(
+      files.readDirectory(folder, { recursive: true }),
+      () => new PipelineInvalid({ file: folder, line: 1, reason: "the folder of pipelines cannot be read" })
+    )
+    const pipelines = entries
+      .map((entry) => entry.replaceAll("\\", "/"))
+      .filter((entry) => entry.endsWith(".yml") && !reservedFolders.has(entry.split("/")[0] ?? ""))
+      .sort()
+    yield* Effect.forEach(pipelines, (file) => readPipeline(folder, file, file.slice(0, -".yml".length), anyOrg, ""))
+    cache.clear()
+    return pipelines.map((file) => file.slice(0, -".yml".length))
+  })
+
   return {
     load,
-    checkAll: Effect.gen(function* () {
-      const entries = yield* Effect.mapError(
-        files.readDirectory(configsPath, { recursive: true }),
-        () => new PipelineInvalid({ file: configsPath, line: 1, reason: "the folder of pipelines cannot be read" })
-      )
-      const pipelines = entries
-        .map((entry) => entry.replaceAll("\\", "/"))
-        .filter((entry) => entry.endsWith(".yml") && !reservedFolders.has(entry.split("/")[0] ?? ""))
-        .sort()
-      yield* Effect.forEach(pipelines, (file) => readPipeline(file, file.slice(0, -".yml".length), anyOrg, ""))
-      cache.clear()
-      return pipelines.map((file) => file.slice(0, -".yml".length))
-    })
+    checkAll: Effect.map(Effect.forEach(folders, checkFolder), (found) => [...new Set(found.flat())].sort())
   }
 })
 
-/** The catalogue of `Settings.configsPath`; a changed file counts from the next run. */
+/** The catalogue of the settings' folders; a changed file counts from the next run. */
 export const layer = Layer.effect(Catalogue, make)
 
 /**

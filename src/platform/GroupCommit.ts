@@ -12,8 +12,22 @@ import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricLabel from "effect/MetricLabel"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+
+const tasksOfCommit = Metric.histogram(
+  "group_commit_tasks",
+  MetricBoundaries.exponential({ start: 1, factor: 2, count: 9 }),
+  "Tasks that shared one durable commit"
+)
+const secondsOfCommit = Metric.histogram(
+  "group_commit_seconds",
+  MetricBoundaries.exponential({ start: 0.0005, factor: 2, count: 13 }),
+  "Seconds of one durable commit, its flush included"
+)
 
 /** So many tasks wait for the worker at most; further callers wait for room. */
 const MAX_WAITING_TASKS = 4_096
@@ -86,13 +100,20 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
       Effect.withSpan(`${options.name}.commit`, { attributes: { tasks: batch.length }, captureStackTrace: false })
     )
 
+  const labels = [MetricLabel.make("log", options.name)]
+
   const settle = (batch: ReadonlyArray<Waiting>): Effect.Effect<void, never, R> => {
     if (!Arr.isNonEmptyReadonlyArray(batch)) return Effect.void
+    const begun = performance.now()
     return Effect.matchCauseEffect(commit(batch), {
       onSuccess: (exits) =>
         Effect.zipRight(
           committed,
-          Effect.sync(() => batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name))))
+          Effect.sync(() => {
+            tasksOfCommit.unsafeUpdate(batch.length, labels)
+            secondsOfCommit.unsafeUpdate((performance.now() - begun) / 1000, labels)
+            batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name)))
+          })
         ),
       onFailure: (cause) =>
         batch.length === 1 || isBusy(cause)

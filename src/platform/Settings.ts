@@ -7,9 +7,10 @@ import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
 /** The package's own folder: this file lies two folders below it, the bundle in `dist` one. */
-const packageFolder = fileURLToPath(new URL(import.meta.url.includes("/dist/") ? ".." : "../..", import.meta.url))
+const packageFolder = fileURLToPath(new URL(/\/dist\/[^/]+$/.test(import.meta.url) ? ".." : "../..", import.meta.url))
 
 const notNegative = (name: string) =>
   Config.integer(name).pipe(
@@ -30,6 +31,8 @@ const settings = Config.all({
   dataDir: Config.nonEmptyString("DATA_DIR").pipe(Config.withDefault("./data")),
   /** `CONFIGS_BASE_PATH`: pipelines, tables, lookups, FOCUS data; the package's own by default. */
   configsPath: Config.nonEmptyString("CONFIGS_BASE_PATH").pipe(Config.withDefault(join(packageFolder, "configs"))),
+  /** `CUSTOM_CONFIGS_PATH`: pipelines and tables of your own in the same layout; a file there wins over the one of the same path. */
+  customConfigsPath: Config.nonEmptyString("CUSTOM_CONFIGS_PATH").pipe(Config.option),
   /** `PROCEDURES_PATH`: the stored procedures; the package's own by default. */
   proceduresPath: Config.nonEmptyString("PROCEDURES_PATH").pipe(Config.withDefault(join(packageFolder, "procedures"))),
   /** `CA_ROOT_API_KEY`: the root key; without it root endpoints answer 503. */
@@ -141,3 +144,9 @@ export class Settings extends Context.Tag("pipeline-service/Settings")<Settings,
   /** Reads the current config provider. */
   static readonly layer = Layer.effect(Settings, settings)
 }
+
+/** The folders that hold configuration, the one that wins first. */
+export const configFolders = ({ configsPath, customConfigsPath }: SettingsValues): ReadonlyArray<string> => [
+  ...Option.toArray(customConfigsPath),
+  configsPath
+]

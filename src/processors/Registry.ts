@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Processors } from "../pipelines/Processor.ts"
+import { type Processor, Processors } from "../pipelines/Processor.ts"
 import * as AzureExtractor from "./cloud/AzureExtractor.ts"
 import * as CurExtractor from "./cloud/CurExtractor.ts"
 import * as ExternalBqExtractor from "./cloud/ExternalBqExtractor.ts"
@@ -17,24 +17,33 @@ import * as PaygUsage from "./genai/PaygUsage.ts"
 import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
 import * as Notice from "./notify/Notice.ts"
 
-/** All shipped processors by `ps_type`. */
-export const layer = Layer.effect(
-  Processors,
-  Effect.map(
-    Effect.all([
-      AzureExtractor.make,
-      CurExtractor.make,
-      ExternalBqExtractor.make,
-      OciExtractor.make,
-      FocusConverter.make,
-      Reconcile.make,
-      Conform.make,
-      ProcedureExecutor.make,
-      PaygUsage.make,
-      PaygCost.make,
-      GenaiConverter.consolidator,
-      GenaiConverter.converter
-    ]),
-    (processors) => new Map([...processors, ...Notice.processors].map((processor) => [processor.type, processor]))
-  )
+const shipped = Effect.map(
+  Effect.all([
+    AzureExtractor.make,
+    CurExtractor.make,
+    ExternalBqExtractor.make,
+    OciExtractor.make,
+    FocusConverter.make,
+    Reconcile.make,
+    Conform.make,
+    ProcedureExecutor.make,
+    PaygUsage.make,
+    PaygCost.make,
+    GenaiConverter.consolidator,
+    GenaiConverter.converter
+  ]),
+  (processors) => [...processors, ...Notice.processors]
 )
+
+/** The shipped processors and those of a program, which win where they have the same `ps_type`. */
+export const layerWith = <E, R>(own: Effect.Effect<ReadonlyArray<Processor>, E, R>) =>
+  Layer.effect(
+    Processors,
+    Effect.map(
+      Effect.all([shipped, own]),
+      (processors) => new Map(processors.flat().map((processor) => [processor.type, processor]))
+    )
+  )
+
+/** All shipped processors by `ps_type`. */
+export const layer = layerWith(Effect.succeed([]))

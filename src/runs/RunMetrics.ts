@@ -11,6 +11,8 @@ const attempts = Metric.counter("pipeline_step_attempts_total", {
   description: "Attempts of steps by processor and outcome",
   incremental: true
 })
+const working = Metric.gauge("pipeline_runs_working", { description: "Runs that hold a slot of this process" })
+const waiting = Metric.gauge("pipeline_runs_waiting", { description: "Runs that wait for a slot of this process" })
 const seconds = Metric.histogram(
   "pipeline_run_duration_seconds",
   MetricBoundaries.exponential({ start: 0.01, factor: 4, count: 10 }),
@@ -28,6 +30,12 @@ const labels = (...pairs: ReadonlyArray<readonly [name: string, value: string]>)
     labelsOf.set(key, made)
   }
   return made
+}
+
+/** Tells how many runs hold a slot, and how many wait for one. */
+export const slotsTaken = (held: number, awaited: number): void => {
+  working.unsafeUpdate(held, [])
+  waiting.unsafeUpdate(awaited, [])
 }
 
 /** Counts a run that has ended. */

@@ -28,6 +28,7 @@ import { finishedBefore } from "./Retried.ts"
 import { begin, isAsking, isEnded, type RunState } from "./Run.ts"
 import * as RunActor from "./RunActor.ts"
 import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } from "./RunEvent.ts"
+import * as RunMetrics from "./RunMetrics.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
@@ -60,7 +61,7 @@ const make = Effect.gen(function* () {
     validator,
     processors: yield* Processors,
     limits: { maxParallelSteps: settings.maxParallelSteps },
-    slots: Slots.make(settings.maxConcurrentRuns),
+    slots: Slots.make(settings.maxConcurrentRuns, RunMetrics.slotsTaken),
     timers: yield* Timers.make,
     isTraced: Option.isSome(settings.otlpEndpoint),
     environment: settings.environment,

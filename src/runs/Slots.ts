@@ -13,8 +13,8 @@ export interface Slots {
   readonly enter: (granted: () => void) => Claim
 }
 
-/** At most `limit` claims are granted at a time. */
-export const make = (limit: number): Slots => {
+/** At most `limit` claims are granted at a time; `changed` hears how many are granted and how many wait. */
+export const make = (limit: number, changed: (taken: number, waiting: number) => void): Slots => {
   const waiting = new Set<() => void>()
   let taken = 0
   return {
@@ -28,18 +28,21 @@ export const make = (limit: number): Slots => {
       }
       if (taken < limit) grant()
       else waiting.add(grant)
+      changed(taken, waiting.size)
       return {
         isGranted: () => held,
         leave: () => {
           if (left) return
           left = true
-          if (!held) return void waiting.delete(grant)
-          taken--
-          const [next] = waiting
-          if (next !== undefined) {
-            waiting.delete(next)
-            next()
-          }
+          if (held) {
+            taken--
+            const [next] = waiting
+            if (next !== undefined) {
+              waiting.delete(next)
+              next()
+            }
+          } else waiting.delete(grant)
+          changed(taken, waiting.size)
         }
       }
     }

@@ -5,6 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
+import * as Metric from "effect/Metric"
 import { type OrganizationsUnavailable, Organizations } from "../organizations/Organizations.ts"
 import type { RunId } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
@@ -12,6 +13,11 @@ import { type RequestError, type RunAccepted, Runs, type RunStatus } from "../ru
 import { failure, type Item, type Outcome, outcomeOfRun, type Queue } from "./Queue.ts"
 import type { QueueReport, Started } from "./Scheduler.ts"
 import { unavailable } from "./Tables.ts"
+
+const settled = Metric.counter("scheduler_queue_items_total", {
+  description: "Items of the queue by what became of them: completed, failed, or again",
+  incremental: true
+})
 
 /** Items of this process at work; the others stay queued. */
 const MAX_ITEMS_AT_WORK = 100
@@ -82,6 +88,7 @@ export const make = Effect.fnUntraced(function* (queue: Queue, ended: Effect.Eff
 
   const settle = Effect.fnUntraced(function* (item: Item, outcome: Outcome) {
     const isSettled = yield* queue.settle(item.itemId, outcome).pipe(unavailable("settle an item of its queue"))
+    if (isSettled) yield* Metric.increment(Metric.tagged(settled, "outcome", outcome._tag.toLowerCase()))
     if (isSettled && outcome._tag !== "Completed") {
       const next = outcome._tag === "Again" ? `again at ${new Date(outcome.dueTime).toISOString()}` : "not again"
       yield* Effect.logWarning(`${item.trackingId} of the queue (${next}): ${outcome.message}`)

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import { objectChanged } from "./object-store/ObjectStore.ts"
+import { observed } from "./ProviderMetrics.ts"
 import { retryAfterSeconds, SourceError } from "./SourceError.ts"
 
 /** Tries of one call, the first included. */
@@ -156,7 +157,10 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
           headers: response.headers,
           body: Buffer.concat(Chunk.toReadonlyArray(chunks))
         }
-      }).pipe(Effect.timeoutFail({ duration: answerTimeoutMillis, onTimeout: () => broken(call.target) }))
+      }).pipe(
+        Effect.timeoutFail({ duration: answerTimeoutMillis, onTimeout: () => broken(call.target) }),
+        observed(vendor.name, call.target)
+      )
     )
 
   /** Writes the answer into a file. Fails with class `stale` unless it has exactly `size` bytes. */
@@ -184,7 +188,7 @@ export const make = Effect.fnUntraced(function* (vendor: Vendor) {
           // A connection that was cut may look like an end.
           if (written !== size) return yield* announced === undefined ? objectChanged(call.target) : broken(call.target)
         })
-      )
+      ).pipe(observed(vendor.name, call.target))
     )
 
   return { send, download }

@@ -4,9 +4,12 @@
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as Option from "effect/Option"
+import { existsSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { LineCounter, parseDocument } from "yaml"
+import type { SettingsValues } from "../platform/Settings.ts"
 import { type Column, lineageColumns, Table } from "./Table.ts"
 
 /** A declaration cannot be used; it stops the start. */
@@ -63,6 +66,19 @@ export const ownTables: ReadonlyArray<Table> = [quarantineTable, sliceTokensTabl
 
 /** All columns of a table in order: its own, then the lineage. */
 export const columnsOf = (table: Table): ReadonlyArray<Column> => [...table.columns, ...lineageColumns]
+
+/**
+ * Every table of an installation by name: the declarations of the package, those of `CUSTOM_CONFIGS_PATH`, which win, and the warehouse's own
+ * tables.
+ */
+export const declared = Effect.fn("Tables.declared")(function* ({ configsPath, customConfigsPath }: SettingsValues) {
+  const tables = new Map(yield* load(join(configsPath, "tables")))
+  const custom = Option.map(customConfigsPath, (folder) => join(folder, "tables"))
+  if (Option.isSome(custom) && existsSync(custom.value)) {
+    for (const [name, table] of yield* load(custom.value)) tables.set(name, table)
+  }
+  return tables
+})
 
 /** Reads every declaration of a folder and adds the warehouse's own tables; by table name. */
 export const load = Effect.fn("Tables.load")(function* (folder: string) {

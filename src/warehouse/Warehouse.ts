@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
+import type { Table } from "./Table.ts"
 import type { FileFormat, FileMapping, SqlParameter } from "./FileMapping.ts"
 
 /** The engine cannot be reached or is locked; worth another try. */
@@ -187,6 +188,8 @@ export interface WarehouseService {
   /** `duckdb` or `bigquery`, and where the data lies, for a person to read. */
   readonly location: string
   readonly projectId: string
+  /** The tables that each dataset has, by name. */
+  readonly tables: ReadonlyMap<string, Table>
   /** The dataset of one organisation, created when absent. */
   readonly org: (org: OrgSlug) => Effect.Effect<OrgWarehouse, WarehouseError>
   /** The native column names of a local file, as written: to tell one provider's formats apart before loading. */

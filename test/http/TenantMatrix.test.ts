@@ -49,7 +49,7 @@ const address = (path: string, runId: string, ids: Record<string, string>): stri
     domain: isOfProvider ? "cost" : "test",
     pipeline: isOfProvider ? "demo" : "slow",
     ...ids,
-    name: "sp_cloud_test",
+    name: path.startsWith("/api/v1/tables/") ? "cost_data_standard_1_3" : "sp_cloud_test",
     alert_id: "total_cost_threshold_2500"
   }
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => values[name] ?? expect.fail(`no value for {${name}}`))

@@ -1,7 +1,6 @@
 /**
  * The command line's way to a running service: its HTTP API, typed by the API's own definition.
  */
-import * as HttpApiClient from "@effect/platform/HttpApiClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -13,7 +12,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { Api } from "../../http/Api.ts"
+import * as Client from "../../http/Client.ts"
 import { ApiError } from "../../http/Errors.ts"
 import { EventRecord, type RunDetail } from "../../http/RunSchemas.ts"
 import * as HttpClientNode from "../../platform/HttpClientNode.ts"
@@ -29,26 +28,14 @@ export type Run = typeof RunDetail.Type
 /** An event of a run, as the API sends it. */
 export type Event = typeof EventRecord.Type
 
-/** Where the service is and who asks. The root key is only needed for what is the operator's. */
-export interface Access {
-  readonly base: string
-  readonly key: Option.Option<Redacted.Redacted>
-  readonly rootKey: Option.Option<Redacted.Redacted>
-}
-
 const reconnectSeconds = 1
 const maximumReconnects = 60
 
-/** A client of the service at `base`. */
-export const make = Effect.fnUntraced(function* ({ base, key, rootKey }: Access) {
-  const withKeys = HttpClient.mapRequest(
-    HttpClientRequest.setHeaders({
-      ...(Option.isSome(key) ? { "X-API-Key": Redacted.value(key.value) } : {}),
-      ...(Option.isSome(rootKey) ? { "X-CA-Root-Key": Redacted.value(rootKey.value) } : {})
-    })
-  )
-  const api = yield* HttpApiClient.make(Api, { baseUrl: base, transformClient: withKeys })
-  const http = withKeys(yield* HttpClient.HttpClient)
+/** A client of the service that tells every failure in one sentence. */
+export const make = Effect.fnUntraced(function* (access: Client.Access) {
+  const base = access.baseUrl
+  const api = yield* Client.make(access)
+  const http = Client.withKeys(access)(yield* HttpClient.HttpClient)
 
   /** Calls the API; every failure is told in one sentence. */
   const call = <A, E, R>(use: (client: typeof api) => Effect.Effect<A, E, R>): Effect.Effect<A, ServiceRefused, R> =>
@@ -108,7 +95,7 @@ export class ServiceClient extends Context.Tag("pipeline-service/ServiceClient")
 >() {
   static readonly layer = Layer.effect(
     ServiceClient,
-    Effect.flatMap(Settings, ({ apiKey, rootKey, serviceUrl }) => make({ base: serviceUrl, key: apiKey, rootKey }))
+    Effect.flatMap(Settings, ({ apiKey, rootKey, serviceUrl }) => make({ baseUrl: serviceUrl, key: apiKey, rootKey }))
   ).pipe(Layer.provide([HttpClientNode.layer, Settings.layer]))
 
   /** The organisation of PIPELINE_API_KEY: the part of the key before `_api_`. */

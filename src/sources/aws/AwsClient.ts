@@ -4,6 +4,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
+import { observed } from "../ProviderMetrics.ts"
 import { retryAfterSeconds, SourceError } from "../SourceError.ts"
 
 /** The keys that sign requests; temporary ones have a session token. */
@@ -51,7 +52,7 @@ export interface AwsFailure {
 
 /** Runs one call; interrupting it aborts the request. `target` is what is named in errors: a URI or an ARN. */
 export const attempt = <A>(target: string, call: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, AwsFailure> =>
-  Effect.tryPromise({ try: call, catch: (cause) => ({ target, cause }) })
+  Effect.tryPromise({ try: call, catch: (cause) => ({ target, cause }) }).pipe(observed("aws", target))
 
 /** A downloaded body is not as long as the object that was listed. */
 export class SizeDiffers extends Error {}

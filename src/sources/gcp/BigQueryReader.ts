@@ -12,6 +12,7 @@ import * as Option from "effect/Option"
 import * as Chunk from "effect/Chunk"
 import type { JsonObject } from "../../platform/Json.ts"
 import { JsonObject as Row } from "../../platform/Json.ts"
+import { observed } from "../ProviderMetrics.ts"
 import { retryAfterSeconds, SourceError } from "../SourceError.ts"
 import { Field } from "./BigQueryRows.ts"
 
@@ -138,6 +139,7 @@ export const open = Effect.fn("BigQueryReader.open")(function* (options: ReaderO
         }))
       ),
       Effect.mapError((error) => (error instanceof SourceError ? error : new SourceError(error))),
+      observed("gcp", target),
       Effect.retry({
         times: RETRIES,
         schedule: Schedule.jittered(Schedule.exponential("1 second")),

@@ -19,6 +19,7 @@ import {
   type WarehouseError,
   type WarehouseService
 } from "../Warehouse.ts"
+import { observed } from "../WarehouseMetrics.ts"
 import * as Api from "./Api.ts"
 import * as Commit from "./Commit.ts"
 import * as Conversion from "./Conversion.ts"
@@ -45,7 +46,7 @@ export const layer = Layer.effect(
 )
 
 const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsValues) {
-  const tables = yield* Declarations.load(join(settings.configsPath, "tables"))
+  const tables = yield* Declarations.declared(settings)
   const session: Session = { api: yield* Api.make(settings), settings }
   const lookupFolder = join(settings.configsPath, "lookups")
   const lookups = new Set(yield* Lookups.names(lookupFolder))
@@ -78,7 +79,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Tenant.TenantScope = { org, tables: new Set(tables.keys()), lookups }
 
-    const replaceSlice = Effect.fn("OrgWarehouse.replaceSlice")(function* <E>(write: SliceWrite<E>) {
+    const replaceSlice = Effect.fnUntraced(function* <E>(write: SliceWrite<E>) {
       const table = tables.get(write.slice.table)
       if (table === undefined) {
         const statement = `write ${dataset}.${write.slice.table}`
@@ -114,7 +115,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
       dataset,
       replaceSlice,
       token: (slice) => Commit.token(session, { org, dataset }, slice),
-      query: Effect.fn("OrgWarehouse.query")(function* (sql, parameters) {
+      query: Effect.fnUntraced(function* (sql, parameters) {
         const what = `query of ${org}`
         const result = yield* select(what, sql, parameters)
         if (result.totalRows > QUERY_ROW_LIMIT) {
@@ -125,7 +126,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
         }
         return yield* Queries.rows(session, what, result)
       }),
-      call: Effect.fn("OrgWarehouse.call")(function* (procedure, args) {
+      call: Effect.fnUntraced(function* (procedure, args) {
         const all = [
           { type: "STRING", value: session.api.projectId },
           { type: "STRING", value: dataset },
@@ -145,7 +146,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
           Effect.scoped(Export.write(session, workplace, `export for ${org}`, result, file))
         )
     }
-    return service
+    return observed(service)
   })
 
   const orgs = new Map<OrgSlug, Effect.Effect<OrgWarehouse, WarehouseError>>()
@@ -153,6 +154,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
   const service: WarehouseService = {
     location: `bigquery: project ${session.api.projectId}, ${Option.getOrElse(settings.bigqueryEndpoint, () => settings.bigqueryLocation)}`,
     projectId: session.api.projectId,
+    tables,
     org: (org) =>
       Effect.suspend(() => {
         const opened = orgs.get(org) ?? once(openOrg(org))

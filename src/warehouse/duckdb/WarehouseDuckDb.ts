@@ -24,6 +24,7 @@ import {
   type WarehouseService,
   WarehouseUnavailable
 } from "../Warehouse.ts"
+import { observed } from "../WarehouseMetrics.ts"
 import * as Datasets from "./Datasets.ts"
 import { type Connection, open } from "./DuckDb.ts"
 import * as FilePart from "./FilePart.ts"
@@ -40,20 +41,18 @@ import * as Statements from "./Statements.ts"
 /** Statements that read at a time; more wait. */
 const READER_CONNECTIONS = 4
 
-const declared = (settings: SettingsValues) => Tables.load(join(settings.configsPath, "tables"))
-
 /** The warehouse of DATA_DIR. */
 export const layer = Layer.scoped(
   Warehouse,
   Effect.gen(function* () {
     const settings = yield* Settings
-    return yield* make(settings, join(settings.dataDir, "warehouse"), yield* declared(settings))
+    return yield* make(settings, join(settings.dataDir, "warehouse"), yield* Tables.declared(settings))
   })
 )
 
 /** A warehouse in a temporary folder that goes with the scope. */
 export const layerTemporary = Layer.unwrapEffect(
-  Effect.map(Effect.flatMap(Settings, declared), (tables) => layerTemporaryOf([...tables.values()]))
+  Effect.map(Effect.flatMap(Settings, Tables.declared), (tables) => layerTemporaryOf([...tables.values()]))
 )
 
 /** The same, with these tables instead of the declared ones. */
@@ -128,7 +127,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Statements.TenantScope = { org, dataset, projectId: settings.projectId, tables, lookups }
 
-    const replaceSlice = Effect.fn("OrgWarehouse.replaceSlice")(function* <E>(write: SliceWrite<E>) {
+    const replaceSlice = Effect.fnUntraced(function* <E>(write: SliceWrite<E>) {
       const table = yield* tableOf(write.slice)
       const { source } = write
       return yield* writing((connection) =>
@@ -184,7 +183,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
         writer.withPermits(1)(writing((connection) => Statements.call(connection, scope, procedure, args))),
       exportTo: (sql, target) => reading((connection) => Statements.exportTo(connection, scope, sql, target))
     }
-    return service
+    return observed(service)
   })
 
   const orgs = new Map<OrgSlug, OrgWarehouse>()
@@ -192,6 +191,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
 
   const service: WarehouseService = {
     location: `duckdb: ${file}`,
+    tables,
     projectId: settings.projectId,
     org: (org) =>
       opening.withPermits(1)(
