@@ -179,13 +179,17 @@ export const fromDomain = (error: DomainError): ApiError => {
         retryAfterSeconds: secondsOfRestart,
         cause: error
       })
+    case "WarehouseQuotaExceeded":
+      return apiError("STORE_UNAVAILABLE", "a quota of the warehouse is used up: try again when it is free", {
+        retryAfterSeconds: error.retryAfterSeconds,
+        cause: error
+      })
     case "DatasetMissing":
     case "OtherTenant":
     case "SourceRejected":
     case "StatementFailed":
     case "UnsupportedSql":
     case "WarehouseAccessDenied":
-    case "WarehouseQuotaExceeded":
       return apiError("INTERNAL_ERROR", internalErrorDetail, { cause: error })
   }
 }

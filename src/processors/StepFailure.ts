@@ -15,7 +15,7 @@ export const ofSource = (error: SourceError): StepError =>
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds })
   })
 
-/** The warehouse refused a source or a statement, or did not answer; only the last is worth another attempt. */
+/** The warehouse refused a source or a statement, or did not answer, or a quota is used up; only the last two are worth another attempt. */
 export const ofWarehouse = (error: WarehouseError): StepError => {
   switch (error._tag) {
     case "WarehouseUnavailable":
@@ -34,10 +34,11 @@ export const ofWarehouse = (error: WarehouseError): StepError => {
       })
     case "WarehouseQuotaExceeded":
       return new StepError({
-        errorType: "PERMANENT",
+        errorType: "TRANSIENT",
         code: "WAREHOUSE_QUOTA_EXCEEDED",
         message: error.message,
-        suggestedAction: "run it again after the quota's reset, or have the quota raised"
+        suggestedAction: "wait until the quota is free again, or have it raised",
+        retryAfterSeconds: error.retryAfterSeconds
       })
     case "DatasetMissing":
       return new StepError({

@@ -20,9 +20,10 @@ export class WarehouseAccessDenied extends Schema.TaggedError<WarehouseAccessDen
   message: Schema.String
 }) {}
 
-/** A quota or limit of the engine is used up; another try at once would only use more of it. */
+/** A quota or limit of the engine is used up; another try is worth it when it is free again. */
 export class WarehouseQuotaExceeded extends Schema.TaggedError<WarehouseQuotaExceeded>()("WarehouseQuotaExceeded", {
-  message: Schema.String
+  message: Schema.String,
+  retryAfterSeconds: Schema.Number
 }) {}
 
 /** A dataset that the service needs is not there, or in another place. */

@@ -1,24 +1,22 @@
 /**
- * A backfill of many organisations planned against BigQuery's quotas: what it would ask for all at once, and how long it takes when slices
- * are let in one after the other as the quotas allow. No BigQuery is asked; the figures are of the plan.
+ * A backfill of many organisations planned against BigQuery's quotas: what it would ask for all at once, and how long it takes when the
+ * ledger that the warehouse keeps lets its slices in. No BigQuery is asked and nothing waits; the figures are of the plan.
  *
- * Writing a slice makes a staging table in the organisation's dataset, loads it by one job and commits it by one script; the script is the
- * only writer of its table meanwhile.
+ * Writing a slice makes a staging table in the organisation's dataset, loads it by one job and commits it by one script; one script of a
+ * dataset runs at a time.
  */
+import { Ledger, newTable, quotas, stagingLoad } from "../../src/warehouse/bigquery/Quotas.ts"
 
-/** BigQuery's published quotas, and how long the two jobs of a slice are taken to run. */
-export const quotas = {
-  loadsPerDay: 100_000,
-  tablesPerSecond: 10,
-  datasetUpdatesPerTenSeconds: 5,
-  /** Two run, twenty wait, more fail. */
-  scriptsPerTable: 22,
-  loadSeconds: 15,
-  commitSeconds: 15
+/** What the peaks are compared with. Of scripts that change a table two run, twenty wait, more fail. */
+export const limits: Peaks = {
+  loadsPerDay: quotas.loads.limit,
+  tablesPerSecond: quotas.newTables.limit,
+  scriptsPerTable: 22
 }
 
-const DAY_SECONDS = 86_400
-const WINDOW_SECONDS = 10
+/** How long the two jobs of a slice are taken to run. */
+const LOAD_MILLIS = 15_000
+const COMMIT_MILLIS = 15_000
 
 /** How much there is to write. */
 export interface Backfill {
@@ -27,86 +25,83 @@ export interface Backfill {
   readonly tables: number
 }
 
-/** One slice let in: when, and where. */
+/** One slice: where, when it was let in, and from when to when its script ran. Times are milliseconds from the start. */
 export interface Admission {
-  readonly second: number
   readonly organisation: number
   readonly table: number
+  readonly at: number
+  readonly commit: number
+  readonly end: number
 }
 
 /** The most that was asked at a time. */
 export interface Peaks {
   readonly loadsPerDay: number
   readonly tablesPerSecond: number
-  readonly datasetUpdatesPerTenSeconds: number
   readonly scriptsPerTable: number
 }
 
-/** Everything at once: what a backfill without a plan asks for. */
-export const unplanned = ({ days, organisations, tables }: Backfill): ReadonlyArray<Admission> =>
+/** The slices, organisations in turn: a day of each table after the other. */
+const slices = ({ days, organisations, tables }: Backfill) =>
   Array.from({ length: organisations * days * tables }, (_, index) => ({
-    second: 0,
     organisation: index % organisations,
     table: Math.floor(index / organisations) % tables
   }))
 
-/**
- * Lets slices in second by second, organisations in turn: never more new tables, updates of a dataset or loads of a day than the quotas
- * have, and one slice of a table at a time.
- */
-export const planned = ({ days, organisations, tables }: Backfill): ReadonlyArray<Admission> => {
-  const waiting = Array.from({ length: organisations }, () => Array.from({ length: tables }, () => days))
-  const busyUntil = Array.from({ length: organisations }, () => Array.from({ length: tables }, () => 0))
-  const recent = Array.from({ length: organisations }, (): Array<number> => [])
-  const admissions: Array<Admission> = []
-  const slices = organisations * days * tables
-  let loadsBefore = 0
-  let turn = 0
-  for (let second = 0; admissions.length < slices; second++) {
-    // Loads of the last 24 hours: those that are older no longer count.
-    while ((admissions[loadsBefore]?.second ?? second) <= second - DAY_SECONDS) loadsBefore++
-    let granted = 0
-    for (let looked = 0; looked < organisations && granted < quotas.tablesPerSecond; looked++) {
-      if (admissions.length - loadsBefore >= quotas.loadsPerDay || admissions.length === slices) break
-      const organisation = turn
-      turn = (turn + 1) % organisations
-      const updates = recent[organisation] ?? []
-      while ((updates[0] ?? second) <= second - WINDOW_SECONDS) updates.shift()
-      if (updates.length >= quotas.datasetUpdatesPerTenSeconds) continue
-      const table = (waiting[organisation] ?? []).findIndex(
-        (left, index) => left > 0 && (busyUntil[organisation]?.[index] ?? 0) <= second
-      )
-      const left = waiting[organisation]?.[table]
-      const busy = busyUntil[organisation]
-      if (left === undefined || busy === undefined) continue
-      waiting[organisation]?.splice(table, 1, left - 1)
-      busy[table] = second + quotas.loadSeconds + quotas.commitSeconds
-      updates.push(second)
-      admissions.push({ second, organisation, table })
-      granted++
+/** Everything at once: what a backfill without a ledger asks for. */
+export const unplanned = (backfill: Backfill): ReadonlyArray<Admission> =>
+  slices(backfill).map((slice) => ({
+    ...slice,
+    at: 0,
+    commit: LOAD_MILLIS,
+    end: LOAD_MILLIS + COMMIT_MILLIS
+  }))
+
+/** The same, each slice when the ledger lets it in. */
+export const planned = (backfill: Backfill): ReadonlyArray<Admission> => {
+  const ledger = new Ledger()
+  const writerFree = Array.from({ length: backfill.organisations }, () => 0)
+  let now = 0
+  return slices(backfill).map((slice) => {
+    for (;;) {
+      const denied = ledger.take([...newTable, ...stagingLoad], now)
+      if (denied === undefined) break
+      now = denied.atMillis
     }
-  }
-  return admissions
+    const commit = Math.max(now + LOAD_MILLIS, writerFree[slice.organisation] ?? 0)
+    const end = commit + COMMIT_MILLIS
+    writerFree[slice.organisation] = end
+    return { ...slice, at: now, commit, end }
+  })
 }
 
-/** The most that these admissions ask for at a time, counted apart from how they were made. */
+/** The most that these slices ask for at a time, counted apart from how they were let in. */
 export const peaks = (admissions: ReadonlyArray<Admission>): Peaks => ({
-  loadsPerDay: most(admissions, DAY_SECONDS, () => ""),
-  tablesPerSecond: most(admissions, 1, () => ""),
-  datasetUpdatesPerTenSeconds: most(admissions, WINDOW_SECONDS, ({ organisation }) => String(organisation)),
-  scriptsPerTable: most(
-    admissions,
-    quotas.loadSeconds + quotas.commitSeconds,
-    ({ organisation, table }) => `${organisation} ${table}`
-  )
+  loadsPerDay: mostStarts(admissions, quotas.loads.seconds * 1000),
+  tablesPerSecond: mostStarts(admissions, quotas.newTables.seconds * 1000),
+  scriptsPerTable: [...Map.groupBy(admissions, ({ organisation, table }) => `${organisation} ${table}`).values()]
+    .map(mostScripts)
+    .reduce((most, scripts) => Math.max(most, scripts), 0)
 })
 
-/** The largest number of admissions of one key within any so many seconds; admissions are ascending in time. */
-const most = (admissions: ReadonlyArray<Admission>, seconds: number, keyOf: (admission: Admission) => string): number =>
-  [...Map.groupBy(admissions, keyOf).values()].reduce((largest, group) => {
-    let first = 0
-    return group.reduce((found, { second }, index) => {
-      while ((group[first]?.second ?? second) <= second - seconds) first++
-      return Math.max(found, index - first + 1)
-    }, largest)
+/** The largest number of slices let in within any so many milliseconds. */
+const mostStarts = (admissions: ReadonlyArray<Admission>, millis: number): number => {
+  const starts = admissions.map(({ at }) => at).sort((a, b) => a - b)
+  let first = 0
+  return starts.reduce((most, at, index) => {
+    while ((starts[first] ?? at) <= at - millis) first++
+    return Math.max(most, index - first + 1)
   }, 0)
+}
+
+/** The largest number of scripts at the same moment. */
+const mostScripts = (admissions: ReadonlyArray<Admission>): number => {
+  const changes = admissions
+    .flatMap(({ commit, end }) => [
+      { at: commit, by: 1 },
+      { at: end, by: -1 }
+    ])
+    .sort((a, b) => a.at - b.at || a.by - b.by)
+  let running = 0
+  return changes.reduce((most, { by }) => Math.max(most, (running += by)), 0)
+}

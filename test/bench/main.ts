@@ -106,11 +106,11 @@ const backfill = { organisations: 1000, days: 30, tables: 4 }
 
 const quotas = Effect.sync(() => {
   const admissions = Quotas.planned(backfill)
-  const hours = ((admissions.at(-1)?.second ?? 0) / 3600).toFixed(1)
+  const hours = ((admissions.at(-1)?.at ?? 0) / 3_600_000).toFixed(1)
   const [allAtOnce, inTurn] = [Quotas.peaks(Quotas.unplanned(backfill)), Quotas.peaks(admissions)]
   const row = (what: string, of: keyof Quotas.Peaks) => [
     what,
-    String(Quotas.quotas[of]),
+    String(Quotas.limits[of]),
     String(allAtOnce[of]),
     String(inTurn[of])
   ]
@@ -120,7 +120,6 @@ const quotas = Effect.sync(() => {
       [
         row("load jobs of a project in a day", "loadsPerDay"),
         row("new tables in a second", "tablesPerSecond"),
-        row("updates of a dataset in 10 s", "datasetUpdatesPerTenSeconds"),
         row("scripts on a table", "scriptsPerTable")
       ]
     )}\na simulated backfill of 1,000 organisations, 30 days, 4 tables: ${admissions.length} slices, the last let in after ${hours} h\n`

@@ -1,6 +1,7 @@
 /**
  * What BigQuery's reasons mean for the caller: which are worth another try, and what a person has to do about the others.
  */
+import * as DateTime from "effect/DateTime"
 import {
   DatasetMissing,
   StatementFailed,
@@ -17,6 +18,7 @@ export interface Asked {
   readonly what: string
   readonly projectId: string
   readonly location: string
+  readonly nowMillis: number
 }
 
 /** An error that BigQuery gives with a reason, for a call or in a finished job. */
@@ -42,9 +44,16 @@ export const isCallRetryable = ({ status, reason }: ApiFailure): boolean =>
 export const isJobRetryable = ({ reason, message }: Reason): boolean =>
   passing.has(reason) || /aborted due to concurrent update|Could not serialize access/i.test(message)
 
+/** Seconds until BigQuery's daily quotas are free again. */
+const secondsUntilReset = (nowMillis: number): number => {
+  const now = DateTime.unsafeMakeZoned(nowMillis, { timeZone: "America/Los_Angeles" })
+  const midnight = DateTime.startOf(DateTime.add(now, { days: 1 }), "day")
+  return Math.ceil((DateTime.toEpochMillis(midnight) - nowMillis) / 1000)
+}
+
 /** The error that the caller of the warehouse gets. */
 export const toWarehouseError = (asked: Asked, { reason, message }: Reason): WarehouseError => {
-  const { what, projectId, location } = asked
+  const { what, projectId, location, nowMillis } = asked
   const said = `BigQuery says ${reason}: ${firstLine(message)}`
   switch (reason) {
     case "accessDenied":
@@ -64,7 +73,8 @@ export const toWarehouseError = (asked: Asked, { reason, message }: Reason): War
       return new WarehouseQuotaExceeded({
         message:
           `${what}: a quota of project ${projectId} is used up. Daily quotas are free again after midnight Pacific time; run it then, ` +
-          `or ask Google for a higher quota; ${said}`
+          `or ask Google for a higher quota; ${said}`,
+        retryAfterSeconds: secondsUntilReset(nowMillis)
       })
     case "bytesBilledLimitExceeded":
       return new StatementFailed({

@@ -6,12 +6,25 @@ import { createReadStream } from "node:fs"
 import * as Effect from "effect/Effect"
 import { columnsOf, quarantineTable } from "../Tables.ts"
 import type { Table } from "../Table.ts"
-import { type SliceSource, type SliceWrite, SourceRejected } from "../Warehouse.ts"
+import {
+  type SliceSource,
+  type SliceWrite,
+  SourceRejected,
+  type WarehouseError,
+  WarehouseUnavailable
+} from "../Warehouse.ts"
 import * as Commit from "./Commit.ts"
 import * as Conversion from "./Conversion.ts"
 import type { Session } from "./Jobs.ts"
 import { path } from "./SqlText.ts"
 import * as Staging from "./Staging.ts"
+
+/** Tries to commit what another process, which wrote the same, took away. */
+const STAGING_TRIES = 3
+
+/** Another process has committed the same slice from the same files, and removed what both had staged. */
+const isStagingGone = (error: WarehouseError): boolean =>
+  error._tag === "StatementFailed" && /Not found: Table \S*x_staging_/.test(error.reason)
 
 /** Replaces the slice; answers the report. */
 export const replace = Effect.fn("BigQueryFileSlice.replace")(function* <E>(
@@ -27,16 +40,21 @@ export const replace = Effect.fn("BigQueryFileSlice.replace")(function* <E>(
     file === undefined
       ? Effect.succeed(undefined)
       : staged(session, target, table, Staging.nameOf(key, part), file, count)
-  const [rowsInsert, quarantineInsert] = yield* Effect.all(
+  const { extent } = write.slice
+  const days = extent.kind === "day" ? [extent.date] : report.periods
+  yield* Effect.all(
     [
       stage(target.table, "rows", rows, report.rowsWritten),
       stage(quarantineTable, "quarantine", quarantine, report.rowsQuarantined)
     ],
     { concurrency: 2 }
+  ).pipe(
+    Effect.flatMap(([rowsInsert, quarantineInsert]) =>
+      Commit.commit(session, target, days, { rows: rowsInsert, quarantine: quarantineInsert })
+    ),
+    Effect.retry({ times: STAGING_TRIES - 1, while: isStagingGone }),
+    Effect.catchIf(isStagingGone, ({ message }) => new WarehouseUnavailable({ message }))
   )
-  const { extent } = write.slice
-  const days = extent.kind === "day" ? [extent.date] : report.periods
-  yield* Commit.commit(session, target, days, { rows: rowsInsert, quarantine: quarantineInsert })
   yield* Effect.forEach(["rows", "quarantine"], (part) =>
     Staging.remove(session, target.dataset, Staging.nameOf(key, part))
   )

@@ -2,19 +2,23 @@
  * Jobs with names of their own: whoever starts the same work again, after a lost answer or a restart, finds the job that is already there.
  */
 import { createHash } from "node:crypto"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { JsonObject } from "../../platform/Json.ts"
 import type { SettingsValues } from "../../platform/Settings.ts"
 import { type WarehouseError, WarehouseUnavailable } from "../Warehouse.ts"
 import type { Api, ApiFailure, Call } from "./Api.ts"
-import { isCallRetryable, isJobRetryable, toWarehouseError } from "./Failure.ts"
+import { isCallRetryable, isJobRetryable, type Reason, toWarehouseError } from "./Failure.ts"
+import * as Quotas from "./Quotas.ts"
 
-/** The project's BigQuery, and the settings that every job obeys. */
+/** The project's BigQuery, what was used of its quotas, and the settings that every job obeys. */
 export interface Session {
   readonly api: Api
+  readonly ledger: Quotas.Ledger
   readonly settings: SettingsValues
 }
 
@@ -51,6 +55,8 @@ export interface JobSpec {
         readonly table: string
         readonly file: string
         readonly load: JsonObject
+        /** What each job of it uses of the quotas. */
+        readonly uses: ReadonlyArray<Quotas.Use>
       }
   /** Whether what an earlier job of this name made is still there; absent: nothing is left of it. */
   readonly remains?: Effect.Effect<boolean, WarehouseError>
@@ -59,6 +65,8 @@ export interface JobSpec {
 
 /** Tries of one job: new names, after failures that pass. */
 const JOB_TRIES = 8
+const FIRST_WAIT_MILLIS = 200
+const LONGEST_WAIT_MILLIS = 10_000
 const FIRST_POLL_MILLIS = 100
 const LONGEST_POLL_MILLIS = 5_000
 const CANCEL_TIMEOUT = Duration.seconds(10)
@@ -90,10 +98,12 @@ export const call = <A, I>(
   asked: Call,
   answer: Schema.Schema<A, I>
 ): Effect.Effect<A, WarehouseError> =>
-  api.call(asked, answer).pipe(
-    Effect.retry({ schedule: backOff(settings.bigqueryRetries), while: isCallRetryable }),
-    Effect.mapError((failure) => toError(api, what, failure))
-  )
+  api
+    .call(asked, answer)
+    .pipe(
+      Effect.retry({ schedule: backOff(settings.bigqueryRetries), while: isCallRetryable }),
+      Effect.catchAll(failCall(api, what))
+    )
 
 /** The same; undefined where BigQuery has nothing of that name. */
 export const find = <A, I>(
@@ -108,7 +118,7 @@ export const find = <A, I>(
       (failure) => failure.status === 404,
       () => Effect.succeed(undefined)
     ),
-    Effect.mapError((failure) => toError(api, what, failure))
+    Effect.catchAll(failCall(api, what))
   )
 
 /** Creates a resource, which another process may have done meanwhile. */
@@ -119,7 +129,7 @@ export const create = ({ api, settings }: Session, what: string, path: string, b
       (failure) => failure.status === 409,
       () => Effect.void
     ),
-    Effect.mapError((failure) => toError(api, what, failure)),
+    Effect.catchAll(failCall(api, what)),
     Effect.asVoid
   )
 
@@ -132,13 +142,20 @@ export const remove = ({ api, settings }: Session, what: string, path: string) =
       (failure) => failure.status === 404,
       () => Effect.succeed(false)
     ),
-    Effect.mapError((failure) => toError(api, what, failure))
+    Effect.catchAll(failCall(api, what))
   )
 
-const toError = (api: Api, what: string, failure: ApiFailure): WarehouseError =>
-  isCallRetryable(failure)
-    ? new WarehouseUnavailable({ message: `${what}: BigQuery does not answer: ${failure.message}` })
-    : toWarehouseError({ what, projectId: api.projectId, location: api.location }, failure)
+const failCall =
+  (api: Api, what: string) =>
+  (failure: ApiFailure): Effect.Effect<never, WarehouseError> =>
+    isCallRetryable(failure)
+      ? new WarehouseUnavailable({ message: `${what}: BigQuery does not answer: ${failure.message}` })
+      : failFor(api, what, failure)
+
+const failFor = ({ location, projectId }: Api, what: string, reason: Reason): Effect.Effect<never, WarehouseError> =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMillis) =>
+    Effect.fail(toWarehouseError({ what, projectId, location, nowMillis }, reason))
+  )
 
 /** Runs a job to its end. Interruption and time-out cancel it at BigQuery. */
 export const run = Effect.fn("BigQueryJobs.run")(function* (session: Session, spec: JobSpec) {
@@ -150,11 +167,11 @@ export const run = Effect.fn("BigQueryJobs.run")(function* (session: Session, sp
     if (failure === undefined) {
       if (!found || (spec.remains !== undefined && (yield* spec.remains))) return job
     } else if (!found && !isJobRetryable(failure)) {
-      return yield* Effect.fail(
-        toWarehouseError({ what: spec.what, projectId: api.projectId, location: api.location }, failure)
-      )
+      return yield* failFor(api, spec.what, failure)
     } else if (!found) {
-      yield* Effect.sleep(Duration.millis(Math.min(200 * 2 ** attempt, 10_000)))
+      // Two processes whose transactions meet must not meet again.
+      const waitMillis = Math.min(FIRST_WAIT_MILLIS * 2 ** attempt, LONGEST_WAIT_MILLIS)
+      yield* Effect.sleep(Duration.millis((0.5 + (yield* Random.next)) * waitMillis))
     }
     if (attempt + 1 === JOB_TRIES) {
       return yield* new WarehouseUnavailable({
@@ -168,7 +185,7 @@ export const run = Effect.fn("BigQueryJobs.run")(function* (session: Session, sp
 const finished = (session: Session, spec: JobSpec, id: string) => {
   const { api, settings } = session
   let sent = false
-  const started = Effect.suspend(() => {
+  const send = Effect.suspend(() => {
     const isFirst = !sent
     sent = true
     return start(api, spec, id).pipe(
@@ -179,10 +196,11 @@ const finished = (session: Session, spec: JobSpec, id: string) => {
         () => Effect.succeed(isFirst)
       )
     )
-  })
-  return started.pipe(
+  }).pipe(
     Effect.retry({ schedule: backOff(settings.bigqueryRetries), while: isCallRetryable }),
-    Effect.mapError((failure) => toError(api, spec.what, failure)),
+    Effect.catchAll(failCall(api, spec.what))
+  )
+  return sendUnlessThere(session, spec, id, send).pipe(
     Effect.flatMap((found) => Effect.map(untilDone(session, spec.what, id), (job) => ({ job, found }))),
     Effect.timeoutFail({
       duration: spec.timeoutSeconds === undefined ? Duration.infinity : Duration.seconds(spec.timeoutSeconds),
@@ -194,6 +212,21 @@ const finished = (session: Session, spec: JobSpec, id: string) => {
     Effect.onExit((exit) => (exit._tag === "Success" || !sent ? Effect.void : cancelUnlessDone(api, id)))
   )
 }
+
+/** A file is not sent where its job is there already, of a process that is gone. */
+const sendUnlessThere = (
+  session: Session,
+  { what, work }: JobSpec,
+  id: string,
+  send: Effect.Effect<boolean, WarehouseError>
+): Effect.Effect<boolean, WarehouseError> =>
+  work.kind === "upload"
+    ? Effect.flatMap(find(session, what, lookAt(session, id), Job), (present) =>
+        present === undefined
+          ? Effect.zipRight(Quotas.admit(session.ledger, what, work.uses), send)
+          : Effect.succeed(true)
+      )
+    : send
 
 const start = (api: Api, { labels: shown, work }: JobSpec, id: string): Effect.Effect<void, ApiFailure> =>
   work.kind === "upload"
@@ -212,13 +245,14 @@ const start = (api: Api, { labels: shown, work }: JobSpec, id: string): Effect.E
         )
       )
 
+const lookAt = ({ api }: Session, id: string): Call => ({
+  method: "GET",
+  path: `/jobs/${id}`,
+  query: { location: api.location }
+})
+
 const untilDone = (session: Session, what: string, id: string): Effect.Effect<Job, WarehouseError> => {
-  const look = call(
-    session,
-    what,
-    { method: "GET", path: `/jobs/${id}`, query: { location: session.api.location } },
-    Job
-  )
+  const look = call(session, what, lookAt(session, id), Job)
   const after = (waitMillis: number): Effect.Effect<Job, WarehouseError> =>
     Effect.flatMap(look, (job) =>
       job.status.state === "DONE"

@@ -13,6 +13,7 @@ import { SourceRejected } from "../Warehouse.ts"
 import * as Conversion from "./Conversion.ts"
 import * as Jobs from "./Jobs.ts"
 import type { Session } from "./Jobs.ts"
+import * as Quotas from "./Quotas.ts"
 import { centralDataset, TableResource } from "./Tables.ts"
 
 const hashMark = "sha256:"
@@ -67,6 +68,7 @@ const loadOne = Effect.fnUntraced(function* (
   }
   const staged = yield* asParquet(workplace, file, header)
   const fields = header.names.map((column) => ({ name: column, type: "STRING", mode: "NULLABLE" }))
+  yield* Quotas.admit(session.ledger, what, Quotas.newTable)
   yield* Jobs.create(session, what, `/datasets/${centralDataset}/tables`, {
     tableReference: { projectId: session.api.projectId, datasetId: centralDataset, tableId: table },
     labels: { service: "pipeline-service" },
@@ -80,10 +82,12 @@ const loadOne = Effect.fnUntraced(function* (
       dataset: centralDataset,
       table,
       file: staged,
+      uses: Quotas.loadOf(table),
       load: { sourceFormat: "PARQUET", schema: { fields }, writeDisposition: "WRITE_TRUNCATE" }
     },
     labels: { lookup: table }
   })
+  yield* Quotas.admit(session.ledger, what, Quotas.changeOf(table))
   yield* Jobs.call(
     session,
     what,

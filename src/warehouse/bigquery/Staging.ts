@@ -9,6 +9,7 @@ import { columnsOf } from "../Tables.ts"
 import { StatementFailed } from "../Warehouse.ts"
 import * as Jobs from "./Jobs.ts"
 import type { Session } from "./Jobs.ts"
+import * as Quotas from "./Quotas.ts"
 import { name } from "./SqlText.ts"
 import { TableResource } from "./Tables.ts"
 
@@ -24,6 +25,7 @@ export const create = Effect.fn("BigQueryStaging.create")(function* (
   table: string,
   fields: ReadonlyArray<JsonObject> | undefined
 ) {
+  yield* Quotas.admit(session.ledger, `create ${dataset}.${table}`, Quotas.newTable)
   const now = yield* Clock.currentTimeMillis
   yield* Jobs.create(session, `create ${dataset}.${table}`, `/datasets/${dataset}/tables`, {
     tableReference: { projectId: session.api.projectId, datasetId: dataset, tableId: table },
@@ -62,6 +64,7 @@ export const load = Effect.fn("BigQueryStaging.load")(function* (
       dataset,
       table,
       file: staged.file,
+      uses: Quotas.stagingLoad,
       load: {
         sourceFormat: "PARQUET",
         schema: { fields },

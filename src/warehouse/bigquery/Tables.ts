@@ -10,6 +10,7 @@ import { columnsOf } from "../Tables.ts"
 import { DatasetMissing, StatementFailed } from "../Warehouse.ts"
 import * as Jobs from "./Jobs.ts"
 import type { Session } from "./Jobs.ts"
+import * as Quotas from "./Quotas.ts"
 import { Field } from "./Results.ts"
 
 /** The dataset that belongs to no organisation: stored procedures and lookup tables. */
@@ -68,6 +69,7 @@ const ensureTable = Effect.fn("BigQueryTables.ensureTable")(function* (
   const what = `open ${dataset}.${table.name}`
   const present = yield* Jobs.find(session, what, { method: "GET", path: `${path}/${table.name}` }, TableResource)
   if (present === undefined) {
+    yield* Quotas.admit(session.ledger, what, Quotas.newTable)
     return yield* Jobs.create(session, `create ${dataset}.${table.name}`, path, {
       tableReference: { projectId: session.api.projectId, datasetId: dataset, tableId: table.name },
       description: table.description,
@@ -95,6 +97,7 @@ const ensureTable = Effect.fn("BigQueryTables.ensureTable")(function* (
   }
   for (const extra of byName.values()) return yield* differs(what, `the column ${extra.name} is not declared`)
   if (missing.length === 0) return
+  yield* Quotas.admit(session.ledger, what, Quotas.changeOf(`${dataset}.${table.name}`))
   yield* Jobs.call(
     session,
     `add columns to ${dataset}.${table.name}`,

@@ -29,6 +29,7 @@ import type { Session } from "./Jobs.ts"
 import * as Lookups from "./Lookups.ts"
 import * as Procedures from "./Procedures.ts"
 import * as Queries from "./Queries.ts"
+import { Ledger } from "./Quotas.ts"
 import * as QuerySource from "./QuerySource.ts"
 import { path } from "./SqlText.ts"
 import * as Tables from "./Tables.ts"
@@ -47,7 +48,7 @@ export const layer = Layer.effect(
 
 const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsValues) {
   const tables = yield* Declarations.declared(settings)
-  const session: Session = { api: yield* Api.make(settings), settings }
+  const session: Session = { api: yield* Api.make(settings), ledger: new Ledger(), settings }
   const lookupFolder = join(settings.configsPath, "lookups")
   const lookups = new Set(yield* Lookups.names(lookupFolder))
   const workplace: Conversion.Workplace = {

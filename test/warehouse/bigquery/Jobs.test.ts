@@ -80,15 +80,21 @@ describe("a job", () => {
             warehouseOf(given)
           )
         )
-        const uploads = () => given.counterpart.calls.filter((call) => call === "PUT /upload/jobs").length
-        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => uploads() === 2 })
-        // Told that there is such a job, the next process waits for it.
+        const [held] = jobsOf(given, "load")
+        const looks = () => given.counterpart.calls.filter((call) => call === `GET /jobs/${held?.id}`).length
+        const before = looks()
+        yield* Effect.repeat(Effect.sleep("20 millis"), { until: () => looks() > before + 2 })
+        // The next process has found the job and waits for it; the file was sent once.
+        expect(given.counterpart.calls.filter((call) => call === "PUT /upload/jobs")).toHaveLength(1)
         expect(jobsOf(given, "load")).toHaveLength(1)
         given.counterpart.release()
-        // Here the first one lives on: whoever commits takes the staged rows away from the other.
+        // Here the first one lives on. Whoever commits takes the staged rows away from the other, which stages them again.
         const ends = [yield* Fiber.await(next), yield* Fiber.await(gone)]
-        expect(ends.some(Exit.isSuccess)).toBe(true)
-        expect(yield* (yield* open).query(bill)).toHaveLength(2)
+        expect(ends.map(Exit.isSuccess)).toEqual([true, true])
+        expect(yield* (yield* open).query(bill)).toEqual([
+          { line_id: "a", cost: "1" },
+          { line_id: "b", cost: "2" }
+        ])
       })
     )
   )
@@ -189,6 +195,11 @@ describe("an error says what to do:", () => {
         const error = yield* Effect.flip(acme.query(bill))
         expect(error._tag).toBe(tag)
         expect(error.message).toMatch(says)
+        if (error._tag !== "WarehouseQuotaExceeded") return
+        // Until midnight in California, which is at most 25 hours away.
+        const reset = new Date(Date.now() + error.retryAfterSeconds * 1000)
+        expect(error.retryAfterSeconds).toBeLessThanOrEqual(90_000)
+        expect(reset.toLocaleTimeString("en-GB", { timeZone: "America/Los_Angeles" })).toMatch(/^(23:59:59|00:00:0\d)$/)
       })
     )
   )

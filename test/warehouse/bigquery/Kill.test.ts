@@ -79,6 +79,13 @@ describe("a service that is killed while", () => {
           expect(
             yield* Effect.promise(() => counterpart.sumOf("acme_corp_test", "cost_data_standard_1_3", "BilledCost"))
           ).toBe(billed)
+          // What had been loaded was not loaded again.
+          const loads = counterpart
+            .jobs()
+            .filter(
+              ({ kind, configuration }) => kind === "load" && JSON.stringify(configuration).includes("unblended_cost")
+            )
+          expect(loads).toHaveLength(1)
         }),
       300_000
     )
