@@ -40,23 +40,6 @@ describe("AWS lookups", () => {
     expect(duplicates(parts)).toEqual([])
   })
 
-  it("give each service one category and a subcategory of it", () => {
-    const allowed = new Set(
-      lookup("focus_service_categories").map(
-        (row) => `${row.get("service_category")}/${row.get("service_subcategory")}`
-      )
-    )
-    expect(allowed.size).toBe(82)
-    const categories = new Map<string, string>()
-    for (const row of lookup("aws_services")) {
-      const service = row.get("service_name") ?? ""
-      const category = `${row.get("service_category")}/${row.get("service_subcategory")}`
-      expect(allowed, service).toContain(category)
-      expect(categories.get(service) ?? category, service).toBe(category)
-      categories.set(service, category)
-    }
-  })
-
   it("describe every kind that a line item type has", () => {
     const kinds = new Set(column(lookup("aws_row_kinds"), "row_kind"))
     const used = column(lookup("aws_line_item_types"), "row_kind").filter((kind) => kind !== "negation")
