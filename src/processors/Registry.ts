@@ -8,6 +8,7 @@ import * as AzureExtractor from "./cloud/AzureExtractor.ts"
 import * as CurExtractor from "./cloud/CurExtractor.ts"
 import * as ExternalBqExtractor from "./cloud/ExternalBqExtractor.ts"
 import * as FocusConverter from "./cloud/FocusConverter.ts"
+import * as GcpApiExtractor from "./cloud/GcpApiExtractor.ts"
 import * as OciExtractor from "./cloud/OciExtractor.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
@@ -22,6 +23,7 @@ const shipped = Effect.map(
     AzureExtractor.make,
     CurExtractor.make,
     ExternalBqExtractor.make,
+    GcpApiExtractor.make,
     OciExtractor.make,
     FocusConverter.make,
     Reconcile.make,

@@ -53,7 +53,10 @@ export const make = Effect.fnUntraced(function* (
   const calls = yield* makeCalls({
     name: "GOOGLE",
     isWait: (header) => header === "retry-after",
-    codeOf: (_headers, body) => /"status"\s*:\s*"([A-Z_]{1,64})"/.exec(body)?.[1],
+    codeOf: (_headers, body) =>
+      (/"reason"\s*:\s*"([A-Za-z_]{1,64})"/.exec(body) ?? /"status"\s*:\s*"([A-Z_]{1,64})"/.exec(body))?.[1],
+    // It comes with status 403.
+    kindOf: (code) => (/^(user)?rate_?limit_?exceeded$/i.test(code) ? "retryable" : undefined),
     requestIdHeader: "x-request-id",
     accessAdvice: `give ${account.clientEmail} the role ${role}, and check that its key is still valid`
   })
@@ -73,17 +76,29 @@ export const make = Effect.fnUntraced(function* (
       })
   })
 
+  const signed = (call: Call) =>
+    Effect.map(token, (authorization) => ({
+      ...call,
+      request: HttpClientRequest.setHeader(call.request, "authorization", authorization)
+    }))
+
   return {
     /** The whole answer, which must not be longer. */
-    send: (call: Call, limitBytes: number) =>
-      Effect.flatMap(token, (authorization) =>
-        calls.send(
-          { ...call, request: HttpClientRequest.setHeader(call.request, "authorization", authorization) },
-          limitBytes
-        )
-      )
+    send: (call: Call, limitBytes: number) => Effect.flatMap(signed(call), (each) => calls.send(each, limitBytes)),
+    /** Writes the answer into a file. Fails with class `stale` unless it has exactly `size` bytes. */
+    download: (call: Call, path: string, size: number) =>
+      Effect.flatMap(signed(call), (each) => calls.download(each, path, size))
   }
 })
 
 /** The calls of one service account. */
 export type GoogleClient = Effect.Effect.Success<ReturnType<typeof make>>
+
+/** An answer is not what Google's documentation says. */
+export const badAnswer = (target: string) =>
+  new SourceError({
+    kind: "permanent",
+    code: "GOOGLE_ANSWER_UNREADABLE",
+    message: `${target}: the answer is not of the documented form`,
+    suggestedAction: "check the endpoint of the credential"
+  })
