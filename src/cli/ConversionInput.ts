@@ -19,6 +19,7 @@ export class ConversionFailed extends Schema.TaggedError<ConversionFailed>()("Co
 }) {}
 
 const bucketPattern = /^s3:\/\/([^/]+)\/?(.*)$/
+const googleBucketPattern = /^gs:\/\/([^/]+)\/?(.*)$/
 const containerPattern = /^(https:\/\/([a-z0-9]+)\.blob\.[a-z0-9.]+)\/([a-z0-9$-]+)\/?(.*)$/
 
 /** The credential of a local path, a bucket or a container. What is secret comes from the environment. */
@@ -46,6 +47,19 @@ export const credentialOf = Effect.fn("ConversionInput.credentialOf")(function* 
       credentialName: from,
       metadata: { blob_endpoint, storage_account, container: name, prefix, all_periods: true },
       secret: secretOf(yield* azureEnvironment)
+    }
+  }
+  const googleBucket = cloud === "gcp" ? googleBucketPattern.exec(from) : null
+  if (googleBucket !== null) {
+    const { endpoint, keyFile } = yield* googleEnvironment
+    const files = yield* FileSystem.FileSystem
+    const secret = yield* Effect.mapError(files.readFileString(keyFile), () => googleKeyMissing)
+    return {
+      provider: "GCP_SA",
+      credentialType: "SERVICE_ACCOUNT_JSON",
+      credentialName: from,
+      metadata: { bucket: googleBucket[1] ?? "", prefix: googleBucket[2] ?? "", ...endpoint, all_periods: true },
+      secret: Redacted.make(secret)
     }
   }
   const path = resolve(from)
@@ -102,3 +116,15 @@ const azureEnvironment = Config.all({
       })
   )
 )
+
+const googleKeyMissing = new ConversionFailed({
+  message: "gs:// needs GOOGLE_APPLICATION_CREDENTIALS in the environment: the path of a service account's key file"
+})
+
+/** STORAGE_EMULATOR_HOST is the name by which Google's own tools know another Cloud Storage. */
+const googleEnvironment = Config.all({
+  keyFile: Config.nonEmptyString("GOOGLE_APPLICATION_CREDENTIALS"),
+  endpoint: Config.option(Config.nonEmptyString("STORAGE_EMULATOR_HOST")).pipe(
+    Config.map(Option.match({ onNone: () => ({}), onSome: (endpoint) => ({ endpoint }) }))
+  )
+}).pipe(Effect.mapError(() => googleKeyMissing))

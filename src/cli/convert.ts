@@ -29,7 +29,7 @@ import * as Summary from "./ConversionSummary.ts"
 const provider = Options.choice("provider", clouds).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
   Options.withDescription(
-    "A file, a folder in the provider's layout, s3://bucket/prefix, or https://account.blob.core.windows.net/container/prefix"
+    "A file, a folder in the provider's layout, s3://bucket/prefix, gs://bucket/prefix, or https://account.blob.core.windows.net/container/prefix"
   )
 )
 const output = Options.text("output").pipe(

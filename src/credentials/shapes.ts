@@ -31,7 +31,7 @@ const serviceAccount: Shape = {
   credentialType: "SERVICE_ACCOUNT_JSON",
   secret: ["type", "project_id", "private_key", "client_email"],
   metadata: [],
-  account: ["billing_export_table", "detailed_export_table"]
+  account: ["billing_export_table", "detailed_export_table", "bucket", "prefix"]
 }
 const servicePrincipal: Shape = {
   credentialType: "SERVICE_PRINCIPAL_JSON",

@@ -2,6 +2,7 @@
  * `cloud.gcp.external_bq_extractor`: loads the invoice months of Google Cloud's billing exports, standard, detailed or FOCUS, of every
  * credential into the native tables. A month is replaced as a whole.
  */
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as BillingTable from "../../sources/gcp/BillingTable.ts"
@@ -20,21 +21,26 @@ const Config = Schema.Struct({
 })
 
 /** Makes the processor. */
-export const make = BillingExtractor.make({
-  type: "cloud.gcp.external_bq_extractor",
-  cloud: "gcp",
-  label: "Google Cloud",
-  providers: ["GCP_SA", "GCP_FILES"],
-  config: Config,
-  configHelp: 'config needs provider "gcp", and may have maximum_bytes_billed',
-  mainTable: "cloud_gcp_billing_raw_daily",
-  load: (request, credential, config) =>
-    credential.credential.provider === "GCP_FILES"
-      ? Effect.flatMap(GcpStore.open(credential), (store) => loadFiles(request, store))
-      : BillingTable.open(credential, {
-          from: request.context.startDate,
-          folder: request.folder,
-          maximumBytesBilled: config.maximum_bytes_billed,
-          runId: request.context.runId
-        }).pipe(Effect.flatMap((table) => loadTable(request, table)))
-})
+export const make = Effect.flatMap(HttpClient.HttpClient, (client) =>
+  BillingExtractor.make({
+    type: "cloud.gcp.external_bq_extractor",
+    cloud: "gcp",
+    label: "Google Cloud",
+    providers: ["GCP_SA", "GCP_FILES"],
+    config: Config,
+    configHelp: 'config needs provider "gcp", and may have maximum_bytes_billed',
+    mainTable: "cloud_gcp_billing_raw_daily",
+    load: (request, credential, config) =>
+      GcpStore.hasFiles(credential)
+        ? GcpStore.open(credential, request.folder).pipe(
+            Effect.flatMap((store) => loadFiles(request, store)),
+            Effect.provideService(HttpClient.HttpClient, client)
+          )
+        : BillingTable.open(credential, {
+            from: request.context.startDate,
+            folder: request.folder,
+            maximumBytesBilled: config.maximum_bytes_billed,
+            runId: request.context.runId
+          }).pipe(Effect.flatMap((table) => loadTable(request, table)))
+  })
+)

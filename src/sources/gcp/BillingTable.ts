@@ -5,7 +5,6 @@
 import { open as openFile, rm } from "node:fs/promises"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { OpenCredential } from "../../credentials/Credentials.ts"
@@ -15,6 +14,7 @@ import { objectChanged, type ObjectStore, type StoredObject } from "../object-st
 import { SourceError } from "../SourceError.ts"
 import * as BigQueryReader from "./BigQueryReader.ts"
 import { recordOf } from "./BigQueryRows.ts"
+import { accountOf } from "./GoogleClient.ts"
 
 /** Rows of an invoice month arrive from so many days before it on. */
 const ARRIVAL_LEAD_DAYS = 7
@@ -28,12 +28,6 @@ const Metadata = Schema.Struct({
   billing_project: Schema.optional(Schema.String),
   endpoint: Schema.optional(Schema.String),
   all_periods: Schema.optional(Schema.Boolean)
-})
-const Secret = Schema.Struct({
-  type: Schema.Literal("service_account"),
-  project_id: Schema.NonEmptyString,
-  client_email: Schema.NonEmptyString,
-  private_key: Schema.Redacted(Schema.NonEmptyString)
 })
 const tableName = /^(?!.*--)([a-z][a-z0-9-]*[a-z0-9])\.([A-Za-z0-9_]{1,1024})\.([A-Za-z0-9_-]{1,1024})$/
 
@@ -55,10 +49,8 @@ export interface ReadOptions {
 export const keyOf = (period: string): string => `${period.slice(0, 4)}${period.slice(5, 7)}.ndjson`
 
 /** Opens the export table of a credential: the detailed one where both are named. */
-export const open = Effect.fn("BillingTable.open")(function* (
-  { credential, secret }: OpenCredential,
-  options: ReadOptions
-) {
+export const open = Effect.fn("BillingTable.open")(function* (opened: OpenCredential, options: ReadOptions) {
+  const { credential } = opened
   const fault = (what: string) =>
     new SourceError({
       kind: "permanent",
@@ -67,9 +59,7 @@ export const open = Effect.fn("BillingTable.open")(function* (
       suggestedAction: "store the credential again with all its fields"
     })
   const metadata = yield* Effect.mapError(Schema.decodeUnknown(Metadata)(credential.metadata), () => fault("metadata"))
-  const account = yield* Effect.mapError(Schema.decodeUnknown(Secret)(Redacted.value(secret)), () =>
-    fault("service account: type, project_id, client_email, private_key")
-  )
+  const account = yield* accountOf(opened)
   const given = metadata.detailed_export_table ?? metadata.billing_export_table
   const [full, project, dataset, table] = tableName.exec(given ?? "") ?? []
   if (full === undefined || project === undefined || dataset === undefined || table === undefined) {
@@ -77,9 +67,9 @@ export const open = Effect.fn("BillingTable.open")(function* (
   }
   yield* checkEndpoint(metadata.endpoint)
   const reader = yield* BigQueryReader.open({
-    clientEmail: account.client_email,
-    privateKey: account.private_key,
-    project: metadata.billing_project ?? account.project_id,
+    clientEmail: account.clientEmail,
+    privateKey: account.privateKey,
+    project: metadata.billing_project ?? account.projectId,
     labels: { org: credential.org, run: options.runId },
     ...(metadata.endpoint === undefined ? {} : { endpoint: metadata.endpoint })
   })
@@ -158,7 +148,7 @@ export const open = Effect.fn("BillingTable.open")(function* (
     return path
   })
 
-  const opened: BillingTable = {
+  const billingTable: BillingTable = {
     estimatedBytes,
     store: {
       location: `bigquery://${full}`,
@@ -177,7 +167,7 @@ export const open = Effect.fn("BillingTable.open")(function* (
       localFile
     }
   }
-  return opened
+  return billingTable
 })
 
 /** The column that tells when a row arrived, by which the engine leaves out partitions; undefined where the table has no such partitions. */

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import { Credentials } from "../../../src/credentials/Credentials.ts"
 import { Judge } from "../../../src/focus/Judge.ts"
 import type { StepContext } from "../../../src/pipelines/Processor.ts"
+import * as HttpClientNode from "../../../src/platform/HttpClientNode.ts"
 import * as ExternalBqExtractor from "../../../src/processors/cloud/ExternalBqExtractor.ts"
 import * as FocusConverter from "../../../src/processors/cloud/FocusConverter.ts"
 import * as Conform from "../../../src/processors/focus/Conform.ts"
@@ -32,7 +33,7 @@ export const filesCredential = (path: string, credentialId = "gcp") =>
 export const extract = (over: Partial<StepContext> = {}) =>
   Effect.flatMap(ExternalBqExtractor.make, (extractor) =>
     extractor.execute(contextOf({ config: { provider: "gcp" }, ...over }))
-  )
+  ).pipe(Effect.provide(HttpClientNode.layer))
 
 const Reconciled = Schema.Struct({
   reconciliation: Schema.Array(
