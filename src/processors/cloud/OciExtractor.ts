@@ -1,13 +1,13 @@
 /**
- * `cloud.oci.cost_extractor`: loads the months of OCI's cost reports, or its FOCUS reports, of every credential into the native tables. A
- * month is replaced as a whole; one whose reports are the same as before is not read again.
+ * `cloud.oci.cost_extractor`: loads the months of OCI's cost reports, or its FOCUS reports, or its Usage API where there are no reports, of
+ * every credential into the native tables. A month is replaced as a whole; one whose reports are the same as before is not read again.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as OciStore from "../../sources/oci/OciStore.ts"
 import * as BillingExtractor from "./BillingExtractor.ts"
-import { loadReports } from "./OciLoad.ts"
+import { load } from "./OciLoad.ts"
 
 /** Makes the processor. */
 export const make = Effect.flatMap(HttpClient.HttpClient, (client) =>
@@ -21,7 +21,7 @@ export const make = Effect.flatMap(HttpClient.HttpClient, (client) =>
     mainTable: "cloud_oci_billing_raw_daily",
     load: (request, credential) =>
       OciStore.open(credential, request.folder).pipe(
-        Effect.flatMap((store) => loadReports(request, store)),
+        Effect.flatMap((places) => load(request, places)),
         Effect.provideService(HttpClient.HttpClient, client)
       )
   })

@@ -1,5 +1,5 @@
 /**
- * Loads what one OCI credential can read. Cost reports come as numbered files without a date; each belongs to the month of its newest usage,
+ * Loads what one OCI credential can read, and its Usage API where there are no reports. Cost reports come as numbered files without a date; each belongs to the month of its newest usage,
  * and a month is loaded from all of its reports. FOCUS reports are loaded with the periods that they contain.
  */
 import { createHash } from "node:crypto"
@@ -8,9 +8,11 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Day } from "../../platform/Identifiers.ts"
 import { formatOf, type OciFormat, reportMonth } from "../../sources/oci/OciDataFile.ts"
+import type { OciPlaces } from "../../sources/oci/OciStore.ts"
 import type { ObjectStore, StoredObject } from "../../sources/object-store/ObjectStore.ts"
 import { SourceError } from "../../sources/SourceError.ts"
 import { type Found, loadFound } from "./ExportLoad.ts"
+import { loadUsage } from "./OciUsage.ts"
 import { costReportMapping } from "./oci/CostReportMapping.ts"
 import { focusMapping } from "./oci/FocusMapping.ts"
 import type { FileSet, LoadRequest, Target } from "./PeriodLoad.ts"
@@ -36,20 +38,31 @@ const targetOf: Readonly<Record<OciFormat, Target>> = { "cost-report": costs, fo
 
 const SubscriptionKind = Schema.Literal("payg", "universal_credits")
 
-/** Loads the store's reports. Where cost reports and FOCUS reports lie together, the cost reports are taken: both have the same charges. */
-export const loadReports = Effect.fn("OciLoad.loadReports")(function* (request: LoadRequest, store: ObjectStore) {
+/** Loads the reports, or what the Usage API tells where there are none. */
+export const load = Effect.fn("OciLoad.load")(function* (request: LoadRequest, { reports, usage }: OciPlaces) {
   const kind = yield* subscriptionKindOf(request)
-  const files = (yield* store.list).filter(({ key }) => /\.csv(\.gz)?$/i.test(key) && !key.includes("usage-csv/"))
+  const files = reports === undefined ? [] : (yield* reports.list).filter(isReport)
+  if (reports !== undefined && files.length > 0) return yield* loadReports(request, reports, files, kind)
+  if (usage !== undefined) return yield* loadUsage(request, usage, { kind, targets: [costs, focus] })
+  return yield* new SourceError({
+    kind: "permanent",
+    code: "NO_EXPORT",
+    message: `${reports?.location ?? "the credential"} holds no cost report: no file that ends in csv or csv.gz`,
+    suggestedAction: "point the credential at a folder of its tenancy's reports"
+  })
+})
+
+const isReport = ({ key }: StoredObject) => /\.csv(\.gz)?$/i.test(key) && !key.includes("usage-csv/")
+
+/** Loads the store's reports. Where cost reports and FOCUS reports lie together, the cost reports are taken: both have the same charges. */
+const loadReports = Effect.fn("OciLoad.loadReports")(function* (
+  request: LoadRequest,
+  store: ObjectStore,
+  files: ReadonlyArray<StoredObject>,
+  kind: typeof SubscriptionKind.Type
+) {
   const focusFiles = files.filter(({ key }) => /focus/i.test(key))
   const costFiles = files.filter((file) => !focusFiles.includes(file))
-  if (files.length === 0) {
-    return yield* new SourceError({
-      kind: "permanent",
-      code: "NO_EXPORT",
-      message: `${store.location} holds no cost report: no file that ends in csv or csv.gz`,
-      suggestedAction: "point the credential at the tenancy's report bucket, or at a folder of its reports"
-    })
-  }
   const months = new Map<string, Day>()
   const reading: Omit<FileSet, "files" | "token"> = {
     store,

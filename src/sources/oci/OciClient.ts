@@ -1,7 +1,7 @@
 /**
  * Calls of OCI as one API key: each request is signed by the draft of HTTP signatures that OCI asks for (version 8 of draft-cavage).
  */
-import { createPrivateKey, sign, type KeyObject } from "node:crypto"
+import { createHash, createPrivateKey, sign, type KeyObject } from "node:crypto"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -28,7 +28,7 @@ const vendor: Vendor = {
     "check the user's key and fingerprint, the clock of this machine, and the policy that lets its group read objects in tenancy usage-report"
 }
 
-/** The signed calls of one key. Only requests without a body are needed here. */
+/** The signed calls of one key. A request with a body has it as text. */
 export const make = Effect.fnUntraced(function* ({ fingerprint, privateKey, tenancy, user }: ApiKey) {
   const calls = yield* makeCalls(vendor)
   const key = yield* Effect.try({
@@ -50,16 +50,22 @@ export const make = Effect.fnUntraced(function* ({ fingerprint, privateKey, tena
       if (Option.isNone(url)) return call
       const { host, pathname, search } = url.value
       const date = new Date(now).toUTCString()
-      const text = [
-        `x-date: ${date}`,
-        `(request-target): ${call.request.method.toLowerCase()} ${pathname}${search}`,
-        `host: ${host}`
-      ].join("\n")
+      const ofBody = bodyHeaders(call.request)
+      const lines = [
+        ["x-date", date],
+        ["(request-target)", `${call.request.method.toLowerCase()} ${pathname}${search}`],
+        ["host", host],
+        ...Object.entries(ofBody)
+      ]
+      const text = lines.map(([name, value]) => `${name}: ${value}`).join("\n")
       const signature = sign("sha256", Buffer.from(text), key).toString("base64")
       const authorization =
         `Signature version="1",keyId="${tenancy}/${user}/${fingerprint}",algorithm="rsa-sha256",` +
-        `headers="x-date (request-target) host",signature="${signature}"`
-      return { ...call, request: HttpClientRequest.setHeaders(call.request, { "x-date": date, authorization }) }
+        `headers="${lines.map(([name]) => name).join(" ")}",signature="${signature}"`
+      return {
+        ...call,
+        request: HttpClientRequest.setHeaders(call.request, { "x-date": date, authorization, ...ofBody })
+      }
     })
   return {
     send: (call: Call, limitBytes: number) => Effect.flatMap(signed(call), (each) => calls.send(each, limitBytes)),
@@ -67,6 +73,16 @@ export const make = Effect.fnUntraced(function* ({ fingerprint, privateKey, tena
       Effect.flatMap(signed(call), (each) => calls.download(each, path, size))
   }
 })
+
+/** The headers of a body that are signed, in the order of the signature. */
+const bodyHeaders = ({ body }: HttpClientRequest.HttpClientRequest): Readonly<Record<string, string>> =>
+  body._tag === "Uint8Array"
+    ? {
+        "content-length": String(body.body.length),
+        "content-type": body.contentType,
+        "x-content-sha256": createHash("sha256").update(body.body).digest("base64")
+      }
+    : {}
 
 /** The calls of one API key. */
 export type OciClient = Effect.Effect.Success<ReturnType<typeof make>>
