@@ -1,6 +1,6 @@
 /**
- * CUR rows per second from file to FOCUS, processor time and peak memory, beside DuckDB's own read and insert of the same files. The
- * service is measured as it ships: bundled, because the types that Node strips from the sources stay in memory.
+ * Rows of each cloud's bills per second from file to FOCUS, processor time and peak memory, beside DuckDB's own read and insert of the
+ * same files. The service is measured as it ships: bundled, because the types that Node strips from the sources stay in memory.
  */
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
@@ -8,9 +8,9 @@ import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { generateAwsExports } from "../../src/cli/demo/AwsExportGenerator.ts"
 import { allocatorEnvironment } from "../../src/platform/Allocator.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
+import * as Bills from "./Bills.ts"
 import * as Child from "./Child.ts"
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url))
@@ -42,11 +42,9 @@ const Steps = Schema.parseJson(
 )
 const Ceiling = Schema.parseJson(Schema.Struct({ seconds: Schema.Number, rows: Schema.Number }))
 
-/** AWS cuts large bills into files of this order. */
-const rowsPerFile = 500_000
-
 /** Rows per second; the ratio is of the service's rate to DuckDB's own. */
 export interface ConversionRate {
+  readonly provider: Bills.Provider
   readonly rows: number
   readonly extractSeconds: number
   readonly convertSeconds: number
@@ -63,17 +61,17 @@ export interface ConversionRate {
 }
 
 /** Generates exports of so many rows and measures both. */
-export const measure = (rows: number) =>
+export const measure = (provider: Bills.Provider, rows: number) =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const exportsFolder = join(folder, "exports")
-    yield* generateAwsExports({ folder: exportsFolder, seed: 7, rows, rowsPerFile })
+    yield* Bills.generate(provider, exportsFolder, rows)
     const files = readdirSync(exportsFolder, { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".csv.gz"))
+      .filter((name) => name.endsWith(".gz"))
       .map((name) => join(exportsFolder, name))
     const own = yield* Child.run(program("duckDbChild.ts"), [join(folder, "ceiling.duckdb"), "256MB", ...files])
     const ceiling = yield* Schema.decode(Ceiling)(own.lines[0] ?? "")
-    const service = yield* Child.run(yield* bundled, [exportsFolder, join(folder, "data")], {
+    const service = yield* Child.run(yield* bundled, [provider, exportsFolder, join(folder, "data")], {
       environment: allocatorEnvironment
     })
     const steps = yield* Schema.decode(Steps)(service.lines.find((line) => line.startsWith("{")) ?? "")
@@ -82,6 +80,7 @@ export const measure = (rows: number) =>
     }
     const seconds = steps.extract_billing.seconds + steps.convert_to_focus.seconds
     const rate: ConversionRate = {
+      provider,
       rows: ceiling.rows,
       extractSeconds: steps.extract_billing.seconds,
       convertSeconds: steps.convert_to_focus.seconds,

@@ -1,7 +1,7 @@
 /**
- * Runs the AWS billing pipeline over a folder in a fresh installation and prints the seconds of each step as JSON.
+ * Runs a cloud's billing pipeline over a folder of exports in a fresh installation and prints the seconds of each step as JSON.
  *
- *   node test/bench/conversionChild.ts EXPORTS_FOLDER DATA_FOLDER
+ *   node test/bench/conversionChild.ts PROVIDER EXPORTS_FOLDER DATA_FOLDER
  */
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
@@ -17,7 +17,7 @@ import { Runs } from "../../src/runs/Runs.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { org } from "../support/pipelines.ts"
 
-const [, , exportsFolder = "", dataFolder = ""] = process.argv
+const [, , provider = "", exportsFolder = "", dataFolder = ""] = process.argv
 
 const program = Effect.gen(function* () {
   yield* (yield* Organizations).create({ org, companyName: "Bench", adminEmail: "b@localhost", plan: "ENTERPRISE" })
@@ -25,8 +25,8 @@ const program = Effect.gen(function* () {
     yield* (yield* Credentials).put({
       org,
       credentialId: name.replaceAll("-", "_"),
-      provider: "AWS_FILES",
-      credentialType: "AWS_FOLDER",
+      provider: `${provider.toUpperCase()}_FILES`,
+      credentialType: `${provider.toUpperCase()}_FOLDER`,
       credentialName: name,
       metadata: { path: join(exportsFolder, name), all_periods: true },
       secret: Redacted.make("{}")
@@ -36,7 +36,7 @@ const program = Effect.gen(function* () {
   const runs = yield* Runs
   const { runId } = yield* runs.request({
     org,
-    configId: "cloud/aws/cost/billing",
+    configId: `cloud/${provider}/cost/billing`,
     trigger: "manual",
     triggerBy: "bench"
   })

@@ -15,7 +15,9 @@ const begun = performance.now()
 let rows = 0
 for (const [name, members = []] of Object.entries(groups)) {
   const list = members.map((file) => `'${file}'`).join(", ")
-  await connection.run(`CREATE TABLE ${name} AS SELECT * FROM read_csv([${list}], all_varchar = true, header = true)`)
+  const reader = members[0]?.includes(".json") === true ? "read_json" : "read_csv"
+  const options = reader === "read_csv" ? "all_varchar = true, header = true" : "format = 'newline_delimited'"
+  await connection.run(`CREATE TABLE ${name} AS SELECT * FROM ${reader}([${list}], ${options})`)
   const counted = await connection.runAndReadAll(`SELECT count(*) FROM ${name}`)
   rows += Number(counted.getRows()[0]?.[0])
 }
