@@ -10,6 +10,7 @@ import { type AlertEvent, fromRecorded } from "./AlertEvent.ts"
 /** The projection of all alerts. */
 export const alertProjection: Projection = {
   name: "alerts",
+  shape: 1,
   tables: ["alert_states", "alert_history"],
   migrate: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

@@ -6,9 +6,10 @@ import { channelCommand, ruleCommand } from "./admin/channel.ts"
 import { credentialCommand } from "./admin/credential.ts"
 import { keyCommand } from "./admin/key.ts"
 import { orgCommand } from "./admin/org.ts"
+import { planCommand } from "./admin/plan.ts"
 
 /** The command; needs the services `Organizations`, `Credentials` and `Channels` of the installation it works on. */
 export const admin = Command.make("admin").pipe(
-  Command.withDescription("Organisations, API keys, credentials and channels; also while the server runs."),
-  Command.withSubcommands([orgCommand, keyCommand, credentialCommand, channelCommand, ruleCommand])
+  Command.withDescription("Organisations, API keys, credentials, channels and plans; also while the server runs."),
+  Command.withSubcommands([orgCommand, keyCommand, credentialCommand, channelCommand, ruleCommand, planCommand])
 )

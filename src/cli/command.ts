@@ -8,7 +8,7 @@ import { convert } from "./convert.ts"
 import { demo } from "./demo.ts"
 import { focus } from "./focus.ts"
 import { hierarchy } from "./hierarchy.ts"
-import { plans } from "./plans.ts"
+import { notifications } from "./notifications.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
 import { reconcile } from "./reconcile.ts"
@@ -36,7 +36,7 @@ export const command = Command.make("pipeline-service").pipe(
     reconcile,
     query,
     tables,
-    plans,
+    notifications,
     hierarchy,
     procedures,
     administration

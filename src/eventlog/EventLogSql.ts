@@ -35,7 +35,7 @@ const make = Effect.gen(function* () {
   const model = yield* EventModel
   const withSql = Effect.provideService(SqlClient.SqlClient, sql)
 
-  yield* Effect.all([EventTables.migrate, Fold.migrate(model)]).pipe(
+  yield* Effect.all([EventTables.migrate, Fold.prepare(model)]).pipe(
     sql.withTransaction,
     unavailable("create its tables")
   )

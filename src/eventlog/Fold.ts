@@ -9,10 +9,33 @@ import { decode, EVENT_COLUMNS, type EventRow, PAGE_EVENTS } from "./EventTables
 import * as Keys from "./Keys.ts"
 import type { EventModel } from "./Projection.ts"
 
+const FIRST_SHAPE = 1
+
 /** Creates the derived tables if they are absent. */
 export const migrate = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
   yield* Keys.migrate
   yield* Effect.forEach(model.projections, (projection) => projection.migrate, { discard: true })
+})
+
+/** Makes the derived tables ready: those of a log whose projections had another shape are made anew from its events. */
+export const prepare = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`create table if not exists event_log_projections (name text primary key, shape integer not null)`
+  const kept = new Map(
+    (yield* sql<{ readonly name: string; readonly shape: number }>`select name, shape from event_log_projections`).map(
+      ({ name, shape }) => [name, shape]
+    )
+  )
+  // Logs that are older than this table have projections of the first shape.
+  const stale = model.projections.filter(({ name, shape }) => (kept.get(name) ?? FIRST_SHAPE) !== shape)
+  const [event] = yield* sql`select position from event_log limit 1`
+  if (event !== undefined && stale.length > 0) {
+    const { events } = yield* rebuild(model)
+    yield* Effect.logInfo(`${stale.map(({ name }) => name).join(", ")}: tables made anew from ${events} events`)
+  } else yield* migrate(model)
+  const shapes = JSON.stringify(model.projections.map(({ name, shape }) => [name, shape]))
+  yield* sql`insert into event_log_projections select value ->> 0, value ->> 1 from json_each(${shapes}) where true
+    on conflict (name) do update set shape = excluded.shape`
 })
 
 /** Folds the next events into the derived tables. */

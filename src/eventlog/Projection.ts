@@ -10,6 +10,8 @@ import type { Append, NewEvent, RecordedEvent } from "./EventLog.ts"
 /** Tables that are written in the same transaction as the events they show, and can be rebuilt from them at any time. */
 export interface Projection {
   readonly name: string
+  /** A number that rises whenever the tables change: those of an older shape are made anew from the log at the next start. */
+  readonly shape: number
   /** The tables, all rows of which are a function of the log. `verify` compares them row by row. */
   readonly tables: ReadonlyArray<string>
   /** Creates the tables if they are absent; the SQL must be valid for SQLite and Postgres. */

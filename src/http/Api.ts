@@ -15,7 +15,7 @@ import { CancelAccess, ReadAccess, RootAccess, RunAccess } from "./Authenticatio
 import { failure } from "./Errors.ts"
 import { Focus } from "./FocusApi.ts"
 import { withOneError } from "./OpenApiDocument.ts"
-import { Notifications } from "./NotificationApi.ts"
+import { NotificationHistory, Notifications } from "./NotificationApi.ts"
 import { dateText, flag, invalid, limit, offset, optionalBody, orgPath, runNotFound, runPath } from "./Parameters.ts"
 import {
   ProcedureDetail,
@@ -320,6 +320,7 @@ export const Api = HttpApi.make("pipeline-service")
   .add(Procedures)
   .add(AlertsGroup)
   .add(Notifications)
+  .add(NotificationHistory)
   .add(Focus)
   .add(TablesGroup)
   .add(Subscriptions)

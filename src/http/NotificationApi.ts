@@ -1,5 +1,6 @@
 /**
- * The endpoints of notifications: tell an organisation something now, try a channel, send a summary of costs. Root only.
+ * The endpoints of notifications: tell an organisation something now, try a channel, send a summary of costs (root only); and what an
+ * organisation was told, and that somebody takes care of it (its own key).
  */
 import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
@@ -13,9 +14,9 @@ import { Status } from "../notifier/Notifier.ts"
 import { isAllowedHeader } from "../notifier/WebhookClient.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { JsonObject } from "../platform/Json.ts"
-import { RootAccess } from "./Authentication.ts"
+import { ReadAccess, RootAccess, WriteAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
-import { invalid, optionalBody } from "./Parameters.ts"
+import { invalid, limit, optionalBody, orgPath } from "./Parameters.ts"
 
 const maximumRecipients = 50
 const maximumProviders = 100
@@ -148,3 +149,40 @@ export const Notifications = HttpApiGroup.make("notifications")
   .middleware(RootAccess)
   .prefix("/api/v1")
   .annotate(OpenApi.Description, "Tell an organisation something (root key)")
+
+const NotificationRecord = Schema.Struct({
+  notification_id: Schema.String,
+  event: EventName,
+  channel_type: ChannelType,
+  channel_id: Schema.String,
+  recipients: Schema.Array(Schema.String),
+  subject: Schema.String,
+  status: Status,
+  attempts: Schema.Number,
+  error: Schema.NullOr(Schema.String),
+  queued_at: Schema.String,
+  ended_at: Schema.NullOr(Schema.String),
+  acknowledged_by: Schema.NullOr(Schema.String)
+}).annotations({ identifier: "NotificationRecord" })
+
+/** What an organisation was told. */
+export const NotificationHistory = HttpApiGroup.make("notificationHistory")
+  .add(
+    HttpApiEndpoint.get("list", "/notifications/org/:org")
+      .setPath(Schema.Struct(orgPath))
+      .setUrlParams(Schema.Struct({ run_id: Schema.optional(Schema.String), limit: limit(500, 50) }))
+      .addSuccess(Schema.Struct({ org_slug: OrgSlug, notifications: Schema.Array(NotificationRecord) }))
+      .addError(invalid)
+      .middleware(ReadAccess)
+      .annotate(OpenApi.Summary, "What the organisation was told, newest first: sent, skipped or failed, and why")
+  )
+  .add(
+    HttpApiEndpoint.post("acknowledge", "/notifications/org/:org/:notification_id/acknowledge")
+      .setPath(Schema.Struct({ ...orgPath, notification_id: Schema.String }))
+      .addSuccess(NotificationRecord)
+      .addError(failure(404, "No such notification"))
+      .middleware(WriteAccess)
+      .annotate(OpenApi.Summary, "Somebody takes care: nothing of the same event is escalated any more")
+  )
+  .prefix("/api/v1")
+  .annotate(OpenApi.Description, "What an organisation was told, and who takes care of it")

@@ -3,6 +3,7 @@
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { AddressBook } from "../notifier/AddressBook.ts"
@@ -13,6 +14,7 @@ import { type Notification, Notifier } from "../notifier/Notifier.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import { Api } from "./Api.ts"
+import { CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
 import { SendRequest, SummaryRequest, TestRequest } from "./NotificationApi.ts"
@@ -50,8 +52,45 @@ const factsOf = (values: Readonly<Record<string, string | number | null | undefi
     value === null || value === undefined ? [] : [[label, String(value)] as const]
   )
 
-/** The handlers of the group `notifications`. */
-export const layer = HttpApiBuilder.group(Api, "notifications", (handlers) =>
+const recordOf = (notification: Notification) => ({
+  ...resultOf(notification),
+  event: notification.event,
+  subject: notification.subject,
+  queued_at: notification.queuedAt,
+  ended_at: notification.endedAt ?? null,
+  acknowledged_by: notification.acknowledgedBy ?? null
+})
+
+const historyLayer = HttpApiBuilder.group(Api, "notificationHistory", (handlers) =>
+  Effect.map(Notifier, (notifier) =>
+    handlers
+      .handle("list", ({ urlParams: { limit, run_id } }) =>
+        Effect.gen(function* () {
+          const { org } = yield* CurrentCaller
+          const filter = { limit, ...(run_id === undefined ? {} : { runId: run_id }) }
+          const found = yield* Effect.mapError(notifier.history(org, filter), fromDomain)
+          return { org_slug: org, notifications: found.map(recordOf) }
+        })
+      )
+      .handle("acknowledge", ({ path }) =>
+        Effect.gen(function* () {
+          const { keyId, org } = yield* CurrentCaller
+          const acknowledged = yield* notifier
+            .acknowledge(org, path.notification_id, keyId)
+            .pipe(
+              Effect.mapError((error) =>
+                error._tag === "NotAcknowledged"
+                  ? apiError(error.isKnown ? "INVALID_PARAMETER" : "NOT_FOUND", error.message)
+                  : fromDomain(error)
+              )
+            )
+          return recordOf(acknowledged)
+        })
+      )
+  )
+)
+
+const requestsLayer = HttpApiBuilder.group(Api, "notifications", (handlers) =>
   Effect.gen(function* () {
     const organizations = yield* Organizations
     const notifier = yield* Notifier
@@ -172,3 +211,6 @@ export const layer = HttpApiBuilder.group(Api, "notifications", (handlers) =>
       )
   })
 )
+
+/** The handlers of the groups `notifications` and `notificationHistory`. */
+export const layer = Layer.merge(requestsLayer, historyLayer)

@@ -32,6 +32,9 @@ export interface Recipient {
   readonly dueAt?: number
   readonly ruleId?: string
   readonly skip?: string
+  readonly digestSeconds?: number
+  readonly isEscalation?: boolean
+  readonly escalatesAt?: number
 }
 
 /** The recipients of an event, and the cooldown that holds for it. */
@@ -89,10 +92,26 @@ const make = Effect.gen(function* () {
         found.set(channel.channelId, {
           destination: destinationOf(channel, own, wanted.severity),
           ruleId: rule.ruleId,
-          ...(dueAt > now ? { dueAt } : {})
+          ...(dueAt > now ? { dueAt } : {}),
+          ...(rule.batchWindowMinutes === undefined || wanted.severity === "critical"
+            ? {}
+            : { digestSeconds: rule.batchWindowMinutes * 60 }),
+          ...(escalates(rule) ? { escalatesAt: dueAt + rule.escalateAfterMinutes * 60_000 } : {})
         })
       }
     }
+    const escalations = rules.filter(escalates).flatMap((rule) => {
+      const told = [...found.values()].filter(({ ruleId }) => ruleId === rule.ruleId)
+      const dueAt = Math.min(...told.flatMap(({ escalatesAt }) => escalatesAt ?? []))
+      return active
+        .filter(({ channelId }) => told.length > 0 && rule.escalateToChannelIds.includes(channelId))
+        .map((channel): Recipient => ({
+          destination: destinationOf(channel, own, wanted.severity),
+          ruleId: rule.ruleId,
+          dueAt,
+          isEscalation: true
+        }))
+    })
     if (rules.every((rule) => rule.channelIds.length === 0)) {
       for (const channel of active.filter(({ isDefault }) => isDefault).filter(isWanted)) {
         found.set(channel.channelId, { destination: destinationOf(channel, own, wanted.severity) })
@@ -105,7 +124,7 @@ const make = Effect.gen(function* () {
     const others = yield* Effect.forEach(missing, (type) => fallback(org, own, type, wanted.severity))
     const cooldowns = rules.flatMap(({ cooldownMinutes }) => cooldownMinutes ?? [])
     return {
-      recipients: [...found.values(), ...others],
+      recipients: [...found.values(), ...others, ...escalations],
       cooldownSeconds: cooldowns.length === 0 ? trigger.cooldown_seconds : Math.min(...cooldowns) * 60
     }
   })
@@ -170,6 +189,9 @@ const matches = (rule: Rule, wanted: Wanted): boolean =>
   rule.category === wanted.category &&
   rule.type === wanted.event &&
   (rule.providers.length === 0 || (wanted.provider !== undefined && rule.providers.includes(wanted.provider)))
+
+const escalates = (rule: Rule): rule is Rule & { readonly escalateAfterMinutes: number } =>
+  rule.escalateAfterMinutes !== undefined && rule.escalateToChannelIds.length > 0
 
 const optional = <Name extends string>(name: Name, value: string | undefined): { readonly [key in Name]?: string } => {
   const found: { [key in Name]?: string } = {}

@@ -52,6 +52,11 @@ export const Rule = Schema.Struct({
   /** Providers that the rule is for; empty: all. */
   providers: list(Schema.String),
   cooldownMinutes: optional(Schema.Int.pipe(Schema.between(0, 10_080))),
+  /** Messages that come within so many minutes of the first one become one message. What is critical does not wait for others. */
+  batchWindowMinutes: optional(Schema.Int.pipe(Schema.between(1, 1440))),
+  /** When nobody has acknowledged a message after so many minutes, these channels get it, too. */
+  escalateAfterMinutes: optional(Schema.Int.pipe(Schema.between(1, 10_080))),
+  escalateToChannelIds: list(id),
   /** What is not critical waits until these hours are over. */
   quietHours: optional(Schema.Struct({ start: clock, end: clock, timezone: Schema.NonEmptyString }))
 })

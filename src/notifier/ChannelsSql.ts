@@ -113,7 +113,7 @@ const make = Effect.gen(function* () {
 
   const putRule: ChannelsService["putRule"] = Effect.fn("Channels.putRule")(function* (org, rule) {
     const known = new Set((yield* channels(org)).map(({ channelId }) => channelId))
-    const missing = rule.channelIds.find((channelId) => !known.has(channelId))
+    const missing = [...rule.channelIds, ...rule.escalateToChannelIds].find((channelId) => !known.has(channelId))
     if (missing !== undefined) return yield* new ChannelInvalid({ message: `${org} has no channel ${missing}` })
     if (rule.quietHours !== undefined && DateTime.zoneMakeNamed(rule.quietHours.timezone)._tag === "None") {
       return yield* new ChannelInvalid({ message: `${rule.quietHours.timezone} is not a time zone` })

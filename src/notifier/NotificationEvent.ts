@@ -74,18 +74,27 @@ const about = {
   runId: optional(Schema.String),
   ruleId: optional(Schema.String),
   alertId: optional(Schema.String),
-  summaryId: optional(Schema.String)
+  summaryId: optional(Schema.String),
+  /** Goes out together with others of its rule that are due. */
+  isDigest: optional(Schema.Boolean),
+  /** Is not sent when somebody has acknowledged a notification of the same source. */
+  isEscalation: optional(Schema.Boolean)
 }
 
 /** To be sent at `dueAt` or as soon as possible after it. */
 export const NotificationQueued = Schema.TaggedStruct("NotificationQueued", { ...about, dueAt: Schema.Number })
 /** Not sent, for a reason that is not a fault: throttled, nobody to tell, switched off. */
 export const NotificationSkipped = Schema.TaggedStruct("NotificationSkipped", { ...about, reason: Schema.String })
-/** The mail server or the webhook has taken it. `rejected`: addresses that the server did not take. */
+/** The mail server or the webhook has taken it. `rejected`: addresses that the server did not take; `within`: the digest that it is part of. */
 export const NotificationSent = Schema.TaggedStruct("NotificationSent", {
   attempt: Schema.Number,
-  rejected: Schema.Array(Schema.String)
+  rejected: Schema.Array(Schema.String),
+  within: optional(Schema.UUID)
 })
+/** Queued, and no longer wanted when its time came. */
+export const NotificationWithdrawn = Schema.TaggedStruct("NotificationWithdrawn", { reason: Schema.String })
+/** Somebody has seen it and takes care: nothing of the same source escalates any more. */
+export const NotificationAcknowledged = Schema.TaggedStruct("NotificationAcknowledged", { by: Schema.String })
 /** Another attempt is due at `retryAt`. */
 export const NotificationAttemptFailed = Schema.TaggedStruct("NotificationAttemptFailed", {
   attempt: Schema.Number,
@@ -103,7 +112,9 @@ const NotificationEvent = Schema.Union(
   NotificationSkipped,
   NotificationSent,
   NotificationAttemptFailed,
-  NotificationFailed
+  NotificationFailed,
+  NotificationWithdrawn,
+  NotificationAcknowledged
 )
 export type NotificationEvent = typeof NotificationEvent.Type
 

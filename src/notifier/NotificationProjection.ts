@@ -12,6 +12,7 @@ const previewCharacters = 500
 /** The projection of all notifications. */
 export const notificationProjection: Projection = {
   name: "notifications",
+  shape: 2,
   tables: ["notifications"],
   migrate: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
@@ -20,8 +21,10 @@ export const notificationProjection: Projection = {
       source text not null, channel_type text not null, channel_id text not null, recipients text not null,
       subject text not null, body_preview text not null, status text not null, pipeline text, run_id text, rule_id text,
       alert_id text, summary_id text, queued_at bigint not null, due_at bigint, attempts integer not null,
-      ended_at bigint, error_message text, version integer not null)`
+      ended_at bigint, error_message text, is_digest integer not null, is_escalation integer not null,
+      acknowledged_at bigint, acknowledged_by text, version integer not null)`
     yield* sql`create index if not exists notifications_due on notifications (due_at) where status = 'queued'`
+    yield* sql`create index if not exists notifications_by_source on notifications (source)`
     yield* sql`create index if not exists notifications_by_org on notifications (org_slug, queued_at)`
   }),
   apply: Effect.fn("NotificationProjection.apply")(function* (events) {
@@ -67,6 +70,8 @@ const applyEvent = Effect.fnUntraced(function* (
         attempts: 0,
         ended_at: isQueued ? null : recordedAt,
         error_message: isQueued ? null : event.reason,
+        is_digest: event.isDigest === true ? 1 : 0,
+        is_escalation: event.isEscalation === true ? 1 : 0,
         version
       })}`
     }
@@ -78,6 +83,10 @@ const applyEvent = Effect.fnUntraced(function* (
         due_at: null,
         error_message: event.rejected.length === 0 ? null : `not taken for ${event.rejected.join(", ")}`
       })
+    case "NotificationWithdrawn":
+      return yield* change({ status: "skipped", ended_at: recordedAt, due_at: null, error_message: event.reason })
+    case "NotificationAcknowledged":
+      return yield* change({ acknowledged_at: recordedAt, acknowledged_by: event.by })
     case "NotificationAttemptFailed":
       return yield* change({ attempts: event.attempt, due_at: event.retryAt, error_message: event.problem })
     case "NotificationFailed":

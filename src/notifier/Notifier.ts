@@ -36,6 +36,12 @@ export interface Delivery {
   readonly dueAt?: number
   readonly ruleId?: string
   readonly skip?: string
+  /** Waits so long for others of its rule, and goes out with them as one message. */
+  readonly digestSeconds?: number
+  /** Nothing is sent at `dueAt` when somebody has acknowledged a notification of the same subject by then. */
+  readonly isEscalation?: boolean
+  /** When others are told unless somebody acknowledges this one. */
+  readonly escalatesAt?: number
   /** The address of a Slack channel or webhook that is stored nowhere; it is sealed with the notification. */
   readonly secret?: ChannelSecret
 }
@@ -57,7 +63,14 @@ export interface Notification {
   readonly problem: string | undefined
   readonly queuedAt: string
   readonly endedAt: string | undefined
+  readonly acknowledgedBy: string | undefined
 }
+
+/** The organisation has no such notification, or it has not been sent yet; the message says which. */
+export class NotAcknowledged extends Schema.TaggedError<NotAcknowledged>()("NotAcknowledged", {
+  isKnown: Schema.Boolean,
+  message: Schema.String
+}) {}
 
 /** The stores or the files that the notifier needs could not be used. */
 export type NotifierError = EventLogUnavailable | ChannelsUnavailable | NotifierConfigInvalid
@@ -77,6 +90,12 @@ export interface NotifierService {
     org: OrgSlug,
     filter: { readonly limit: number; readonly runId?: string }
   ) => Effect.Effect<ReadonlyArray<Notification>, EventLogUnavailable>
+  /** Somebody takes care: nothing of the notification's source is escalated any more. Repeating it changes nothing. */
+  readonly acknowledge: (
+    org: OrgSlug,
+    notificationId: string,
+    by: string
+  ) => Effect.Effect<Notification, NotAcknowledged | EventLogUnavailable>
   /** Sends what is due, for ever. One fiber of one process does this. */
   readonly run: Effect.Effect<never>
 }

@@ -2,7 +2,6 @@
  * The notifier on the event log: a queued notification is a stream, the table `notifications` says which are due, and each end is recorded
  * after the other side has taken the message.
  */
-import * as SqlClient from "@effect/sql/SqlClient"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -10,15 +9,13 @@ import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
-import * as Schema from "effect/Schema"
-import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
+import { EventLog, type EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { Encryption } from "../platform/Encryption.ts"
-import { OrgSlug } from "../platform/Identifiers.ts"
+import type { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
-import { ChannelsUnavailable, ChannelType } from "./Channels.ts"
+import { ChannelsUnavailable } from "./Channels.ts"
 import { sealText } from "./ChannelsSql.ts"
 import {
-  EventName,
   fromRecorded,
   idOf,
   type NotificationEvent,
@@ -26,7 +23,10 @@ import {
   streamOf,
   toNewEvent
 } from "./NotificationEvent.ts"
-import { type Delivery, type Notification, Notifier, type NotifierService, Status, type Subject } from "./Notifier.ts"
+import { digestOf, toAcknowledge, unacknowledged } from "./Digest.ts"
+import { type Delivery, NotAcknowledged, Notifier, type NotifierService } from "./Notifier.ts"
+import * as NotificationQueries from "./NotificationQueries.ts"
+import { viewOf } from "./NotificationQueries.ts"
 import { counted } from "./NotifierMetrics.ts"
 import * as Send from "./Send.ts"
 
@@ -42,24 +42,8 @@ const LONGEST_RETRY_AFTER_SECONDS = 3600
 const RETRY_JITTER = 0.25
 const storeWait = Duration.seconds(5)
 
-const Row = Schema.Struct({
-  notification_id: Schema.String,
-  org_slug: OrgSlug,
-  event: EventName,
-  channel_type: ChannelType,
-  channel_id: Schema.String,
-  recipients: Schema.parseJson(Schema.Array(Schema.String)),
-  subject: Schema.String,
-  status: Status,
-  attempts: Schema.Number,
-  error_message: Schema.NullOr(Schema.String),
-  queued_at: Schema.Number,
-  due_at: Schema.NullOr(Schema.Number),
-  ended_at: Schema.NullOr(Schema.Number)
-})
-const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
-
 interface Open {
+  readonly id: string
   readonly queued: typeof NotificationQueued.Type
   readonly attempts: number
   readonly dueAt: number
@@ -68,10 +52,10 @@ interface Open {
 
 const make = Effect.gen(function* () {
   const log = yield* EventLog
-  const sql = yield* SqlClient.SqlClient
   const settings = yield* Settings
   const encryption = yield* Encryption
   const send = yield* Send.make
+  const table = yield* NotificationQueries.make
   const underWay = new Map<string, Deferred.Deferred<void>>()
   const woken = Effect.unsafeMakeLatch(false)
 
@@ -89,7 +73,7 @@ const make = Effect.gen(function* () {
       const event = yield* fromRecorded(recorded)
       state =
         event._tag === "NotificationQueued"
-          ? { queued: event, attempts: 0, dueAt: event.dueAt, version: recorded.version }
+          ? { id, queued: event, attempts: 0, dueAt: event.dueAt, version: recorded.version }
           : event._tag === "NotificationAttemptFailed" && state !== undefined
             ? { ...state, attempts: event.attempt, dueAt: event.retryAt, version: recorded.version }
             : undefined
@@ -108,20 +92,48 @@ const make = Effect.gen(function* () {
 
   const attempt = Effect.fn("Notifier.attempt")(function* (id: string) {
     const state = yield* open(id)
-    if (state === undefined || state.dueAt > (yield* Clock.currentTimeMillis)) return
-    yield* laneOf(state.queued).withPermits(1)(sendAndRecord(id, state))
+    if (state === undefined) return
+    // While it waited for its lane, it may have gone out as part of a digest.
+    const sendIfDue = Effect.flatMap(Effect.all([open(id), Clock.currentTimeMillis]), ([current, now]) =>
+      current === undefined || current.dueAt > now ? Effect.void : sendAndRecord(current)
+    )
+    yield* laneOf(state.queued).withPermits(1)(sendIfDue)
   })
 
-  const sendAndRecord = Effect.fnUntraced(function* (id: string, state: Open) {
+  const sendAndRecord = Effect.fnUntraced(function* (state: Open) {
+    const { id, queued } = state
+    if (queued.isEscalation === true && (yield* table.isAcknowledged(queued.source))) {
+      return yield* record(id, state.version, { _tag: "NotificationWithdrawn", reason: "acknowledged in time" })
+    }
+    const others = queued.isDigest === true ? yield* dueWith(queued) : []
+    const message = digestOf([queued.message, ...others.map((other) => other.queued.message)])
     const number = state.attempts + 1
-    const event: Ended = yield* send(state.queued).pipe(
+    const event: Ended = yield* send({ ...queued, message }).pipe(
       Effect.matchEffect({
         onSuccess: (rejected) => Effect.succeed<Ended>({ _tag: "NotificationSent", attempt: number, rejected }),
         onFailure: (error) => afterFailure(number, error)
       })
     )
+    // The one that gives a digest its id comes last: after a crash in between, the digest is sent once more with that id.
+    for (const other of others) {
+      const within = event._tag === "NotificationSent" ? { within: id } : {}
+      yield* record(other.id, other.version, { ...event, ...within, attempt: other.attempts + 1 })
+    }
     yield* record(id, state.version, event)
-    yield* counted(state.queued.destination.type, outcomes[event._tag])
+    yield* counted(queued.destination.type, outcomes[event._tag])
+  })
+
+  /** The other messages of a digest that is due. */
+  const dueWith = Effect.fnUntraced(function* (queued: Open["queued"]) {
+    const ids = yield* table.dueWith(queued, yield* Clock.currentTimeMillis)
+    return (yield* Effect.forEach(ids, open)).filter((each) => each !== undefined)
+  })
+
+  /** A digest that is open takes the message; else the message opens one. */
+  const dueOf = Effect.fnUntraced(function* (org: OrgSlug, delivery: Delivery, now: number) {
+    const { destination, digestSeconds, dueAt = now, ruleId } = delivery
+    if (digestSeconds === undefined) return dueAt
+    return (yield* table.openDigest({ org, destination, ruleId }, now)) ?? Math.max(dueAt, now + digestSeconds * 1000)
   })
 
   const afterFailure = Effect.fnUntraced(function* (number: number, error: Send.SendFailed) {
@@ -154,40 +166,35 @@ const make = Effect.gen(function* () {
       )
     })
 
-  const rowsOf = (ids: ReadonlyArray<string>) =>
-    sql`select * from notifications where notification_id in (select value from json_each(${JSON.stringify(ids)}))`.pipe(
-      Effect.flatMap(decodeRows),
-      unreadable
-    )
-
-  /** Why nothing is told now: the organisation was told of this event and pipeline, from another source, since that time. */
-  const lastTold = (about: Subject, since: number) =>
-    sql<{ readonly queued_at: number }>`select queued_at from notifications where ${sql.and([
-      sql`org_slug = ${about.org} and queued_at > ${since} and event = ${about.event} and source <> ${about.source}`,
-      sql`coalesce(pipeline, '') = ${about.pipeline ?? ""} and status in ('queued', 'sent')`
-    ])} order by queued_at desc limit 1`.pipe(
-      unreadable,
-      Effect.map(([row]) =>
-        row === undefined ? undefined : `throttled: the last one of this kind is of ${isoTime(row.queued_at)}`
-      )
-    )
-
   const queue: NotifierService["queue"] = Effect.fn("Notifier.queue")(function* (subject, deliveries) {
     const now = yield* Clock.currentTimeMillis
     const { cooldownSeconds = 0, ...about } = subject
-    const throttled = cooldownSeconds === 0 ? undefined : yield* lastTold(about, now - cooldownSeconds * 1000)
+    const throttled = cooldownSeconds === 0 ? undefined : yield* table.lastTold(about, now - cooldownSeconds * 1000)
     const ids = yield* Effect.forEach(deliveries, (delivery) =>
       Effect.gen(function* () {
-        const { dueAt, message, ruleId } = delivery
+        const { digestSeconds, escalatesAt, isEscalation, ruleId } = delivery
         const skip = settings.notificationsEnabled ? (delivery.skip ?? throttled) : switchedOff
-        const id = idOf(subject.source, placeOf(delivery.destination))
+        const id = idOf(subject.source, placeOf(delivery))
         const destination = yield* sealed(subject.org, id, delivery)
-        const all = { notificationId: id, ...about, ...(ruleId === undefined ? {} : { ruleId }), destination, message }
+        const all = {
+          notificationId: id,
+          ...about,
+          ...(ruleId === undefined ? {} : { ruleId }),
+          ...(digestSeconds === undefined ? {} : { isDigest: true }),
+          ...(isEscalation === undefined ? {} : { isEscalation }),
+          destination,
+          message:
+            isEscalation === true
+              ? unacknowledged(delivery.message)
+              : escalatesAt === undefined
+                ? delivery.message
+                : toAcknowledge(delivery.message, id, escalatesAt)
+        }
         yield* record(
           id,
           0,
           skip === undefined
-            ? { _tag: "NotificationQueued", ...all, dueAt: dueAt ?? now }
+            ? { _tag: "NotificationQueued", ...all, dueAt: yield* dueOf(subject.org, delivery, now) }
             : { _tag: "NotificationSkipped", ...all, reason: skip }
         )
         return id
@@ -217,46 +224,30 @@ const make = Effect.gen(function* () {
         yield* settleOne(id)
       })
     yield* Effect.forEach(ids, settleOne, { concurrency: MAX_DELIVERIES, discard: true })
-    const rows = new Map((yield* rowsOf(ids)).map((row) => [row.notification_id, row]))
+    const rows = new Map((yield* table.rowsOf(ids)).map((row) => [row.notification_id, row]))
     return ids.flatMap((id) => {
       const row = rows.get(id)
       return row === undefined ? [] : [viewOf(row)]
     })
   })
 
-  const history: NotifierService["history"] = Effect.fn("Notifier.history")((org, filter) =>
-    sql`select * from notifications where ${sql.and([
-      sql`org_slug = ${org}`,
-      ...(filter.runId === undefined ? [] : [sql`run_id = ${filter.runId}`])
-    ])} order by queued_at desc, notification_id limit ${filter.limit}`.pipe(
-      Effect.flatMap(decodeRows),
-      Effect.map((rows) => rows.map(viewOf)),
-      unreadable
-    )
-  )
-
-  const due = (now: number) =>
-    sql<{ readonly notification_id: string }>`
-      select notification_id from (
-        select notification_id, due_at, row_number() over (partition by org_slug order by due_at, notification_id) as place
-        from (
-          select notification_id, org_slug, due_at, row_number() over (
-            partition by org_slug, channel_type, channel_id order by due_at, notification_id) as lane
-          from notifications where status = 'queued' and due_at <= ${now}) as waiting
-        where lane = 1) as next
-      where place <= ${MAX_DELIVERIES_OF_ORG} order by due_at, notification_id`.pipe(unreadable)
-
-  const nextDue = (now: number) =>
-    sql<{ readonly due: number | null }>`
-      select min(due_at) as due from notifications where status = 'queued' and due_at > ${now}`.pipe(
-      unreadable,
-      Effect.map(([row]) => row?.due ?? Number.POSITIVE_INFINITY)
-    )
+  const acknowledge: NotifierService["acknowledge"] = Effect.fn("Notifier.acknowledge")(function* (org, id, by) {
+    const [row] = yield* table.rowsOf([id])
+    if (row === undefined || row.org_slug !== org) {
+      return yield* new NotAcknowledged({ isKnown: false, message: `${org} has no notification ${id}` })
+    }
+    if (row.status === "queued") {
+      return yield* new NotAcknowledged({ isKnown: true, message: `notification ${id} has not been sent yet` })
+    }
+    if (row.acknowledged_by === null) yield* record(id, row.version, { _tag: "NotificationAcknowledged", by })
+    const [after = row] = yield* table.rowsOf([id])
+    return viewOf(after)
+  })
 
   const pass = Effect.gen(function* () {
     woken.unsafeClose()
     const now = yield* Clock.currentTimeMillis
-    for (const { notification_id: id } of yield* due(now)) {
+    for (const { notification_id: id } of yield* table.due(now, MAX_DELIVERIES_OF_ORG)) {
       if (underWay.size >= MAX_DELIVERIES) break
       if (!underWay.has(id)) {
         yield* Effect.forkScoped(
@@ -268,7 +259,7 @@ const make = Effect.gen(function* () {
         yield* Effect.yieldNow()
       }
     }
-    const wait = Math.min((yield* nextDue(now)) - now, IDLE_SECONDS * 1000)
+    const wait = Math.min((yield* table.nextDue(now)) - now, IDLE_SECONDS * 1000)
     yield* Effect.timeoutOption(woken.await, Duration.millis(wait))
   })
 
@@ -280,7 +271,7 @@ const make = Effect.gen(function* () {
     Effect.scoped
   )
 
-  return { queue, settle, history, run } satisfies NotifierService
+  return { queue, settle, history: table.history, acknowledge, run } satisfies NotifierService
 })
 
 /** What an attempt ends with. */
@@ -295,30 +286,9 @@ const outcomes = {
 const switchedOff = "notifications are off: set NOTIFICATIONS_ENABLED"
 
 /** Two deliveries of one event to the same place are one. */
-const placeOf = (destination: (typeof NotificationQueued.Type)["destination"]): string =>
-  destination.type === "email"
-    ? `email ${destination.channelId} ${[...destination.to].sort().join(" ")}`
-    : `${destination.type} ${destination.channelId}`
-
-const isoTime = (milliseconds: number): string => new Date(milliseconds).toISOString()
-
-const viewOf = (row: typeof Row.Type): Notification => ({
-  notificationId: row.notification_id,
-  org: row.org_slug,
-  event: row.event,
-  channelType: row.channel_type,
-  channelId: row.channel_id,
-  recipients: row.recipients,
-  subject: row.subject,
-  status: row.status,
-  attempts: row.attempts,
-  problem: row.error_message ?? undefined,
-  queuedAt: isoTime(row.queued_at),
-  endedAt: row.ended_at === null ? undefined : isoTime(row.ended_at)
-})
-
-const unreadable = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.mapError(effect, (cause) => new EventLogUnavailable({ operation: "read the notifications", cause }))
+const placeOf = ({ destination, isEscalation }: Delivery): string =>
+  `${isEscalation === true ? "escalation " : ""}${destination.type} ${destination.channelId}` +
+  (destination.type === "email" ? ` ${[...destination.to].sort().join(" ")}` : "")
 
 /** The notifier; nothing is sent by itself until `run` is. */
 export const layer = Layer.effect(Notifier, make)

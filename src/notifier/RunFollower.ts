@@ -192,7 +192,9 @@ const withoutTwice = (deliveries: ReadonlyArray<Delivery>): ReadonlyArray<Delive
   const seen = new Set<string>()
   return deliveries.flatMap((delivery) => {
     const { destination } = delivery
-    if (destination.type !== "email" || delivery.skip !== undefined) return [delivery]
+    if (destination.type !== "email" || delivery.skip !== undefined || delivery.isEscalation === true) {
+      return [delivery]
+    }
     const to = destination.to.filter((address) => !seen.has(address.toLowerCase()))
     for (const address of to) seen.add(address.toLowerCase())
     return to.length === 0 ? [] : [{ ...delivery, destination: { ...destination, to } }]

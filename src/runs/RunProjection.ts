@@ -37,6 +37,7 @@ interface RunChange {
 /** The projection of all runs. Each statement has one text for any number of rows, so that it stays prepared. */
 export const runProjection: Projection = {
   name: "runs",
+  shape: 1,
   tables: ["runs"],
   migrate: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

@@ -15,6 +15,7 @@ import { isTerminal, runIdOf } from "./RunEvent.ts"
 /** The quota's tables; follows the projection of the runs, whose table says whose a run is. */
 export const quotaProjection: Projection = {
   name: "quota",
+  shape: 1,
   tables: ["quota_slots", "org_usage_quotas"],
   migrate: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient

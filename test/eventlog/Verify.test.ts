@@ -6,6 +6,7 @@ import * as Fiber from "effect/Fiber"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as Accounts from "../support/Accounts.ts"
 import { claim, deposit } from "../support/Accounts.ts"
+import { temporaryFile } from "../support/TemporaryDatabase.ts"
 
 /** Three accounts with four events each; the second holds a key. Positions run across the accounts. */
 const fill = Effect.gen(function* () {
@@ -187,6 +188,29 @@ describe("verify", () => {
       yield* Fiber.join(writer)
       expect(yield* log.verify).toEqual({ streams: 400, events: 800, findings: [] })
     }).pipe(Effect.provide(Accounts.newLog))
+  )
+})
+
+describe("tables of another shape", () => {
+  it.scoped("are made anew from the events by the version that changes them, and left alone by the next start", () =>
+    Effect.gen(function* () {
+      const path = yield* temporaryFile
+      yield* Effect.provide(fill, Accounts.logOn(path))
+      const twice = Effect.flatMap(
+        SqlClient.SqlClient,
+        (sql) => sql`select account, twice from balances where twice > 0 order by account`
+      )
+      const later = Effect.provide(twice, Accounts.laterLogOn(path))
+      expect(yield* later).toEqual([
+        { account: "a", twice: 12 },
+        { account: "b", twice: 10 },
+        { account: "c", twice: 12 }
+      ])
+      const mark = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`update balances set deposits = 99`)
+      yield* Effect.provide(mark, Accounts.laterLogOn(path))
+      const deposits = Effect.flatMap(SqlClient.SqlClient, (sql) => sql`select distinct deposits from balances`)
+      expect(yield* Effect.provide(deposits, Accounts.laterLogOn(path))).toEqual([{ deposits: 99 }])
+    })
   )
 })
 

@@ -76,7 +76,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   }
 }
 
-/** A schedule and a backfill of Acme's. */
+/** A schedule, a backfill and a notification of Acme's. */
 const idsOfAcme = Effect.gen(function* () {
   const keys = yield* World.Keys
   const created = (operation: string, path: string) =>
@@ -87,9 +87,14 @@ const idsOfAcme = Effect.gen(function* () {
       }),
       (answer) => Object(answer.json)
     )
+  const sent = yield* World.call("POST", "/api/v1/notifications/send", {
+    ...World.asRoot,
+    body: { org_slug: "acme_corp", title: "Title", message: "Message", recipients: ["a@acme.test"] }
+  })
   return {
     config_id: String((yield* created("scheduler.putConfig", "pipelines")).config_id),
-    backfill_id: String((yield* created("scheduler.createBackfill", "backfills")).backfill_id)
+    backfill_id: String((yield* created("scheduler.createBackfill", "backfills")).backfill_id),
+    notification_id: String(Object(sent.json).results[0].notification_id)
   }
 })
 

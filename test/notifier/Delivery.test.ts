@@ -214,6 +214,7 @@ describe("quiet hours", () => {
           type: "pipeline_failure",
           isActive: true,
           channelIds: ["night"],
+          escalateToChannelIds: [],
           providers: ["aws"],
           cooldownMinutes: 10,
           quietHours: { start: "22:00", end: "07:00", timezone: "UTC" }

@@ -13,6 +13,7 @@ import * as TemporaryDatabase from "./TemporaryDatabase.ts"
 /** Total and number of deposits by account. A deposit of 0 is refused by the table. */
 const balances: Projection = {
   name: "balances",
+  shape: 1,
   tables: ["balances"],
   migrate: Effect.flatMap(
     SqlClient.SqlClient,
@@ -32,28 +33,44 @@ const balances: Projection = {
     })
 }
 
-const model = Layer.succeed(EventModel, {
-  projections: [balances],
-  rules: [],
-  keys: (_stream, event) => {
-    const { claim, ttl, release } = event.data
-    return {
-      ...(typeof claim === "string" && {
-        acquire: [{ key: claim, ...(typeof ttl === "number" && { ttlSeconds: ttl }) }]
-      }),
-      ...(typeof release === "string" && { release })
+const modelOf = (projection: Projection) =>
+  Layer.succeed(EventModel, {
+    projections: [projection],
+    rules: [],
+    keys: (_stream, event) => {
+      const { claim, ttl, release } = event.data
+      return {
+        ...(typeof claim === "string" && {
+          acquire: [{ key: claim, ...(typeof ttl === "number" && { ttlSeconds: ttl }) }]
+        }),
+        ...(typeof release === "string" && { release })
+      }
     }
-  }
-})
+  })
 
-const onDatabase = <E>(database: Layer.Layer<SqlClient.SqlClient, E>) =>
-  EventLogSql.layer.pipe(Layer.provideMerge(Layer.merge(database, model)))
+const onDatabase = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, projection = balances) =>
+  EventLogSql.layer.pipe(Layer.provideMerge(Layer.merge(database, modelOf(projection))))
 
 /** The log of the accounts on a new database. */
 export const newLog = onDatabase(TemporaryDatabase.layer)
 
 /** The log of the accounts on a database file. */
 export const logOn = (path: string) => onDatabase(Database.layerFile(path))
+
+/** The log on a database file as a later version of the program opens it, whose table has one more column: twice the total. */
+export const laterLogOn = (path: string) =>
+  onDatabase(Database.layerFile(path), {
+    ...balances,
+    shape: 2,
+    migrate: Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql`
+        create table if not exists balances (
+          account text not null primary key, total bigint not null, deposits bigint not null,
+          twice bigint generated always as (2 * total), check (total <> 0)
+        )`
+    )
+  })
 
 /** A deposit of `amount`. */
 export const deposit = (amount: number): NewEvent => ({ type: "Deposited", data: { amount } })

@@ -1,5 +1,5 @@
 /**
- * `plans`: the subscription plans of an organisation, on a running service.
+ * `admin plan`: the subscription plans of an organisation, on a running service.
  */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
@@ -9,10 +9,10 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { ApiError } from "../http/Errors.ts"
-import { readCsv } from "./PlanCsv.ts"
-import { ServiceClient, ServiceRefused } from "./client/ServiceClient.ts"
-import { table } from "./table.ts"
+import { ApiError } from "../../http/Errors.ts"
+import { readCsv } from "../PlanCsv.ts"
+import { ServiceClient, ServiceRefused } from "../client/ServiceClient.ts"
+import { table } from "../table.ts"
 
 /** Plans of one page of the list. */
 const PAGE_PLANS = 1000
@@ -69,7 +69,7 @@ const list = Command.make(
       subscriptions.plans({ path: { org }, urlParams: { limit: PAGE_PLANS, offset: 0 } })
     )
     if (given.json) return yield* Console.log(JSON.stringify(plans))
-    if (plans.length === 0) return yield* Console.log(`${org} has no plans: pipeline-service plans import FILE`)
+    if (plans.length === 0) return yield* Console.log(`${org} has no plans: pipeline-service admin plan import FILE`)
     const names = [
       "subscription_id",
       "provider",
@@ -101,8 +101,8 @@ const readable = <E>(file: string, error: E): E | ServiceRefused => {
 }
 
 /** The command. It needs PIPELINE_API_KEY; the key names the organisation. */
-export const plans = Command.make("plans").pipe(
-  Command.withDescription("Subscription plans on a running service: import, list."),
+export const planCommand = Command.make("plan").pipe(
+  Command.withDescription("What an organisation pays vendors of software, on a running service: import, list."),
   Command.withSubcommands([importPlans, list]),
   Command.provide(ServiceClient.layer)
 )
