@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as AlertsEventLog from "./alerts/AlertsEventLog.ts"
+import * as CostSummaries from "./alerts/CostSummaries.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import { eventModel } from "./eventModel.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
@@ -91,8 +92,10 @@ const onWarehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionP
   Layer.provideMerge(warehouse)
 )
 
-/** Cost alerts, on the warehouse, told by the notifier. */
-export const alerts = AlertsEventLog.layer.pipe(Layer.provideMerge(NotifierServices.layer))
+/** Cost alerts and summaries, on the warehouse, told by the notifier. */
+export const alerts = Layer.merge(AlertsEventLog.layer, CostSummaries.layer).pipe(
+  Layer.provideMerge(NotifierServices.layer)
+)
 
 const remoteQuota = QuotaAdminLayers.layerRemote.pipe(Layer.provide(HttpClientNode.layer))
 

@@ -31,13 +31,10 @@ import {
 } from "./Alerts.ts"
 import { daysNeeded, judge, type Match, type Verdict } from "./Conditions.ts"
 import { daySums } from "./CostQuery.ts"
+import { lastSlot } from "./DueSlot.ts"
 
 /** Alerts that are evaluated at a time. */
 const MAX_EVALUATIONS = 4
-/** An alert that was never evaluated, or not for long, is due when it should have been in this time. */
-const LOOK_BACK_MILLISECONDS = 86_400_000
-/** Of a schedule that is due every minute, this many are passed over to find the last one. */
-const MAX_MISSED_SLOTS = 1_500
 const TICK = "1 minute"
 
 interface State {
@@ -286,17 +283,6 @@ const make = Effect.gen(function* () {
     )
   } satisfies AlertsService
 })
-
-/** The last time at which the schedule was due after `after`, up to `now`; null when it was not. */
-const lastSlot = (next: (time: number) => number, after: number, now: number): number | null => {
-  let slot: number | null = null
-  for (let passed = 0, time = Math.max(after, now - LOOK_BACK_MILLISECONDS); passed < MAX_MISSED_SLOTS; passed++) {
-    time = next(time)
-    if (time > now) break
-    slot = time
-  }
-  return slot
-}
 
 const recordOf = (org: OrgSlug, row: typeof HistoryRow.Type): AlertRecord => ({
   historyId: row.alert_history_id,

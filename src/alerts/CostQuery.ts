@@ -51,21 +51,68 @@ const Sums = Schema.Array(
 )
 const decodeSums = Schema.decodeUnknown(Sums)
 
+/** The sum of one provider's service in one currency. */
+export interface ItemSum {
+  readonly currency: string
+  readonly provider: string
+  readonly service: string
+  readonly cost: BigDecimal.BigDecimal
+}
+
+const decodeItems = Schema.decodeUnknown(
+  Schema.Array(
+    Schema.Struct({ currency: Schema.String, provider: Schema.String, service: Schema.String, cost: Schema.BigDecimal })
+  )
+)
+
+/** The sums of the days from `start` to `end`, inclusive, by provider and service. */
+export const itemSums = Effect.fn("alerts.itemSums")(function* (
+  warehouse: OrgWarehouse,
+  only: { readonly providers: ReadonlyArray<string>; readonly hierarchyPath?: string },
+  range: { readonly start: string; readonly end: string }
+) {
+  const providers: Record<string, SqlParameter> = Object.fromEntries(
+    only.providers.map((name, index) => [`provider${index}`, { type: "STRING", value: name }])
+  )
+  const names = Object.keys(providers).map((name) => `@${name}`)
+  const node = inNode(only.hierarchyPath)
+  const rows = yield* warehouse.query(
+    `SELECT BillingCurrency AS currency, ServiceProviderName AS provider, ServiceName AS service,
+       CAST(SUM(BilledCost) AS STRING) AS cost
+     FROM cost_data_standard_1_3
+     WHERE x_org_slug = @org AND DATE(ChargePeriodStart) BETWEEN @start AND @end
+       ${names.length === 0 ? "" : `AND ServiceProviderName IN (${names.join(", ")})`} ${node.condition}
+     GROUP BY currency, provider, service`,
+    { ...rangeOf(warehouse, range), ...providers, ...node.parameters }
+  )
+  return yield* Effect.orDie(decodeItems(rows))
+})
+
+const rangeOf = (warehouse: OrgWarehouse, range: { readonly start: string; readonly end: string }) => ({
+  org: { type: "STRING", value: warehouse.org } as const,
+  start: { type: "DATE", value: range.start } as const,
+  end: { type: "DATE", value: range.end } as const
+})
+
+/** Rows of a node of the hierarchy and of all below it. */
+const inNode = (
+  path: string | undefined
+): { readonly condition: string; readonly parameters: Readonly<Record<string, SqlParameter>> } =>
+  path === undefined
+    ? { condition: "", parameters: {} }
+    : {
+        condition: "AND (x_hierarchy_path = @path OR STARTS_WITH(x_hierarchy_path, CONCAT(@path, '/')))",
+        parameters: { path: { type: "STRING", value: path.replace(/\/+$/, "") } }
+      }
+
 /** The sums of the days from `start` to `end`, inclusive; days without rows are absent. */
 export const daySums = Effect.fn("alerts.daySums")(function* (
   warehouse: OrgWarehouse,
   { query_template: template, params }: Alert["source"],
   range: { readonly start: string; readonly end: string }
 ) {
-  const parameters: Record<string, SqlParameter> = {
-    org: { type: "STRING", value: warehouse.org },
-    start: { type: "DATE", value: range.start },
-    end: { type: "DATE", value: range.end }
-  }
-  const path = params.hierarchy_path?.replace(/\/+$/, "")
-  if (path !== undefined) parameters["path"] = { type: "STRING", value: path }
-  const inNode =
-    path === undefined ? "" : "AND (x_hierarchy_path = @path OR STARTS_WITH(x_hierarchy_path, CONCAT(@path, '/')))"
+  const node = inNode(params.hierarchy_path)
+  const parameters: Record<string, SqlParameter> = { ...rangeOf(warehouse, range), ...node.parameters }
   if (params.currency !== undefined) parameters["currency"] = { type: "STRING", value: params.currency }
   const inCurrency = params.currency === undefined ? "" : "AND BillingCurrency = @currency"
   const rows = yield* warehouse.query(
@@ -73,7 +120,7 @@ export const daySums = Effect.fn("alerts.daySums")(function* (
        CAST(SUM(BilledCost) AS STRING) AS cost, COUNT(*) AS records
      FROM cost_data_standard_1_3
      WHERE x_org_slug = @org AND DATE(ChargePeriodStart) BETWEEN @start AND @end
-       AND (${scopes[template]}) ${inNode} ${inCurrency}
+       AND (${scopes[template]}) ${node.condition} ${inCurrency}
      GROUP BY day, currency ORDER BY day, currency`,
     parameters
   )

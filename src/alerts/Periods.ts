@@ -51,3 +51,17 @@ export const periodAt = (period: Period, now: number): { readonly current: Days;
 /** Days of the month that the day is in. */
 export const daysOfMonth = (day: string): number =>
   new Date(Date.UTC(Number(day.slice(0, 4)), Number(day.slice(5, 7)), 0)).getUTCDate()
+
+/** The days of a summary that is due at `time`, and those before them. */
+export const summaryDays = (
+  type: "daily" | "weekly" | "monthly",
+  time: number
+): { readonly current: Days; readonly previous: Days } => {
+  if (type !== "monthly") return periodAt(type === "daily" ? "yesterday" : "last_7_days", time)
+  const monthBefore = (day: string): Days => {
+    const end = addDays(`${day.slice(0, 8)}01`, -1)
+    return { start: `${end.slice(0, 8)}01`, end }
+  }
+  const current = monthBefore(textOf(time))
+  return { current, previous: monthBefore(current.start) }
+}

@@ -26,12 +26,19 @@ export const compare = ({ denominator, numerator }: Rational, decimal: BigDecima
   BigDecimal.Order(numerator, BigDecimal.multiply(decimal, denominator))
 
 /** To show: the decimal itself when it is one, else rounded to two places, half away from zero. */
-export const toText = ({ denominator, numerator }: Rational): string => {
-  if (BigDecimal.equals(denominator, one)) return plain(numerator)
+export const toText = (fraction: Rational): string =>
+  BigDecimal.equals(fraction.denominator, one) ? plain(fraction.numerator) : plain(hundredths(fraction))
+
+/** To show an amount: always two places, half away from zero. */
+export const rounded = (fraction: Rational): string => {
+  const [whole = "", decimals = ""] = plain(hundredths(fraction)).split(".")
+  return `${whole}.${decimals.padEnd(2, "0")}`
+}
+
+const hundredths = ({ denominator, numerator }: Rational): BigDecimal.BigDecimal => {
   const scale = Math.max(numerator.scale, denominator.scale)
   const [above, below] = [BigDecimal.scale(numerator, scale).value, BigDecimal.scale(denominator, scale).value]
-  const hundredths = (above * 200n + (above < 0n ? -below : below)) / (below * 2n)
-  return plain(BigDecimal.make(hundredths, 2))
+  return BigDecimal.make((above * 200n + (above < 0n ? -below : below)) / (below * 2n), 2)
 }
 
 /** All digits, without an exponent and without zeros at the end. */

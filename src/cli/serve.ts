@@ -9,6 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Alerts } from "../alerts/Alerts.ts"
+import { CostSummaries } from "../alerts/CostSummaries.ts"
 import * as Server from "../http/Server.ts"
 import { Shutdown } from "../http/Shutdown.ts"
 import * as Installation from "../Installation.ts"
@@ -49,12 +50,14 @@ const keepSchedules = Effect.gen(function* () {
   if (schedulerIntervalSeconds > 0) yield* Effect.forkScoped(run)
 })
 
-/** Looks for alerts that are due while the service runs; with notifications off only their endpoints do. */
+/** Looks for alerts and summaries that are due while the service runs; with notifications off only their endpoints do. */
 const watchCosts = Effect.gen(function* () {
   const { notificationsEnabled } = yield* Settings
   const alerts = yield* Alerts
   yield* alerts.list
-  if (notificationsEnabled) yield* Effect.forkScoped(alerts.run)
+  if (!notificationsEnabled) return
+  yield* Effect.forkScoped(alerts.run)
+  yield* Effect.forkScoped((yield* CostSummaries).run)
 })
 
 const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed: boolean) {

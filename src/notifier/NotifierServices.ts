@@ -7,10 +7,14 @@ import * as AddressBook from "./AddressBook.ts"
 import * as ChannelsSql from "./ChannelsSql.ts"
 import * as MailerSmtp from "./MailerSmtp.ts"
 import * as NotifierEventLog from "./NotifierEventLog.ts"
+import * as Summaries from "./Summaries.ts"
 import * as WebhookClient from "./WebhookClient.ts"
 
 /** Where organisations want to be told. */
-export const channels = ChannelsSql.layer.pipe(Layer.provideMerge(WebhookClient.layer))
+export const channels = Summaries.layer.pipe(
+  Layer.provideMerge(ChannelsSql.layer),
+  Layer.provideMerge(WebhookClient.layer)
+)
 
 /** The notifier on the event log, with the address book and the channels. */
 export const layer = Layer.merge(

@@ -174,7 +174,8 @@ const writeOperations: ReadonlySet<string> = new Set([
   "scheduler.disableConfig",
   "scheduler.pause",
   "scheduler.resume",
-  "subscriptions.importPlans"
+  "subscriptions.importPlans",
+  "notificationHistory.acknowledge"
 ])
 
 const expectedOf = (row: Record<string, string>): Record<string, unknown> => {
