@@ -30,7 +30,9 @@ export const Template = Schema.Literal(
   "openai_costs",
   "anthropic_costs",
   "hierarchy_costs",
-  "cost_forecast"
+  "cost_forecast",
+  /** No rows at all: what the organisation has used of its plan. */
+  "quota_usage"
 )
 export type Template = typeof Template.Type
 
@@ -45,6 +47,19 @@ export const Period = Schema.Literal(
 )
 export type Period = typeof Period.Type
 
+const quotaFields = [
+  /** Successful runs of the UTC day and of its month, runs under way; each with the plan's limit and in percent of it. */
+  "daily_runs",
+  "daily_limit",
+  "daily_percent",
+  "monthly_runs",
+  "monthly_limit",
+  "monthly_percent",
+  "concurrent_runs",
+  "concurrent_limit",
+  "concurrent_percent"
+] as const
+
 /** What an alert can look at; null where there is nothing to compare with. */
 export const Field = Schema.Literal(
   "total_cost",
@@ -55,7 +70,8 @@ export const Field = Schema.Literal(
   /** Of the period of the same length before; of a week or month, of the same days of the one before. */
   "previous_cost",
   "change_amount",
-  "change_percent"
+  "change_percent",
+  ...quotaFields
 )
 export type Field = typeof Field.Type
 
@@ -66,7 +82,8 @@ const numeric = Schema.Literal(
   "projected_cost",
   "previous_cost",
   "change_amount",
-  "change_percent"
+  "change_percent",
+  ...quotaFields
 )
 const field = { field: Field, unit: optional(text) }
 const numericField = { field: numeric, unit: optional(text) }
@@ -156,6 +173,12 @@ export const Alert = Schema.Struct({
       alert.source.query_template !== "hierarchy_costs" ||
       alert.source.params.hierarchy_path !== undefined ||
       "hierarchy_costs needs params.hierarchy_path"
+  ),
+  Schema.filter(
+    (alert) =>
+      alert.conditions.every(
+        ({ field }) => (alert.source.query_template === "quota_usage") === quotaFields.some((name) => name === field)
+      ) || `quota_usage, and no other template, has the fields ${quotaFields.join(", ")}`
   )
 )
 export type Alert = typeof Alert.Type

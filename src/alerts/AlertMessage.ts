@@ -24,7 +24,13 @@ const labels: Readonly<Record<string, string>> = {
   previous_cost: "Period before",
   change_amount: "Change",
   change_percent: "Change in percent",
-  record_count: "Rows"
+  record_count: "Rows",
+  daily_runs: "Runs today",
+  daily_limit: "Runs a day of the plan",
+  monthly_runs: "Runs this month",
+  monthly_limit: "Runs a month of the plan",
+  concurrent_runs: "Runs under way",
+  concurrent_limit: "Runs at a time of the plan"
 }
 const withoutCurrency: ReadonlySet<string> = new Set(["record_count", "change_percent"])
 
@@ -32,25 +38,31 @@ const withoutCurrency: ReadonlySet<string> = new Set(["record_count", "change_pe
 export const messageOf = (alert: Alert, org: OrgSlug, { currency, values }: Match): Message => {
   const { params, query_template: template } = alert.source
   const isForecast = template === "cost_forecast"
+  const isQuota = template === "quota_usage"
   const cost = isForecast ? values.projected_cost : values.total_cost
   return {
-    title: `${alert.name}: ${cost ?? ""} ${currency} (${org})`,
+    title: isQuota ? `${alert.name} (${org})` : `${alert.name}: ${cost ?? ""} ${currency} (${org})`,
     severity: alert.notification.severity,
-    text: [alert.description ?? `The costs of ${org} fulfil the conditions of the alert ${alert.name}.`],
-    action: "look at the costs by service, account and day of this period, and at what has changed in it",
+    text: [
+      alert.description ??
+        `The ${isQuota ? "use of the plan" : "costs"} of ${org} ${isQuota ? "fulfils" : "fulfil"} the conditions of the alert ${alert.name}.`
+    ],
+    action: isQuota
+      ? `look at the schedules, or raise the plan: admin org plan ${org}`
+      : "look at the costs by service, account and day of this period, and at what has changed in it",
     facts: [
       ["Organisation", org],
-      ["Costs", template],
-      ["Period", isForecast ? "current_month" : params.period],
+      [isQuota ? "Figures" : "Costs", template],
+      ...(isQuota ? [] : [["Period", isForecast ? "current_month" : params.period] as const]),
       ...(params.hierarchy_path === undefined ? [] : [["Node", params.hierarchy_path] as const]),
       ...Object.entries(labels).flatMap(([field, label]) => {
         const value = Object.entries(values).find(([name]) => name === field)?.[1]
         return value === undefined
           ? []
-          : [[label, withoutCurrency.has(field) ? value : `${value} ${currency}`] as const]
+          : [[label, currency === undefined || withoutCurrency.has(field) ? value : `${value} ${currency}`] as const]
       }),
       ...alert.conditions.map((condition) => ["Condition", inWords(condition)] as const)
     ],
-    data: { alert_name: alert.name, currency, ...values }
+    data: { alert_name: alert.name, ...(currency === undefined ? {} : { currency }), ...values }
   }
 }

@@ -16,6 +16,7 @@ import { Organizations } from "../organizations/Organizations.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
+import { usageOf } from "../runs/RunQuota.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import type { Alert } from "./AlertDefinition.ts"
 import { type AlertEvent, streamOf, toNewEvent } from "./AlertEvent.ts"
@@ -29,7 +30,7 @@ import {
   type Evaluation,
   type EvaluationRequest
 } from "./Alerts.ts"
-import { daysNeeded, judge, type Match, type Verdict } from "./Conditions.ts"
+import { daysNeeded, judge, judgeQuota, type Match, type Verdict } from "./Conditions.ts"
 import { daySums } from "./CostQuery.ts"
 import { lastSlot } from "./DueSlot.ts"
 
@@ -90,9 +91,19 @@ const make = Effect.gen(function* () {
     return rows.length === 0 ? undefined : `sent within the last ${alert.cooldown.hours} hours`
   })
 
+  const quotaOf = Effect.fnUntraced(function* (org: OrgSlug, now: number) {
+    const subscription = yield* organizations.subscription(org)
+    if (subscription === undefined) return yield* Effect.fail(new Error(`${org} has no subscription`))
+    const today = new Date(now).toISOString().slice(0, "yyyy-mm-dd".length)
+    return { ...subscription, ...(yield* usageOf(org, today).pipe(Effect.provideService(SqlClient.SqlClient, sql))) }
+  })
+
   const verdictOf = (alert: Alert, org: OrgSlug, now: number): Effect.Effect<Verdict & { readonly again?: boolean }> =>
     Effect.gen(function* () {
-      const sums = yield* daySums(yield* warehouse.org(org), alert.source, daysNeeded(alert, now))
+      const { query_template: template } = alert.source
+      if (template === "quota_usage") return judgeQuota(alert, yield* quotaOf(org, now))
+      const source = { ...alert.source, query_template: template }
+      const sums = yield* daySums(yield* warehouse.org(org), source, daysNeeded(alert, now))
       return judge(alert, sums, now)
     }).pipe(
       Effect.timeoutFail({
@@ -152,7 +163,7 @@ const make = Effect.gen(function* () {
         status: told.length > 0 ? "SENT" : "FAILED",
         severity,
         recipients,
-        values: { ...verdict.values, currency: verdict.currency },
+        values: shownOf(verdict),
         conditions: conditionsOf(alert),
         problem
       },
@@ -172,7 +183,7 @@ const make = Effect.gen(function* () {
     if (reason !== undefined) return { ...about, outcome: "cooldown", reason, again: false } as const
     const verdict = yield* verdictOf(alert, org, now)
     if (!("values" in verdict)) return { ...about, ...verdict, again: verdict.again === true }
-    const values = { ...verdict.values, currency: verdict.currency }
+    const values = shownOf(verdict)
     if (verdict.outcome === "no_match") return { ...about, outcome: "no_match", values, again: false } as const
     if (request.dryRun === true) {
       const recipients = yield* addressesOf(alert, org)
@@ -282,6 +293,11 @@ const make = Effect.gen(function* () {
       Effect.forever
     )
   } satisfies AlertsService
+})
+
+const shownOf = ({ currency, values }: Match): JsonObject => ({
+  ...values,
+  ...(currency === undefined ? {} : { currency })
 })
 
 const recordOf = (org: OrgSlug, row: typeof HistoryRow.Type): AlertRecord => ({

@@ -12,14 +12,46 @@ import * as Rational from "./Rational.ts"
 export interface Match {
   readonly outcome: "match" | "no_match"
   readonly values: Values
-  readonly currency: string
+  /** Of the amounts; none where there are no costs. */
+  readonly currency?: string
 }
 
 /** What the costs say. `values` are exact texts for the message, but for means and percentages, which are rounded to two places. */
 export type Verdict = Match | { readonly outcome: "no_data" } | { readonly outcome: "error"; readonly reason: string }
 
+/** What an organisation may do and has done, for the alerts of `quota_usage`. */
+export interface QuotaUsage {
+  readonly today: number
+  readonly month: number
+  readonly running: number
+  readonly dailyLimit: number
+  readonly monthlyLimit: number
+  readonly concurrentLimit: number
+}
+
+/** Judges the use of a plan. */
+export const judgeQuota = (alert: Alert, usage: QuotaUsage): Match => {
+  const percent = (used: number, limit: number) =>
+    Rational.make(BigDecimal.fromBigInt(BigInt(used) * 100n), BigDecimal.fromBigInt(BigInt(limit)))
+  const fields: Partial<Fields> = {
+    daily_runs: Rational.of(usage.today),
+    daily_limit: Rational.of(usage.dailyLimit),
+    daily_percent: percent(usage.today, usage.dailyLimit),
+    monthly_runs: Rational.of(usage.month),
+    monthly_limit: Rational.of(usage.monthlyLimit),
+    monthly_percent: percent(usage.month, usage.monthlyLimit),
+    concurrent_runs: Rational.of(usage.running),
+    concurrent_limit: Rational.of(usage.concurrentLimit),
+    concurrent_percent: percent(usage.running, usage.concurrentLimit)
+  }
+  const isMatch = alert.conditions.every(
+    (condition) => condition.operator !== "deviates_by" && holds(condition, fields[condition.field])
+  )
+  return { outcome: isMatch ? "match" : "no_match", values: shown(fields) }
+}
+
 type Values = Readonly<Partial<Record<Field, string>>>
-type Fields = Readonly<Record<Field, Rational.Rational | string | undefined>>
+type Fields = Readonly<Partial<Record<Field, Rational.Rational | string | undefined>>>
 
 /** The days whose sums {@link judge} needs. */
 export const daysNeeded = (alert: Alert, now: number): Days => {

@@ -18,6 +18,9 @@ export interface DaySum {
   readonly records: number
 }
 
+/** The templates that sum costs. */
+export type CostTemplate = Exclude<Template, "quota_usage">
+
 const provider = "LOWER(ServiceProviderName)"
 const source = "LOWER(x_source_system)"
 const isOneOf = (...names: ReadonlyArray<string>): string =>
@@ -28,7 +31,7 @@ const fromSource = (...names: ReadonlyArray<string>): string =>
   names.map((name) => `STRPOS(${source}, '${name}') > 0`).join(" OR ")
 
 /** The rows of each scope, as the dashboards know them. Short names are compared as a whole: `oci` is inside of other words. */
-const scopes: Readonly<Record<Template, string>> = {
+const scopes: Readonly<Record<CostTemplate, string>> = {
   subscription_costs: `${source} = 'subscription_costs_daily'`,
   cloud_costs: `${isOneOf("gcp", "aws", "oci")} OR ${contains("azure", "google", "amazon", "microsoft", "oracle")}
     OR ${fromSource("cloud", "gcp", "aws", "azure", "oci")}`,
@@ -108,7 +111,10 @@ const inNode = (
 /** The sums of the days from `start` to `end`, inclusive; days without rows are absent. */
 export const daySums = Effect.fn("alerts.daySums")(function* (
   warehouse: OrgWarehouse,
-  { query_template: template, params }: Alert["source"],
+  {
+    query_template: template,
+    params
+  }: Omit<Alert["source"], "query_template"> & { readonly query_template: CostTemplate },
   range: { readonly start: string; readonly end: string }
 ) {
   const node = inNode(params.hierarchy_path)

@@ -122,6 +122,19 @@ export const quotaRule: Rule = {
   })
 }
 
+/** What an organisation has used of its plan as of a day (UTC): successful runs of the day and its month, and runs that hold a slot. */
+export const usageOf = Effect.fnUntraced(function* (org: string, day: string) {
+  const rows = yield* readBooks([org], `${monthOf(day)}-01`, [])
+  const succeeded = rows.filter(
+    ({ book, reservation_date: date }) => book === "succeeded" && monthOf(date) === monthOf(day)
+  )
+  return {
+    today: succeeded.find(({ reservation_date: date }) => date === day)?.runs ?? 0,
+    month: succeeded.reduce((sum, { runs }) => sum + runs, 0),
+    running: rows.find(({ book }) => book === "running")?.runs ?? 0
+  }
+})
+
 const admissionOf = ({ events }: JudgedAppend): Admission | undefined => {
   const data = events.find(({ type }) => type === "RunAdmitted")?.data
   const allowance = data?.["allowance"]

@@ -5,19 +5,16 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { mkdirSync, cpSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Alerts } from "../../src/alerts/Alerts.ts"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
-import type { OrgSlug } from "../../src/platform/Identifiers.ts"
-import type { JsonObject } from "../../src/platform/Json.ts"
-import { Warehouse } from "../../src/warehouse/Warehouse.ts"
+import { Runs } from "../../src/runs/Runs.ts"
 import * as World from "../support/HttpWorld.ts"
 import { mailTo } from "../support/NotifierWorld.ts"
-import { day, runId } from "../support/pipelines.ts"
 import { smtpServer } from "../support/smtpServer.ts"
+import { spend } from "../support/spend.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const root = (method: string, path: string) => World.call(method, `/api/v1/alerts${path}`, World.asRoot)
@@ -60,54 +57,6 @@ const inWorld = <A, E, R>(
     yield* TestClock.setTime(Date.parse("2026-05-11T06:30:00Z"))
     const world = World.layer({ variables: { ...mailTo(mail.port), CONFIGS_BASE_PATH: configs } })
     return yield* Effect.provide(use(mail), Layer.fresh(world))
-  })
-
-interface Spent {
-  readonly provider?: string
-  readonly system?: string
-  readonly currency?: string
-  readonly path?: string
-}
-
-/** Costs of days of May 2026, as the converter of a provider writes them. */
-const spend = (org: OrgSlug, ...costs: ReadonlyArray<readonly [day: string, cost: string, more?: Spent]>) =>
-  Effect.gen(function* () {
-    const warehouse = yield* (yield* Warehouse).org(org)
-    const rows = costs.map(([date, cost, more = {}], index): JsonObject => {
-      const { currency = "USD", path, provider = "Amazon Web Services", system = "cloud_aws_billing_raw_daily" } = more
-      return {
-        BilledCost: cost,
-        EffectiveCost: cost,
-        ListCost: cost,
-        ContractedCost: cost,
-        BillingCurrency: currency,
-        BillingAccountId: "1",
-        BillingPeriodStart: "2026-05-01T00:00:00Z",
-        BillingPeriodEnd: "2026-06-01T00:00:00Z",
-        ChargePeriodStart: `2026-05-${date}T00:00:00Z`,
-        ChargePeriodEnd: `2026-05-${date}T01:00:00Z`,
-        ChargeCategory: "Usage",
-        InvoiceIssuerName: provider,
-        ProviderName: provider,
-        PublisherName: provider,
-        ServiceProviderName: provider,
-        ServiceCategory: "Compute",
-        ServiceName: "Servers",
-        x_source_system: system,
-        x_source_record_id: String(index),
-        ...(path === undefined ? {} : { x_hierarchy_path: path })
-      }
-    })
-    yield* warehouse.replaceSlice({
-      slice: {
-        table: "cost_data_standard_1_3",
-        pipelineId: "test",
-        credentialId: "default",
-        extent: { kind: "day", date: day("2026-05-11") }
-      },
-      source: { _tag: "Rows", rows: Stream.fromIterable(rows) },
-      runId: runId("00000000-0000-4000-8000-000000000001")
-    })
   })
 
 const noMail = { triggered: 0, skipped_cooldown: 0, skipped_disabled: 0, no_match: 0, no_data: 0, errors: 0 }
@@ -346,5 +295,39 @@ describe("the shipped alerts", () => {
         ].sort()
       )
     }).pipe(Effect.provide(World.layer()))
+  )
+})
+
+describe("quota alerts", () => {
+  it.scoped("tell of the use of a plan, in figures of the runs themselves", () =>
+    inWorld(
+      {
+        "quota.yml": alerts([
+          {
+            id: "busy",
+            source: { type: "bigquery", query_template: "quota_usage" },
+            conditions: [{ field: "daily_percent", operator: "gte", value: 50 }]
+          }
+        ])
+      },
+      (mail) =>
+        Effect.gen(function* () {
+          expect(json(yield* root("POST", "/scheduler/evaluate")).summary).toEqual({ ...noMail, no_match: 2 })
+          const { acme } = yield* World.Keys
+          const runs = yield* Runs
+          for (let count = 0; count < 3; count++) {
+            const path = "/api/v1/pipelines/run/acme_corp/cloud/test/cost/demo"
+            const accepted = Object((yield* World.call("POST", path, World.withKey(acme))).json)
+            yield* runs.awaitEnd(accepted.pipeline_logging_id)
+          }
+          yield* TestClock.adjust("10 minutes")
+          const forced = json(yield* root("POST", "/scheduler/evaluate?force_check=true"))
+          expect(forced.summary).toEqual({ ...noMail, triggered: 1, no_match: 1 })
+          const { mail: seen } = yield* Queue.take(mail.mails)
+          expect(seen.subject).toBe("[CloudAct.AI] Alert busy (acme_corp)")
+          expect(seen.text).toContain("Runs today: 3")
+          expect(seen.text).toContain("Runs a day of the plan: 6")
+        })
+    )
   )
 })

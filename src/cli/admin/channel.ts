@@ -2,44 +2,24 @@
  * `admin channel` and `admin rule`: where an organisation wants to be told, and what.
  */
 import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Effect from "effect/Effect"
-import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Channel, Channels, Rule } from "../../notifier/Channels.ts"
 import { table } from "../table.ts"
-import { AdminUsageError, answer, json, knownOrg, org, readSecret } from "./shared.ts"
-
-const file = Options.text("file").pipe(
-  Options.withDescription("file with the JSON object; standard input when absent"),
-  Options.optional
-)
+import { answer, decodeJson, json, jsonFile, knownOrg, org, readSecret } from "./shared.ts"
 
 const Address = Schema.Struct({
   url: Schema.optionalWith(Schema.String, { exact: true }),
   headers: Schema.optionalWith(Schema.Record({ key: Schema.String, value: Schema.String }), { default: () => ({}) })
 })
 
-/** Says where the JSON is wrong, without its values: an address is a secret. */
-const decode = <A, I>(schema: Schema.Schema<A, I>) => {
-  const decodeText = Schema.decode(Schema.parseJson(schema), { onExcessProperty: "error" })
-  return (text: Redacted.Redacted) =>
-    Effect.mapError(decodeText(Redacted.value(text)), (error) => {
-      const places = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join("."))
-      const where = [...new Set(places)].filter((place) => place !== "").join(", ")
-      return new AdminUsageError({
-        message: where === "" ? "this is no JSON object" : `these members are not valid: ${where}`
-      })
-    })
-}
-
-const decodeChannel = decode(Schema.extend(Channel, Address))
-const decodeRule = decode(Rule)
+const decodeChannel = decodeJson(Schema.extend(Channel, Address))
+const decodeRule = decodeJson(Rule)
 
 const channelPut = Command.make(
   "put",
-  { org, file, json },
+  { org, file: jsonFile, json },
   Effect.fnUntraced(function* (options) {
     yield* knownOrg(options.org)
     const { headers, url, ...channel } = yield* Effect.flatMap(readSecret(options.file), decodeChannel)
@@ -87,7 +67,7 @@ export const channelCommand = Command.make("channel").pipe(
 
 const rulePut = Command.make(
   "put",
-  { org, file, json },
+  { org, file: jsonFile, json },
   Effect.fnUntraced(function* (options) {
     yield* knownOrg(options.org)
     const rule = yield* Effect.flatMap(readSecret(options.file), decodeRule)

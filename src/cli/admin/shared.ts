@@ -8,6 +8,7 @@ import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -42,6 +43,25 @@ export const knownOrg = Effect.fnUntraced(function* (org: OrgSlug) {
 export class AdminUsageError extends Schema.TaggedError<AdminUsageError>()("AdminUsageError", {
   message: Schema.String
 }) {}
+
+/** `--file`: the JSON object of a command. */
+export const jsonFile = Options.text("file").pipe(
+  Options.withDescription("file with the JSON object; standard input when absent"),
+  Options.optional
+)
+
+/** Says where the JSON is wrong, without its values: an address is a secret. */
+export const decodeJson = <A, I>(schema: Schema.Schema<A, I>) => {
+  const decodeText = Schema.decode(Schema.parseJson(schema), { onExcessProperty: "error" })
+  return (text: Redacted.Redacted) =>
+    Effect.mapError(decodeText(Redacted.value(text)), (error) => {
+      const places = ParseResult.ArrayFormatter.formatErrorSync(error).map(({ path }) => path.map(String).join("."))
+      const where = [...new Set(places)].filter((place) => place !== "").join(", ")
+      return new AdminUsageError({
+        message: where === "" ? "this is no JSON object" : `these members are not valid: ${where}`
+      })
+    })
+}
 
 /** More than any secret has; what is longer is refused by the store. */
 const SECRET_MAX_BYTES = 128 * 1024
