@@ -7,16 +7,15 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Yaml from "yaml"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import * as CronSchedule from "../platform/CronSchedule.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Yaml from "../platform/Yaml.ts"
 import { type Alert, AlertFile } from "./AlertDefinition.ts"
 import { AlertsInvalid } from "./Alerts.ts"
 
 const CACHE_SECONDS = 60
 const MAX_FILE_BYTES = 1_048_576
-const MAX_ALIASES = 100
 
 /** An alert with its schedule. */
 export interface ScheduledAlert {
@@ -46,10 +45,8 @@ export const make = Effect.gen(function* () {
     const invalid = (reason: string) => new AlertsInvalid({ file, reason })
     const text = yield* Effect.mapError(files.readFileString(file), () => invalid("the file cannot be read"))
     if (text.length > MAX_FILE_BYTES) return yield* invalid(`the file is larger than ${MAX_FILE_BYTES} bytes`)
-    const document = Yaml.parseDocument(text)
-    const [fault] = document.errors
-    if (fault !== undefined) return yield* invalid(fault.message.split("\n", 1)[0] ?? "not YAML")
-    const { alerts } = yield* Effect.mapError(decode(document.toJS({ maxAliasCount: MAX_ALIASES })), (error) => {
+    const { value } = yield* Effect.mapError(Yaml.parse(text), ({ message }) => invalid(message))
+    const { alerts } = yield* Effect.mapError(decode(value), (error) => {
       const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
       return invalid(`${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "not valid"}`)
     })

@@ -5,7 +5,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { parse } from "yaml"
+import * as Yaml from "../platform/Yaml.ts"
 import { Expression } from "./Expression.ts"
 
 /** The two datasets of the specification. */
@@ -101,8 +101,8 @@ export const load = Effect.fn("RuleSet.load")(function* (configsPath: string, ve
   const read = <A, I>(schema: Schema.Schema<A, I>, ...parts: ReadonlyArray<string>) => {
     const file = path.join(folder, ...parts)
     return fs.readFileString(file).pipe(
-      Effect.flatMap((text) => Effect.try((): unknown => parse(text))),
-      Effect.flatMap(Schema.decodeUnknown(schema)),
+      Effect.flatMap(Yaml.parse),
+      Effect.flatMap(({ value }) => Schema.decodeUnknown(schema)(value)),
       Effect.mapError((cause) => new RuleSetInvalid({ file, reason: cause.message }))
     )
   }

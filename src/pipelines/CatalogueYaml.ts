@@ -9,11 +9,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
-import * as Yaml from "yaml"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { canonical, type JsonObject, keepCanonical } from "../platform/Json.ts"
 import * as CronSchedule from "../platform/CronSchedule.ts"
 import { configFolders, Settings } from "../platform/Settings.ts"
+import * as Yaml from "../platform/Yaml.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
 import { dependencies } from "./Dag.ts"
 import { Definition, StepDefinition } from "./Definition.ts"
@@ -40,11 +40,9 @@ const defaultStepTimeoutSeconds = 600
 const isConfigId = (configId: string): boolean =>
   /^\w{1,50}(\/\w{1,50}){2,3}$/.test(configId) && !reservedFolders.has(configId.split("/")[0] ?? "")
 
-/** A file's text with what is needed to say where a fault is. */
-interface Source {
+/** A file's document with what is needed to say where a fault is. */
+interface Source extends Yaml.YamlDocument {
   readonly file: string
-  readonly document: Yaml.Document.Parsed
-  readonly lines: Yaml.LineCounter
 }
 
 const make = Effect.gen(function* () {
@@ -132,18 +130,15 @@ const parsePipeline = Effect.fnUntraced(function* (
   org: OrgSlug,
   processors: Processors["Type"]
 ) {
-  const lines = new Yaml.LineCounter()
   if (text.length > maximumFileBytes) {
     return yield* new PipelineInvalid({ file, line: 1, reason: `the file is larger than ${maximumFileBytes} bytes` })
   }
-  const document = Yaml.parseDocument(text, { lineCounter: lines, merge: true })
-  const [syntax] = document.errors
-  if (syntax !== undefined) {
-    const reason = syntax.message.split("\n", 1)[0] ?? "not YAML"
-    return yield* new PipelineInvalid({ file, line: lines.linePos(syntax.pos[0]).line, reason })
-  }
-  const source: Source = { file, document, lines }
-  const definition = yield* decode(source, [], Definition, document.toJS({ maxAliasCount: 100 }), "ignore")
+  const document = yield* Effect.mapError(
+    Yaml.parse(text),
+    ({ line, reason }) => new PipelineInvalid({ file, line, reason })
+  )
+  const source: Source = { ...document, file }
+  const definition = yield* decode(source, [], Definition, source.value, "ignore")
   const steps = yield* Effect.forEach(definition.steps, (step, index) =>
     decode(source, ["steps", index], StepDefinition, step, "error")
   )
@@ -268,15 +263,6 @@ const decode = <A, I>(
     })
   )
 
-/** A fault at the innermost node of the path that the document has. */
-const fault = (source: Source, place: ReadonlyArray<string | number>, reason: string) => {
-  for (let length = place.length; length > 0; length--) {
-    const node = source.document.getIn(place.slice(0, length), true)
-    if (Yaml.isNode(node) && node.range) {
-      return Effect.fail(
-        new PipelineInvalid({ file: source.file, line: source.lines.linePos(node.range[0]).line, reason })
-      )
-    }
-  }
-  return Effect.fail(new PipelineInvalid({ file: source.file, line: 1, reason }))
-}
+/** A fault at the innermost part of the path that the file has. */
+const fault = ({ file, lineOf }: Source, place: ReadonlyArray<string | number>, reason: string) =>
+  Effect.fail(new PipelineInvalid({ file, line: lineOf(place), reason }))

@@ -8,8 +8,8 @@ import * as Option from "effect/Option"
 import { existsSync } from "node:fs"
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
-import { LineCounter, parseDocument } from "yaml"
 import type { SettingsValues } from "../platform/Settings.ts"
+import * as Yaml from "../platform/Yaml.ts"
 import { type Column, lineageColumns, Table } from "./Table.ts"
 
 /** A declaration cannot be used; it stops the start. */
@@ -106,21 +106,11 @@ const read = Effect.fn("Tables.read")(function* (file: string) {
     try: () => readFile(file, "utf8"),
     catch: () => new InvalidTable({ file, line: 1, reason: "the file cannot be read" })
   })
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const [syntax] = document.errors
-  if (syntax !== undefined) {
-    const reason = syntax.message.split("\n", 1)[0] ?? "not YAML"
-    return yield* new InvalidTable({ file, line: lines.linePos(syntax.pos[0]).line, reason })
-  }
-  const lineOf = (path: ReadonlyArray<PropertyKey>): number => {
-    for (let length = path.length; length > 0; length--) {
-      const node = document.getIn(path.slice(0, length), true)
-      if (hasRange(node)) return lines.linePos(node.range[0]).line
-    }
-    return 1
-  }
-  const table = yield* Schema.decodeUnknown(Table, { onExcessProperty: "error" })(document.toJS()).pipe(
+  const { lineOf, value } = yield* Effect.mapError(
+    Yaml.parse(text),
+    ({ line, reason }) => new InvalidTable({ file, line, reason })
+  )
+  const table = yield* Schema.decodeUnknown(Table, { onExcessProperty: "error" })(value).pipe(
     Effect.mapError((error) => {
       const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
       const path = issue?.path ?? []
@@ -142,6 +132,3 @@ const read = Effect.fn("Tables.read")(function* (file: string) {
   }
   return table
 })
-
-const hasRange = (node: unknown): node is { readonly range: readonly [number, number, number] } =>
-  typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range)

@@ -1,14 +1,27 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { parse } from "yaml"
+import { load } from "js-yaml"
 import { derive } from "../support/focusModel.ts"
 import { ruleSet } from "../support/FocusTables.ts"
 
 const spec = "../shared/spec"
-const committed = (file: string) => parse(readFileSync(join("configs/focus/1.3", file), "utf8"))
+const committed = (file: string) => load(readFileSync(join("configs/focus/1.3", file), "utf8"))
+const Rule = Schema.Struct({ id: Schema.String }, { key: Schema.String, value: Schema.Unknown })
+const Rules = Schema.Struct({ CostAndUsage: Schema.Array(Rule), ContractCommitment: Schema.Array(Rule) })
+const rulesOf = Schema.decodeUnknownSync(Rules)
+const notEvaluatedOf = Schema.decodeUnknownSync(
+  Schema.Record({ key: Schema.String, value: Schema.Array(Schema.String) })
+)
+const additionalOf = Schema.decodeUnknownSync(
+  Schema.Struct({
+    CostAndUsage: Schema.Array(Schema.Struct({ id: Schema.String, severity: Schema.String })),
+    notEvaluated: Schema.Array(Schema.String)
+  })
+)
 
 it.effect("the rule data of FOCUS 1.3 can be read", () =>
   Effect.gen(function* () {
@@ -36,20 +49,20 @@ else
       expect(hash).toBe(corrections.modelSha256)
     })
 
-    it.each(Object.keys(derived.rules))(
+    it.each(["CostAndUsage", "ContractCommitment"] as const)(
       "%s: every decidable rule stands in the data as the model means it",
       (dataset) => {
-        const rules: ReadonlyArray<{ id: string }> = committed("rules.yml")[dataset]
+        const rules = rulesOf(committed("rules.yml"))[dataset]
         expect(rules.map(({ id }) => id)).toEqual(derived.rules[dataset]?.map(({ id }) => id))
         for (const [index, rule] of rules.entries()) expect(rule, rule.id).toEqual(derived.rules[dataset]?.[index])
       }
     )
 
     it("every other rule of the model is listed with the reason why it is not evaluated", () => {
-      const { overridden, ...notEvaluated } = committed("not-evaluated.yml")
+      const { overridden, ...notEvaluated } = notEvaluatedOf(committed("not-evaluated.yml"))
       expect(notEvaluated).toEqual(derived.notEvaluated)
       expect(overridden).toEqual(corrections.overrides.map(({ id }: { id: string }) => id).sort())
-      const rules = committed("rules.yml")
+      const rules = rulesOf(committed("rules.yml"))
       const all = [...rules.CostAndUsage, ...rules.ContractCommitment].map(({ id }) => id)
       expect([...all, ...Object.values(notEvaluated).flat()].sort()).toEqual(Object.keys(model.ModelRules).sort())
     })
@@ -60,11 +73,9 @@ else
     })
 
     it("every additional check is a rule of the same severity, or named as not evaluated", () => {
-      const additional = committed("additional.yml")
+      const additional = additionalOf(committed("additional.yml"))
       for (const { id, level } of corrections.additionalChecks) {
-        const own: ReadonlyArray<{ id: string; severity: string }> = additional.CostAndUsage.filter(
-          (rule: { id: string }) => rule.id === id
-        )
+        const own = additional.CostAndUsage.filter((rule) => rule.id === id)
         expect(
           [...own.map(({ severity }) => severity), ...(additional.notEvaluated.includes(id) ? [level] : [])],
           id

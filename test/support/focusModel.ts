@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
-import { stringify } from "yaml"
+import { dump } from "js-yaml"
 
 interface ModelRule {
   readonly Function: string
@@ -311,8 +311,7 @@ const splitOnce = (line: string): [string, string] => {
   return [unquoted.slice(0, comma), unquoted.slice(comma + 1)]
 }
 
-const flow = (value: unknown) =>
-  stringify(value, { collectionStyle: "flow", lineWidth: 0, flowCollectionPadding: false }).trim()
+const flow = (value: unknown) => dump(value, { flowLevel: 0, lineWidth: -1, quoteStyle: "double" }).trim()
 
 const block = (name: string, entries: ReadonlyArray<unknown>, indent = "") =>
   `${indent}${name}:\n${entries.map((entry) => `${indent}  - ${flow(entry)}`).join("\n")}\n`

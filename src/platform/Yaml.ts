@@ -1,0 +1,110 @@
+/**
+ * YAML 1.2 files: the value, and the line on which each part of it stands, so that a fault found later can be shown where it is.
+ */
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import {
+  constructFromEvents,
+  CORE_SCHEMA,
+  type Event,
+  EVENT_ID,
+  getScalarValue,
+  mergeTag,
+  parseEvents,
+  YAMLException
+} from "js-yaml"
+
+/** Aliases of one file: what is written once and counts many times must not grow beyond measure. */
+const MAX_ALIASES = 32
+
+const schema = CORE_SCHEMA.withTags(mergeTag)
+
+/** The text is not one YAML document; `line` counts from 1. */
+export class InvalidYaml extends Schema.TaggedError<InvalidYaml>()("InvalidYaml", {
+  line: Schema.Number,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `line ${this.line}: ${this.reason}`
+  }
+}
+
+/** A document: its value, null when the text is empty. */
+export interface YamlDocument {
+  readonly value: unknown
+  /** The line of the innermost member or item of the path that the text has; 1 is the first. */
+  readonly lineOf: (path: ReadonlyArray<PropertyKey>) => number
+}
+
+/** Reads one document. Members are merged by `<<`, a member named twice is a fault. */
+export const parse = (text: string): Either.Either<YamlDocument, InvalidYaml> =>
+  Either.gen(function* () {
+    const fault = (cause: unknown) =>
+      cause instanceof YAMLException
+        ? new InvalidYaml({ line: (cause.mark?.line ?? 0) + 1, reason: cause.reason })
+        : new InvalidYaml({ line: 1, reason: cause instanceof Error ? cause.message : "not YAML" })
+    const { documents, events } = yield* Either.try({
+      try: () => {
+        const events = parseEvents(text, {})
+        return { events, documents: constructFromEvents(events, { source: text, schema, maxAliases: MAX_ALIASES }) }
+      },
+      catch: fault
+    })
+    if (documents.length > 1) {
+      return yield* Either.left(new InvalidYaml({ line: 1, reason: "the file has more than one document" }))
+    }
+    return { value: documents[0] ?? null, lineOf: (path) => lineOf(text, events, path) }
+  })
+
+const lineOf = (text: string, events: ReadonlyArray<Event>, path: ReadonlyArray<PropertyKey>): number => {
+  let line = 1
+  // The first event opens the document, the second its value.
+  let node = 1
+  for (const part of path) {
+    const found = partOf(text, events, node, part)
+    if (found === undefined) return line
+    line = lineAt(text, events[found.at])
+    node = found.value
+  }
+  return line
+}
+
+/** Where a member or an item of a node begins, and its value. */
+const partOf = (text: string, events: ReadonlyArray<Event>, node: number, part: PropertyKey) => {
+  const type = events[node]?.type
+  let next = node + 1
+  if (type === EVENT_ID.SEQUENCE) {
+    for (let index = 0; events[next]?.type !== EVENT_ID.POP; index++) {
+      if (index === part) return { at: next, value: next }
+      next = after(events, next)
+    }
+  }
+  if (type === EVENT_ID.MAPPING) {
+    while (events[next]?.type !== EVENT_ID.POP) {
+      const key = events[next]
+      const value = after(events, next)
+      if (key?.type === EVENT_ID.SCALAR && getScalarValue(text, key) === part) return { at: next, value }
+      next = after(events, value)
+    }
+  }
+  return undefined
+}
+
+/** The event after a node. */
+const after = (events: ReadonlyArray<Event>, node: number): number => {
+  let depth = 0
+  let next = node
+  do {
+    const type = events[next]?.type
+    if (type === EVENT_ID.MAPPING || type === EVENT_ID.SEQUENCE) depth += 1
+    if (type === EVENT_ID.POP) depth -= 1
+    next += 1
+  } while (depth > 0)
+  return next
+}
+
+const lineAt = (text: string, event: Event | undefined): number => {
+  const start =
+    event?.type === EVENT_ID.SCALAR ? event.valueStart : event !== undefined && "start" in event ? event.start : 0
+  return text.slice(0, Math.max(0, start)).split("\n").length
+}
