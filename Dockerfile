@@ -3,7 +3,7 @@ FROM node:24-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm install --no-audit --no-fund
-COPY tsconfig.json ./
+COPY tsconfig.json build.ts ./
 COPY src src
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
@@ -16,8 +16,10 @@ COPY --from=build /build/node_modules/@duckdb node_modules/@duckdb
 COPY --from=build /build/dist dist
 COPY configs configs
 COPY procedures procedures
-RUN mkdir /data && chown node:node /data
+RUN mkdir -p /data node_modules/.cache && chown node:node /data node_modules/.cache
 USER node
+# The first start compiles; what it has compiled stays in the image.
+RUN DATA_DIR=/tmp/first timeout 20 node dist/main.js serve > /dev/null || [ $? -eq 124 ] && rm -r /tmp/first
 VOLUME /data
 EXPOSE 8001
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s \

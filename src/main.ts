@@ -1,29 +1,12 @@
 #!/usr/bin/env node
 /**
- * The process: reads the command line and the settings, runs one command.
+ * The process: what must be set before the program is loaded, then the command line.
  */
-import * as Command from "@effect/cli/Command"
-import * as ValidationError from "@effect/cli/ValidationError"
-import * as NodeContext from "@effect/platform-node/NodeContext"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
-import * as Console from "effect/Console"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import { enableCompileCache } from "node:module"
+import { join } from "node:path"
 import { allocatorEnvironment } from "./platform/Allocator.ts"
 
+// Half of a start is compiling. What the last process compiled lies beside the packages; where that cannot be written, nothing is kept.
+enableCompileCache(join(import.meta.dirname, "../node_modules/.cache/pipeline-service"))
 Object.assign(process.env, { ...allocatorEnvironment, ...process.env })
-const { command } = await import("./cli/command.ts")
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
-
-const start = Command.run(command, { name: "pipeline-service", version: "0.1.0" })
-
-start(process.argv).pipe(
-  // A wrong command line has been explained already.
-  Effect.tapError((error) =>
-    ValidationError.isValidationError(error) ? Effect.void : Console.error(messageOf(error))
-  ),
-  Effect.provide(Layer.provideMerge(PlatformConfigProvider.layerDotEnvAdd(".env.local"), NodeContext.layer)),
-  NodeRuntime.runMain({ disableErrorReporting: true })
-)
+await import("./cli/main.ts")

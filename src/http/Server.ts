@@ -9,6 +9,8 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as OpenApi from "@effect/platform/OpenApi"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
@@ -47,16 +49,15 @@ const groups = Layer.mergeAll(
 const api = Layer.provide(HttpApiBuilder.api(Api), groups)
 
 /** `/docs` and `/openapi.json`, from the API itself, without a file of another host. */
-const docs = Layer.unwrapEffect(
-  Effect.map(Settings, ({ apiDocs }) =>
-    apiDocs ? Layer.merge(docsPage, HttpApiBuilder.middlewareOpenApi()) : Layer.empty
-  )
-)
+const docs = Layer.unwrapEffect(Effect.map(Settings, ({ apiDocs }) => (apiDocs ? docsPages : Layer.empty)))
 
-/** The page's code is two megabytes: it is loaded when somebody asks for it, not at each start. */
-const docsPage = HttpApiBuilder.Router.use((router) =>
+/** Made when somebody asks for them, not at each start: the document takes long, the page's code is two megabytes. */
+const docsPages = HttpApiBuilder.Router.use((router) =>
   Effect.gen(function* () {
     const api = yield* HttpApi.Api
+    const document = yield* Effect.cached(
+      Effect.suspend(() => Effect.orDie(HttpServerResponse.json(OpenApi.fromApi(api.api))))
+    )
     const page = yield* Effect.cached(
       Effect.gen(function* () {
         const swagger = yield* Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
@@ -70,6 +71,7 @@ const docsPage = HttpApiBuilder.Router.use((router) =>
       })
     )
     yield* router.get("/docs", Effect.flatten(page))
+    yield* router.get("/openapi.json", document)
   })
 )
 

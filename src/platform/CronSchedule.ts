@@ -33,6 +33,9 @@ export interface CronSchedule {
   readonly next: (time: number) => number
 }
 
+/** By its offset: looked up by name it would load the tables of all zones. */
+const utc = DateTime.zoneMakeOffset(0)
+
 /** Checks expression and zone; one that is never due (30 February) is refused. `now` in milliseconds. */
 export const parse = (cron: string, timezone: string, now: number): Either.Either<CronSchedule, ScheduleInvalid> =>
   Either.gen(function* () {
@@ -41,12 +44,12 @@ export const parse = (cron: string, timezone: string, now: number): Either.Eithe
     if (cron.length > CRON_MAX_CHARACTERS || cron.trim().split(/\s+/).length !== FIELDS) {
       return yield* wrong(`${shown} is no cron expression: give minute, hour, day, month and day of the week`)
     }
-    const zone = Option.getOrUndefined(DateTime.zoneFromString(timezone))
+    const zone = timezone === "UTC" ? utc : Option.getOrUndefined(DateTime.zoneFromString(timezone))
     if (zone === undefined)
       return yield* wrong(`${JSON.stringify(timezone)} is no time zone: give one as Europe/Berlin`)
     // In UTC: the fields are matched against the local clock's reading, which is brought into the zone here.
     const fields = yield* Either.mapLeft(
-      Cron.parse(cron, "UTC"),
+      Cron.parse(cron, utc),
       (error) => new ScheduleInvalid({ message: `${shown} is no cron expression: ${error.message}` })
     )
     yield* Either.mapLeft(

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { bundling } from "../../build.ts"
 import { allocatorEnvironment } from "../../src/platform/Allocator.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import * as Bills from "./Bills.ts"
@@ -18,21 +19,7 @@ const program = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 /** Beside the service's own bundle, from where it finds the package's configuration. */
 const bundled = Effect.gen(function* () {
   const outfile = program("../../dist/conversionChild.js")
-  yield* Effect.promise(() =>
-    build({
-      entryPoints: [program("conversionChild.ts")],
-      outfile,
-      bundle: true,
-      minifySyntax: true,
-      minifyWhitespace: true,
-      platform: "node",
-      target: "node22",
-      format: "esm",
-      external: ["better-sqlite3", "@duckdb/node-api"],
-      banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
-      logLevel: "error"
-    })
-  )
+  yield* Effect.promise(() => build({ ...bundling, entryPoints: [program("conversionChild.ts")], outfile }))
   return outfile
 })
 

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
-import { parse } from "yaml"
+import { load } from "js-yaml"
 import { render } from "../../src/http/Prometheus.ts"
 import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
@@ -132,7 +132,7 @@ describe("telemetry", () => {
         : Object.entries(value).flatMap(([key, each]) => (key === "expr" ? [String(each)] : expressions(each)))
     const read = (file: string) => readFileSync(join(project, "configs/monitoring", file), "utf8")
     const dashboard = expressions(JSON.parse(read("grafana-dashboard.json")))
-    const rules = expressions(parse(read("prometheus-alerts.yml")))
+    const rules = expressions(load(read("prometheus-alerts.yml")))
     expect([dashboard.length, rules.length].every((count) => count >= 10)).toBe(true)
     for (const expression of [...dashboard, ...rules]) {
       const names = named(expression).map(([name]) => name)

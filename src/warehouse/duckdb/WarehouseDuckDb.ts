@@ -46,7 +46,7 @@ export const layer = Layer.scoped(
   Warehouse,
   Effect.gen(function* () {
     const settings = yield* Settings
-    return yield* make(settings, join(settings.dataDir, "warehouse"), yield* Tables.declared(settings))
+    return yield* make(settings, join(settings.dataDir, "warehouse"), Tables.declared(settings))
   })
 )
 
@@ -68,7 +68,7 @@ export const layerTemporaryOf = (tables: ReadonlyArray<Table>) =>
       return yield* make(
         settings,
         folder,
-        new Map([...Tables.ownTables, ...tables].map((table) => [table.name, table]))
+        Effect.succeed(new Map([...Tables.ownTables, ...tables].map((table) => [table.name, table])))
       )
     })
   )
@@ -85,12 +85,12 @@ const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, Wa
 const make = Effect.fn("WarehouseDuckDb.make")(function* (
   settings: SettingsValues,
   folder: string,
-  tables: ReadonlyMap<string, Table>
+  declared: Effect.Effect<ReadonlyMap<string, Table>, Tables.InvalidTable>
 ) {
   const file = resolve(folder, "warehouse.duckdb")
   const spillFolder = resolve(folder, "spill")
   yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
-  const database = yield* open(file, {
+  const opening = open(file, {
     memory_limit: settings.duckdbMemoryLimit,
     temp_directory: spillFolder,
     // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
@@ -99,6 +99,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false"
   })
+  // The engine starts on a thread of its own meanwhile.
+  const [database, tables] = yield* Effect.all([opening, declared], { concurrency: "unbounded" })
   // Whoever holds the database owns the folder: what lies there was left by a process that died.
   yield* inFolder(spillFolder, () => rm(spillFolder, { recursive: true, force: true }))
 
@@ -187,14 +189,14 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   })
 
   const orgs = new Map<OrgSlug, OrgWarehouse>()
-  const opening = yield* Effect.makeSemaphore(1)
+  const turn = yield* Effect.makeSemaphore(1)
 
   const service: WarehouseService = {
     location: `duckdb: ${file}`,
     tables,
     projectId: settings.projectId,
     org: (org) =>
-      opening.withPermits(1)(
+      turn.withPermits(1)(
         Effect.suspend(() => {
           const known = orgs.get(org)
           return known === undefined
