@@ -43,9 +43,15 @@ export const makeServer = (): Http.Server => {
   return server
 }
 
-/** A stream that never ends must not keep the process: after the grace its connection is closed. */
+/**
+ * A stream that never ends must not keep the process: after the grace its connection is closed. Node closes the connections that are idle
+ * when the server closes; one that is answered later would be kept for its next request.
+ */
 const closeInBoundedTime = (server: Http.Server): void => {
   const close = server.close.bind(server)
+  server.on("request", (_, response) =>
+    response.once("close", () => void (server.listening || server.closeIdleConnections()))
+  )
   server.close = (callback) => {
     const timer = setTimeout(() => server.closeAllConnections(), graceMilliseconds)
     return close((error) => {
