@@ -9,11 +9,16 @@ import * as Option from "effect/Option"
 import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as AlertsEventLog from "./alerts/AlertsEventLog.ts"
 import * as CostSummaries from "./alerts/CostSummaries.ts"
+import * as CredentialsBigQuery from "./credentials/CredentialsBigQuery.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import { eventModel } from "./eventModel.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
 import { EventModel } from "./eventlog/Projection.ts"
+import type { Hierarchies } from "./hierarchy/Hierarchies.ts"
+import * as HierarchiesBigQuery from "./hierarchy/HierarchiesBigQuery.ts"
+import * as HierarchiesWarehouse from "./hierarchy/HierarchiesWarehouse.ts"
 import * as NotifierServices from "./notifier/NotifierServices.ts"
+import * as OrganizationsBigQuery from "./organizations/OrganizationsBigQuery.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
@@ -35,6 +40,7 @@ import * as QuotaAdminLayers from "./validator/QuotaAdminLayers.ts"
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
+import * as CentralDatasetBigQuery from "./warehouse/bigquery/CentralDatasetBigQuery.ts"
 import * as WarehouseBigQuery from "./warehouse/bigquery/WarehouseBigQuery.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
@@ -52,12 +58,34 @@ const encryption = Layer.unwrapEffect(
   )
 )
 
-/** Organisations, keys, credentials, channels, the audit log and the event log: the service database alone, which several processes may open. */
+const accountsInDatabase = Layer.mergeAll(OrganizationsSql.layer, CredentialsSql.layer, NotifierServices.channels)
+
+const accountsInBigQuery = Layer.mergeAll(
+  OrganizationsBigQuery.layer,
+  CredentialsBigQuery.layer,
+  NotifierServices.channelsBigQuery
+).pipe(Layer.provide(CentralDatasetBigQuery.layer))
+
+type AccountsLayer = Layer.Layer<
+  Layer.Layer.Success<typeof accountsInDatabase>,
+  Layer.Layer.Error<typeof accountsInDatabase> | Layer.Layer.Error<typeof accountsInBigQuery>,
+  Layer.Layer.Context<typeof accountsInDatabase> | Layer.Layer.Context<typeof accountsInBigQuery>
+>
+
+/** Organisations, keys, credentials and channels, where the settings want them. */
+const accounts = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): AccountsLayer =>
+    settings.warehouse === "duckdb" ? accountsInDatabase : accountsInBigQuery
+  )
+)
+
+/**
+ * Organisations, keys, credentials, channels, the audit log and the event log: what several processes may use at a time. All in the service
+ * database; with BigQuery as the warehouse the first four in its dataset `organizations`.
+ */
 export const records = Layer.mergeAll(
-  OrganizationsSql.layer,
+  accounts,
   AuditLogSql.layer,
-  CredentialsSql.layer,
-  NotifierServices.channels,
   EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
 ).pipe(Layer.provideMerge(encryption), Layer.provideMerge(Database.layer))
 
@@ -85,6 +113,22 @@ type WarehouseLayer = Layer.Layer<
 export const warehouse = Layer.unwrapEffect(
   Effect.map(Settings, (settings): WarehouseLayer =>
     settings.warehouse === "duckdb" ? WarehouseDuckDb.layer : WarehouseBigQuery.layer
+  )
+)
+
+const hierarchiesInDatasets = HierarchiesWarehouse.layer.pipe(Layer.provide(WarehouseDuckDb.layer))
+const hierarchiesInBigQuery = HierarchiesBigQuery.layer.pipe(Layer.provide(CentralDatasetBigQuery.layer))
+
+type HierarchiesLayer = Layer.Layer<
+  Hierarchies,
+  Layer.Layer.Error<typeof hierarchiesInDatasets> | Layer.Layer.Error<typeof hierarchiesInBigQuery>,
+  Settings
+>
+
+/** The hierarchies, where the settings want them. */
+export const hierarchies = Layer.unwrapEffect(
+  Effect.map(Settings, (settings): HierarchiesLayer =>
+    settings.warehouse === "duckdb" ? hierarchiesInDatasets : hierarchiesInBigQuery
   )
 )
 

@@ -1,5 +1,5 @@
 /**
- * `admin`: organisations, their API keys and their credentials. Works on the service database, also while a server runs on it.
+ * `admin`: organisations, their API keys and their credentials. Works where the installation keeps them, also while a server runs.
  */
 import * as Command from "@effect/cli/Command"
 import { channelCommand, ruleCommand } from "./admin/channel.ts"

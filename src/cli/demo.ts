@@ -50,11 +50,10 @@ export const demo = Command.make("demo", { rows, warehouse }, (options) =>
     yield* Console.log(DemoScreen.title)
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
-    const service = Serve.layer.pipe(
-      Layer.provideMerge(HttpClientNode.layer),
-      Layer.provide(quietly(options.warehouse))
-    )
-    const key = yield* Effect.provide(keyIn(join(folder, "api-key")), Installation.records)
+    const quiet = quietly(options.warehouse)
+    const service = Serve.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quiet))
+    const records = Installation.records.pipe(Layer.provideMerge(Settings.layer), Layer.provide(quiet))
+    const key = yield* Effect.provide(keyIn(join(folder, "api-key")), records)
     yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)
   }).pipe(Effect.provide(Settings.layer))
 ).pipe(Command.withDescription("Generate AWS bills, run the service on them over HTTP, and show the result."))

@@ -13,7 +13,6 @@ import { HierarchyRejected } from "../hierarchy/Hierarchy.ts"
 import { importHierarchy } from "../hierarchy/HierarchyImport.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
-import { Warehouse } from "../warehouse/Warehouse.ts"
 import { readCsv } from "./PlanCsv.ts"
 
 const importFile = Command.make(
@@ -34,14 +33,14 @@ const importFile = Command.make(
     Effect.gen(function* () {
       const content = yield* (yield* FileSystem.FileSystem).readFileString(file)
       const rows = yield* Effect.mapError(readCsv(content), ({ faults }) => new HierarchyRejected({ faults }))
-      const imported = yield* importHierarchy(yield* (yield* Warehouse).org(org), rows)
+      const imported = yield* importHierarchy(org, rows)
       yield* Console.log(
         json
           ? JSON.stringify(imported)
           : `Imported ${imported.entities} entities in ${imported.versions} versions; ${org} has no others from a file.\n` +
               "Costs follow with the next conversion: pipeline-service run cloud/unified/focus_convert"
       )
-    }).pipe(Effect.provide(Installation.warehouse.pipe(Layer.provide(Settings.layer))))
+    }).pipe(Effect.provide(Installation.hierarchies.pipe(Layer.provide(Settings.layer))))
 ).pipe(
   Command.withDescription(
     "Replace the hierarchy by a CSV file, all or nothing (the embedded warehouse only while no service holds it)."

@@ -107,6 +107,10 @@ export const check = Effect.fnUntraced(function* (credential: {
   return { credentialType: shape.credentialType, secret: Redacted.make(secret) }
 })
 
+/** A secret that somebody else has stored: a JSON object, or the bare key of an API_KEY. */
+export const read = (provider: string, raw: string): Effect.Effect<Json.JsonObject, CredentialInvalid> =>
+  parseSecret(provider, shapes[providerName(provider)] ?? apiKey, raw)
+
 const parseSecret = Effect.fnUntraced(function* (provider: string, shape: Shape, raw: string) {
   if (Buffer.byteLength(raw) > SECRET_MAX_BYTES) {
     return yield* invalid(`the secret of ${provider} is longer than ${SECRET_MAX_BYTES} bytes`)

@@ -5,21 +5,13 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { Encryption } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
-import {
-  Channel,
-  ChannelInvalid,
-  Channels,
-  type ChannelSecret,
-  type ChannelsService,
-  ChannelsUnavailable,
-  Rule
-} from "./Channels.ts"
-import { isAddress } from "./Mailer.ts"
-import { isAllowedHeader, WebhookClient } from "./WebhookClient.ts"
+import { checkChannel, checkRule, checkSecret, hasNoAddress, lacksAddress } from "./ChannelChecks.ts"
+import { openSecret, sealText } from "./ChannelSecrets.ts"
+import { Channel, Channels, type ChannelsService, ChannelsUnavailable, Rule } from "./Channels.ts"
+import { WebhookClient } from "./WebhookClient.ts"
 
 interface Row {
   readonly channel_id: string
@@ -29,26 +21,8 @@ interface Row {
 
 const decodeChannel = Schema.decode(Schema.parseJson(Channel))
 const decodeRule = Schema.decode(Schema.parseJson(Rule))
-const decodeSecret = Schema.decode(
-  Schema.parseJson(
-    Schema.Struct({ url: Schema.String, headers: Schema.Record({ key: Schema.String, value: Schema.String }) })
-  )
-)
 const encodeChannel = Schema.encode(Schema.parseJson(Channel))
 const encodeRule = Schema.encode(Schema.parseJson(Rule))
-
-/** The text that is sealed, for {@link openSecret}. */
-export const sealText = (secret: ChannelSecret): Redacted.Redacted =>
-  Redacted.make(JSON.stringify({ url: Redacted.value(secret.url), headers: secret.headers }))
-
-/** The secret of a text made by {@link sealText}. */
-export const openSecret = (text: Redacted.Redacted): Effect.Effect<ChannelSecret, ChannelsUnavailable> =>
-  decodeSecret(Redacted.value(text)).pipe(
-    Effect.mapBoth({
-      onSuccess: ({ url, headers }) => ({ url: Redacted.make(url), headers }),
-      onFailure: () => unavailable("the secret of a channel is damaged: store the channel again")
-    })
-  )
 
 const make = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
@@ -72,15 +46,12 @@ const make = Effect.gen(function* () {
     const now = DateTime.formatIso(yield* DateTime.now)
     let envelope = (yield* rowOf(org, channel.channelId))?.secret_encrypted ?? null
     if (channel.type !== "email" && secret !== undefined) {
-      yield* Effect.mapError(webhooks.check(secret.url), ({ message }) => new ChannelInvalid({ message }))
-      yield* checkHeaders(secret.headers)
+      yield* checkSecret(webhooks, secret)
       envelope = yield* encryption
         .seal(sealText(secret), { org, id: channel.channelId })
         .pipe(Effect.mapError(({ message }) => unavailable(message)))
     }
-    if (channel.type !== "email" && envelope === null) {
-      return yield* new ChannelInvalid({ message: `a channel of type ${channel.type} needs its webhook's address` })
-    }
+    if (channel.type !== "email" && envelope === null) return yield* lacksAddress(channel)
     const definition = yield* Effect.orDie(encodeChannel(channel))
     yield* sql`insert into org_notification_channels ${sql.insert({
       org_slug: org,
@@ -103,7 +74,7 @@ const make = Effect.gen(function* () {
   const secret: ChannelsService["secret"] = Effect.fn("Channels.secret")(function* (org, channelId) {
     const envelope = (yield* rowOf(org, channelId))?.secret_encrypted
     if (envelope === undefined || envelope === null) {
-      return yield* new ChannelInvalid({ message: `${org} has no channel ${channelId} with an address` })
+      return yield* hasNoAddress(org, channelId)
     }
     const text = yield* encryption
       .open(envelope, { org, id: channelId })
@@ -112,12 +83,7 @@ const make = Effect.gen(function* () {
   })
 
   const putRule: ChannelsService["putRule"] = Effect.fn("Channels.putRule")(function* (org, rule) {
-    const known = new Set((yield* channels(org)).map(({ channelId }) => channelId))
-    const missing = [...rule.channelIds, ...rule.escalateToChannelIds].find((channelId) => !known.has(channelId))
-    if (missing !== undefined) return yield* new ChannelInvalid({ message: `${org} has no channel ${missing}` })
-    if (rule.quietHours !== undefined && DateTime.zoneMakeNamed(rule.quietHours.timezone)._tag === "None") {
-      return yield* new ChannelInvalid({ message: `${rule.quietHours.timezone} is not a time zone` })
-    }
+    yield* checkRule(org, rule, yield* channels(org))
     const now = DateTime.formatIso(yield* DateTime.now)
     const definition = yield* Effect.orDie(encodeRule(rule))
     yield* sql`insert into org_notification_rules ${sql.insert({
@@ -146,21 +112,6 @@ const store =
   (done: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.mapError(effect, () => unavailable(`channels and rules could not be ${done}: look at the service database`))
-
-const checkChannel = (channel: Channel): Effect.Effect<void, ChannelInvalid> => {
-  const wrong = [...channel.emailRecipients, ...channel.emailCcRecipients].find((address) => !isAddress(address))
-  if (wrong !== undefined) return new ChannelInvalid({ message: `${JSON.stringify(wrong)} is not an e-mail address` })
-  return channel.type === "email" && channel.emailRecipients.length === 0
-    ? new ChannelInvalid({ message: "a channel of type email needs a recipient" })
-    : Effect.void
-}
-
-const checkHeaders = (headers: ChannelSecret["headers"]): Effect.Effect<void, ChannelInvalid> => {
-  const wrong = Object.entries(headers).find(([name, value]) => !isAllowedHeader(name, value))
-  return wrong === undefined
-    ? Effect.void
-    : new ChannelInvalid({ message: `the header ${JSON.stringify(wrong[0])} may not be set` })
-}
 
 /** The channels on the service database; creates its tables. */
 export const layer = Layer.effect(Channels, make)

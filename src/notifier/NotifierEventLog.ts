@@ -14,7 +14,7 @@ import { Encryption } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { ChannelsUnavailable } from "./Channels.ts"
-import { sealText } from "./ChannelsSql.ts"
+import { sealText } from "./ChannelSecrets.ts"
 import {
   fromRecorded,
   idOf,

@@ -16,13 +16,13 @@ import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import { Encryption, type EncryptionFailed } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
+import * as Checks from "./checks.ts"
 import * as Keys from "./keys.ts"
 import {
   type ApiKey,
   type Caller,
   InvalidApiKey,
   type Organization,
-  OrganizationError,
   Organizations,
   OrganizationsUnavailable,
   Plan,
@@ -90,13 +90,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
 
       const known = (org: OrgSlug) =>
         Effect.flatMap(get(org), (found) =>
-          found === undefined
-            ? Effect.fail(
-                new OrganizationError({
-                  message: `organisation ${org} does not exist: see admin org list, or make it with admin org create`
-                })
-              )
-            : Effect.succeed(found)
+          found === undefined ? Checks.unknownOrganization(org) : Effect.succeed(found)
         )
 
       const create = Effect.fn("Organizations.create")(function* (request: {
@@ -106,8 +100,8 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         readonly plan?: string
         readonly defaultCurrency?: string
       }) {
-        const plan = yield* decodePlan(request.plan ?? "STARTER")
-        const defaultCurrency = yield* decodeCurrency(request.defaultCurrency ?? "USD")
+        const plan = yield* Checks.plan(request.plan ?? "STARTER")
+        const defaultCurrency = yield* Checks.currency(request.defaultCurrency ?? "USD")
         const createdAt = yield* now
         const limits = planLimits[plan]
         const created = yield* sql
@@ -139,9 +133,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           )
           .pipe(Effect.mapError(unavailable("written")))
         if (!created) {
-          return yield* new OrganizationError({
-            message: `organisation ${request.org} exists already: choose another name, or change its plan with admin org plan`
-          })
+          return yield* Checks.existsAlready(request.org)
         }
         const { companyName, adminEmail, org } = request
         return { org, companyName, adminEmail, status: "ACTIVE" as const, plan, defaultCurrency, createdAt }
@@ -170,8 +162,8 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         planName: string,
         statusName: string = "ACTIVE"
       ) {
-        const plan = yield* decodePlan(planName)
-        const status = yield* decodeStatus(statusName)
+        const plan = yield* Checks.plan(planName)
+        const status = yield* Checks.status(statusName)
         yield* known(org)
         const limits = planLimits[plan]
         yield* sql`update org_subscriptions set ${sql.update({
@@ -249,9 +241,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         const [revoked] = yield* sql<Pick<CallerRow, "org_api_key_hash">>`update org_api_keys set is_active = 0
         where org_api_key_id = ${keyId} returning org_api_key_hash`.pipe(Effect.mapError(unavailable("written")))
         if (revoked === undefined) {
-          return yield* new OrganizationError({
-            message: `no API key has the id ${JSON.stringify(keyId)}: see admin key list`
-          })
+          return yield* Checks.unknownKey(keyId)
         }
         yield* callers.invalidate(revoked.org_api_key_hash)
       })
@@ -334,28 +324,3 @@ const decodeScopes = (text: string) =>
   scopesFromJson(text).pipe(
     Effect.mapError(() => new OrganizationsUnavailable({ message: "the stored scopes of an API key are damaged" }))
   )
-
-const decodePlan = (plan: string) =>
-  Effect.mapError(
-    Schema.decodeUnknown(Plan)(plan.toUpperCase()),
-    () =>
-      new OrganizationError({
-        message: `${JSON.stringify(plan)} is no plan: choose one of ${Plan.literals.join(", ")}`
-      })
-  )
-
-const decodeStatus = (status: string) =>
-  Effect.mapError(
-    Schema.decodeUnknown(SubscriptionStatus)(status.toUpperCase()),
-    () =>
-      new OrganizationError({
-        message: `${JSON.stringify(status)} is no subscription status: choose one of ${SubscriptionStatus.literals.join(", ")}`
-      })
-  )
-
-const decodeCurrency = (currency: string) =>
-  /^[A-Z]{3}$/.test(currency)
-    ? Effect.succeed(currency)
-    : Effect.fail(
-        new OrganizationError({ message: `${JSON.stringify(currency)} is no currency: give three letters as in USD` })
-      )

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { OrgSlug } from "../platform/Identifiers.ts"
-import { Settings } from "../platform/Settings.ts"
+import { keepsOrganizations, Settings } from "../platform/Settings.ts"
 import { OrganizationError, Organizations, type OrganizationsUnavailable } from "./Organizations.ts"
 
 /** The key of the first organisation; show it once, it cannot be read again. */
@@ -15,7 +15,7 @@ export interface FirstOrganization {
 }
 
 /**
- * In an installation without organisations: makes `DEFAULT_ORG_SLUG` on the ENTERPRISE plan, and a key for it. Otherwise does nothing and
+ * In an installation without organisations that keeps them itself: makes `DEFAULT_ORG_SLUG` on the ENTERPRISE plan, and a key for it. Otherwise does nothing and
  * answers undefined. Goes on where a start that died in between stopped.
  */
 export const ensureFirstOrganization: Effect.Effect<
@@ -24,7 +24,9 @@ export const ensureFirstOrganization: Effect.Effect<
   Organizations | Settings
 > = Effect.gen(function* () {
   const organizations = yield* Organizations
-  const { defaultOrg } = yield* Settings
+  const settings = yield* Settings
+  const { defaultOrg } = settings
+  if (!keepsOrganizations(settings)) return undefined
   const org = yield* Effect.mapError(
     Schema.decode(OrgSlug)(defaultOrg),
     () =>

@@ -10,7 +10,8 @@ import { OrganizationError } from "./Organizations.ts"
 const KEY_RANDOM_CHARACTERS = 16
 const KEY_MAX_CHARACTERS = 128
 const KEY_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-const ALL_SCOPES = ["pipelines:execute", "pipelines:read", "pipelines:write"] as const
+/** What a key without stored scopes may do. */
+export const ALL_SCOPES = ["pipelines:execute", "pipelines:read", "pipelines:write"] as const
 
 /** `{org}_api_{16 random}`: 95 bits of randomness. */
 export const generate = (org: OrgSlug): Redacted.Redacted => {

@@ -25,5 +25,17 @@ export interface EncryptionService {
   readonly open: (envelope: string, context: SealContext) => Effect.Effect<Redacted.Redacted, EncryptionFailed>
 }
 
+/**
+ * The text of a secret that a BYTES column holds, given in base64: an envelope or base64 stored as text, otherwise the bytes themselves, in
+ * base64.
+ */
+export const storedText = (base64: string): string => {
+  const bytes = Buffer.from(base64, "base64")
+  return bytes.every((byte) => byte >= 0x20 && byte < 0x7f) ? bytes.toString("latin1") : base64
+}
+
+/** The same of a text, for a BYTES column. */
+export const storedBytes = (sealed: string): string => Buffer.from(sealed, "latin1").toString("base64")
+
 /** The encryption service. */
 export class Encryption extends Context.Tag("pipeline-service/Encryption")<Encryption, EncryptionService>() {}

@@ -139,6 +139,10 @@ const settings = Config.all({
 
 export type SettingsValues = Config.Config.Success<typeof settings>
 
+/** Whether this service keeps organisations, keys, credentials and channels itself. On BigQuery with a remote validator the API service does. */
+export const keepsOrganizations = ({ validator, warehouse }: SettingsValues): boolean =>
+  warehouse === "duckdb" || validator === "local"
+
 /** The settings service. */
 export class Settings extends Context.Tag("pipeline-service/Settings")<Settings, SettingsValues>() {
   /** Reads the current config provider. */

@@ -15,6 +15,7 @@ import { Judge } from "../../src/focus/Judge.ts"
 import * as Server from "../../src/http/Server.ts"
 import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
+import * as NotifierServices from "../../src/notifier/NotifierServices.ts"
 import * as OrganizationsSql from "../../src/organizations/OrganizationsSql.ts"
 import * as EncryptionLocal from "../../src/platform/EncryptionLocal.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
@@ -103,7 +104,7 @@ export const layer = (options: WorldOptions = {}) =>
             Layer.provideMerge(WarehouseDuckDb.layer)
           )
         ),
-        Layer.provideMerge(OrganizationsSql.layer),
+        Layer.provideMerge(Layer.merge(OrganizationsSql.layer, NotifierServices.channels)),
         Layer.provideMerge(changedRuns.pipe(Layer.provideMerge(runs))),
         Layer.provideMerge(EncryptionLocal.layer)
       )

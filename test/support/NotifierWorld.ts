@@ -44,6 +44,7 @@ export const layer = (options: {
   readonly script?: RunsWorld.Script
 }) =>
   NotifierServices.layer.pipe(
+    Layer.provideMerge(NotifierServices.channels),
     Layer.provideMerge(organization.pipe(Layer.provideMerge(OrganizationsSql.layer))),
     Layer.provideMerge(EncryptionLocal.layer),
     Layer.provideMerge(

@@ -7,7 +7,7 @@ import { extentText } from "../duckdb/SliceWriter.ts"
 import type { Table } from "../Table.ts"
 import { quarantineTable, sliceTokensTable } from "../Tables.ts"
 import type { Slice, SliceWrite } from "../Warehouse.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import * as Queries from "./Queries.ts"
 import { dates, name, path, text, texts } from "./SqlText.ts"
 

@@ -12,7 +12,7 @@ import { name as duckName, text as duckText, typeOf as duckType } from "../duckd
 import { ColumnType } from "../Table.ts"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
 import * as Conversion from "./Conversion.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import * as Queries from "./Queries.ts"
 import type { Field } from "./Results.ts"
 import { typeOf } from "./Tables.ts"

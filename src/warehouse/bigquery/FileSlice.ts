@@ -15,7 +15,7 @@ import {
 } from "../Warehouse.ts"
 import * as Commit from "./Commit.ts"
 import * as Conversion from "./Conversion.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import { path } from "./SqlText.ts"
 import * as Staging from "./Staging.ts"
 

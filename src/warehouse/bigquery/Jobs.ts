@@ -9,18 +9,11 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { JsonObject } from "../../platform/Json.ts"
-import type { SettingsValues } from "../../platform/Settings.ts"
 import { type WarehouseError, WarehouseUnavailable } from "../Warehouse.ts"
 import type { Api, ApiFailure, Call } from "./Api.ts"
 import { isCallRetryable, isJobRetryable, type Reason, toWarehouseError } from "./Failure.ts"
 import * as Quotas from "./Quotas.ts"
-
-/** The project's BigQuery, what was used of its quotas, and the settings that every job obeys. */
-export interface Session {
-  readonly api: Api
-  readonly ledger: Quotas.Ledger
-  readonly settings: SettingsValues
-}
+import type { Session } from "./Session.ts"
 
 /** A job that is done. */
 export const Job = Schema.Struct({

@@ -12,7 +12,7 @@ import { name as duckName, text as duckText } from "../duckdb/SqlText.ts"
 import { SourceRejected } from "../Warehouse.ts"
 import * as Conversion from "./Conversion.ts"
 import * as Jobs from "./Jobs.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import * as Quotas from "./Quotas.ts"
 import { centralDataset, TableResource } from "./Tables.ts"
 

@@ -9,7 +9,7 @@ import type { JsonObject } from "../../platform/Json.ts"
 import type { SqlParameter } from "../FileMapping.ts"
 import { StatementFailed, type WarehouseError } from "../Warehouse.ts"
 import * as Jobs from "./Jobs.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import { type Field, Page, toJson } from "./Results.ts"
 
 /** One query or script. */

@@ -11,7 +11,7 @@ import { type SliceReport, type SliceSource, SourceRejected, StatementFailed } f
 import { kindOf } from "../duckdb/CellValue.ts"
 import * as Commit from "./Commit.ts"
 import * as Jobs from "./Jobs.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import * as Queries from "./Queries.ts"
 import type { Field } from "./Results.ts"
 import { dates, name, path, text } from "./SqlText.ts"

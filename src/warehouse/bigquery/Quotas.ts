@@ -109,8 +109,9 @@ const LONGEST_WAIT_MILLIS = 60_000
 
 /** Waits until the uses may be had, and notes them. */
 export const admit = Effect.fnUntraced(function* (ledger: Ledger, what: string, uses: ReadonlyArray<Use>) {
+  let asleepUntil = 0
   for (;;) {
-    const now = yield* Clock.currentTimeMillis
+    const now = Math.max(yield* Clock.currentTimeMillis, asleepUntil)
     const denied = ledger.take(uses, now)
     if (denied === undefined) return
     const waitMillis = denied.atMillis - now
@@ -122,5 +123,6 @@ export const admit = Effect.fnUntraced(function* (ledger: Ledger, what: string, 
       })
     }
     yield* Effect.sleep(Duration.millis(waitMillis))
+    asleepUntil = denied.atMillis
   }
 })

@@ -9,7 +9,7 @@ import type { Column, ColumnType, Table } from "../Table.ts"
 import { columnsOf } from "../Tables.ts"
 import { DatasetMissing, StatementFailed } from "../Warehouse.ts"
 import * as Jobs from "./Jobs.ts"
-import type { Session } from "./Jobs.ts"
+import type { Session } from "./Session.ts"
 import * as Quotas from "./Quotas.ts"
 import { Field } from "./Results.ts"
 
@@ -53,12 +53,45 @@ export const ensureDataset = Effect.fn("BigQueryTables.ensureDataset")(function*
   }
 })
 
+/** Creates the central dataset when there is none. */
+export const ensureCentral = (session: Session) =>
+  ensureDataset(session, {
+    name: centralDataset,
+    description: "Stored procedures, lookup tables, organisations and what they may do.",
+    labels: { service: "pipeline-service" }
+  })
+
 /** Brings all tables of a dataset to their declarations. */
 export const ensure = (session: Session, dataset: string, tables: Iterable<Table>) =>
   Effect.forEach(tables, (table) => ensureTable(session, dataset, table), {
     concurrency: TABLE_CONCURRENCY,
     discard: true
   })
+
+/** Creates those tables of the central dataset that are missing; of the others nothing is asked. */
+export const ensureShared = (
+  session: Session,
+  tables: ReadonlyMap<string, { readonly description: string; readonly columns: ReadonlyArray<Column> }>
+) =>
+  Effect.forEach(
+    tables,
+    ([table, { columns, description }]) =>
+      Effect.gen(function* () {
+        const path = `/datasets/${centralDataset}/tables`
+        const what = `open ${centralDataset}.${table}`
+        const present = yield* Jobs.find(session, what, { method: "GET", path: `${path}/${table}` }, Schema.Unknown)
+        if (present !== undefined) return
+        yield* Quotas.admit(session.ledger, what, Quotas.newTable)
+        yield* Jobs.create(session, what, path, {
+          tableReference: { projectId: session.api.projectId, datasetId: centralDataset, tableId: table },
+          description,
+          labels: { service: "pipeline-service" },
+          clustering: { fields: ["org_slug"] },
+          schema: { fields: columns.map(fieldOf) }
+        })
+      }),
+    { concurrency: TABLE_CONCURRENCY, discard: true }
+  )
 
 const ensureTable = Effect.fn("BigQueryTables.ensureTable")(function* (
   session: Session,

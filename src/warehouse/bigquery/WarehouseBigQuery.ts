@@ -7,7 +7,6 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { join } from "node:path"
 import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
-import { Settings, type SettingsValues } from "../../platform/Settings.ts"
 import * as SourceFile from "../duckdb/SourceFile.ts"
 import * as Declarations from "../Tables.ts"
 import {
@@ -20,16 +19,17 @@ import {
   type WarehouseService
 } from "../Warehouse.ts"
 import { observed } from "../WarehouseMetrics.ts"
-import * as Api from "./Api.ts"
+import * as CentralTables from "./CentralTables.ts"
 import * as Commit from "./Commit.ts"
 import * as Conversion from "./Conversion.ts"
 import * as Export from "./Export.ts"
 import * as FileSlice from "./FileSlice.ts"
-import type { Session } from "./Jobs.ts"
+import { BigQuerySession, type Session } from "./Session.ts"
 import * as Lookups from "./Lookups.ts"
+import * as OrgHierarchy from "./OrgHierarchy.ts"
 import * as Procedures from "./Procedures.ts"
 import * as Queries from "./Queries.ts"
-import { Ledger } from "./Quotas.ts"
+import { once } from "./Once.ts"
 import * as QuerySource from "./QuerySource.ts"
 import { path } from "./SqlText.ts"
 import * as Tables from "./Tables.ts"
@@ -43,12 +43,12 @@ const QUERY_ROW_LIMIT = 100_000
 /** The warehouse of GCP_PROJECT_ID. Nothing is asked of BigQuery before the first use. */
 export const layer = Layer.effect(
   Warehouse,
-  Effect.flatMap(Settings, (settings) => make(settings))
-)
+  Effect.flatMap(BigQuerySession, (session) => make(session))
+).pipe(Layer.provide(BigQuerySession.layer))
 
-const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsValues) {
+const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
+  const { settings } = session
   const tables = yield* Declarations.declared(settings)
-  const session: Session = { api: yield* Api.make(settings), ledger: new Ledger(), settings }
   const lookupFolder = join(settings.configsPath, "lookups")
   const lookups = new Set(yield* Lookups.names(lookupFolder))
   const workplace: Conversion.Workplace = {
@@ -59,11 +59,8 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
 
   const central = once(
     Effect.gen(function* () {
-      yield* Tables.ensureDataset(session, {
-        name: Tables.centralDataset,
-        description: "Stored procedures and lookup tables of pipeline-service.",
-        labels: { service: "pipeline-service" }
-      })
+      yield* Tables.ensureCentral(session)
+      if (tables.has(OrgHierarchy.viewName)) yield* CentralTables.ensure(session, [OrgHierarchy.viewName])
       yield* Lookups.load(session, workplace, lookupFolder)
     })
   )
@@ -76,7 +73,13 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
       description: `Cost data of the organisation ${org}.`,
       labels: { service: "pipeline-service", org, environment: settings.environment }
     })
-    yield* Tables.ensure(session, dataset, tables.values())
+    yield* Tables.ensure(
+      session,
+      dataset,
+      [...tables.values()].filter((table) => table.name !== OrgHierarchy.viewName)
+    )
+    const hierarchy = tables.get(OrgHierarchy.viewName)
+    if (hierarchy !== undefined) yield* OrgHierarchy.ensureView(session, org, dataset, hierarchy)
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Tenant.TenantScope = { org, tables: new Set(tables.keys()), lookups }
 
@@ -182,11 +185,3 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (settings: SettingsVa
   }
   return service
 })
-
-/** Runs until it has succeeded once; then the result is kept. */
-const once = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const turn = Effect.unsafeMakeSemaphore(1)
-  let done: Option.Option<A> = Option.none()
-  const first = Effect.tap(effect, (result) => Effect.sync(() => (done = Option.some(result))))
-  return turn.withPermits(1)(Effect.suspend(() => Option.match(done, { onNone: () => first, onSome: Effect.succeed })))
-}

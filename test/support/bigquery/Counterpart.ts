@@ -42,8 +42,8 @@ export interface Counterpart {
   }>
   readonly fault: (fault: Fault) => void
   readonly heldJobs: () => number
-  /** The exact sum of a column, by the evaluator. */
-  readonly sumOf: (dataset: string, table: string, column: string) => Promise<string>
+  /** Runs a script beside all jobs, as somebody else would; answers the rows' texts. */
+  readonly run: (dataset: string, sql: string) => Promise<ReadonlyArray<ReadonlyArray<string | undefined>>>
   /** Lets held jobs go on. */
   readonly release: () => void
   /** Forgets all data. */
@@ -80,7 +80,7 @@ export const startCounterpart = async (port = 0): Promise<Counterpart> => {
       })),
     fault: (fault) => state.faults.push({ ...fault }),
     heldJobs: () => state.jobs.held,
-    sumOf: (dataset, table, column) => state.sumOf(dataset, table, column),
+    run: (dataset, sql) => state.run(dataset, sql),
     release: () => state.jobs.release(),
     clear: () => state.clear(),
     close: async () => {
@@ -107,16 +107,12 @@ class State {
   constructor(zeta: ZetaSql) {
     this.#zeta = zeta
     this.jobs = new Jobs(zeta, this.store, project, location)
-    this.#resources = new Resources(this.store, project, location)
+    this.#resources = new Resources(zeta, this.store, project, location)
   }
 
-  async sumOf(dataset: string, table: string, column: string): Promise<string> {
-    const script = new Script(this.#zeta, this.store, project, dataset)
-    const { rows } = await script.run(
-      `SELECT CAST(SUM(${column}) AS STRING) AS total FROM \`${project}.${dataset}.${table}\``,
-      new Map()
-    )
-    return rows[0]?.[0]?.string_value ?? ""
+  async run(dataset: string, sql: string) {
+    const { rows } = await new Script(this.#zeta, this.store, project, dataset).run(sql, new Map())
+    return rows.map((row) => row.map((cell) => cell.string_value))
   }
 
   clear() {
@@ -159,7 +155,7 @@ class State {
       }
       const answer = isUpload
         ? this.jobs.start(this.#uploads.get(upload) ?? {}, content, jobFaultOf(fault))
-        : this.#route(method, path, url.searchParams, readJson(content), fault)
+        : await this.#route(method, path, url.searchParams, readJson(content), fault)
       if (fault?.what.kind === "lose") return void request.socket.destroy()
       response.writeHead(answer === undefined ? 204 : 200, { "content-type": "application/json" })
       response.end(answer === undefined ? undefined : JSON.stringify(answer))

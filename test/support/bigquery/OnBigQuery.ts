@@ -69,7 +69,8 @@ const datasetInRealTime = (dataset: OrgWarehouse): OrgWarehouse => {
   return wrapped
 }
 
-const real = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+/** Takes real time, whatever the test's clock says. */
+export const real = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.clockWith((test) => {
     const clock = Clock.make()
     return Effect.withClock(effect, {

@@ -2,17 +2,20 @@
  * Datasets, tables and routines as BigQuery's REST interface shows and changes them.
  */
 import { asNode, fieldsOf } from "./Body.ts"
+import { Script } from "./Script.ts"
 import { BigQueryError, type Store } from "./Store.ts"
-import { type RestField, scalarType } from "./Values.ts"
-import { isNode, type Node } from "./ZetaSql.ts"
+import { fieldOf, type RestField, scalarType } from "./Values.ts"
+import { isNode, type Node, type ZetaSql } from "./ZetaSql.ts"
 
 /** The resources of one project. */
 export class Resources {
+  readonly #zeta: ZetaSql
   readonly #store: Store
   readonly #project: string
   readonly #location: string
 
-  constructor(store: Store, project: string, location: string) {
+  constructor(zeta: ZetaSql, store: Store, project: string, location: string) {
+    this.#zeta = zeta
     this.#store = store
     this.#project = project
     this.#location = location
@@ -36,8 +39,17 @@ export class Resources {
     for (const field of fields) scalarType(field.type)
     checkLayout(body, fields)
     const resource = { ...body, creationTime: String(Date.now()) }
+    if (isNode(body["view"])) return this.#createView(key, String(body["view"]["query"]), resource)
     this.#store.tables.set(key, { resource, fields, rows: [] })
     return resource
+  }
+
+  async #createView(key: string, sql: string, resource: Node) {
+    const { columns } = await new Script(this.#zeta, this.#store, this.#project, undefined).run(sql, new Map())
+    const fields = columns.map(({ name, type }) => fieldOf(name, type))
+    const shown = { ...resource, type: "VIEW", schema: { fields } }
+    this.#store.tables.set(key, { resource: shown, fields, rows: [], view: sql })
+    return shown
   }
 
   tableResource(key: string) {

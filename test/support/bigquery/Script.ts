@@ -78,6 +78,8 @@ export class Script {
         return this.#insert(node, at)
       case "ast_delete_statement_node":
         return this.#delete(node, at)
+      case "ast_update_statement_node":
+        return this.#update(node, at)
       case "ast_begin_statement_node":
         if (this.#snapshot !== undefined) throw new BigQueryError(400, "invalidQuery", "Transaction is already open")
         this.#snapshot = new Map(this.#store.tables)
@@ -176,6 +178,21 @@ export class Script {
     }
     this.#rowCount = this.#store.table(this.#resolve(written)).rows.length - kept.length
     this.#store.setRows(this.#resolve(written), kept)
+    this.#result = nothing
+  }
+
+  /** A row of which the condition is true has the new values. */
+  async #update(node: Node, at: Place) {
+    const written = targetOf(node)
+    const where = slice(at, expression(node, "where"))
+    const columns = nodes(member(node, "update_item_list"), "update_items").map((item) => {
+      const value = member(item, "set_value")
+      const column = pathOf(expression(value, "path"))
+      return `IF(COALESCE((${where}), FALSE), ${slice(at, expression(value, "value"))}, \`${column}\`) AS \`${column}\``
+    })
+    const changed = `SELECT * REPLACE (${columns.join(", ")}) FROM \`${written}\``
+    const { rows } = await this.#query(changed, at)
+    this.#store.setRows(this.#resolve(written), rows)
     this.#result = nothing
   }
 
@@ -329,13 +346,24 @@ export class Script {
     let text = sql
     for (const written of await this.#zeta.tableNames(sql)) {
       const path = this.#resolve(written)
-      tables.set(written, this.#store.relation(path))
+      const { view } = this.#store.table(path)
+      tables.set(written, view === undefined ? this.#store.relation(path) : await this.#view(path, view))
       if (written.includes(".") && !sql.includes(`\`${written}\``)) {
         const plain = written.split(".").map((part) => `\`?${part}\`?`)
         text = text.replaceAll(new RegExp(plain.join("\\s*\\.\\s*"), "g"), `\`${written}\``)
       }
     }
     return { text, tables }
+  }
+
+  async #view(path: string, sql: string): Promise<Relation> {
+    const inner = {
+      source: Buffer.from(sql),
+      frame: { parent: undefined, variables: new Map() },
+      parameters: new Map()
+    }
+    const { rows } = await this.#query(sql, inner)
+    return { ...this.#store.relation(path), rows }
   }
 
   #resolve(written: string): string {

@@ -20,6 +20,8 @@ export interface StoredTable {
   readonly resource: Readonly<Record<string, unknown>>
   readonly fields: ReadonlyArray<RestField>
   readonly rows: ReadonlyArray<ReadonlyArray<ZetaValue>>
+  /** The query of a view, which has no rows of its own. */
+  readonly view?: string
 }
 
 export interface StoredRoutine {
