@@ -30,7 +30,10 @@ export const world = (tables?: Readonly<Record<string, string>>) =>
   })
 
 /** A new process of the service on the same project. */
-export const warehouseOf = ({ configs, counterpart, folder }: World, more: Readonly<Record<string, string>> = {}) =>
+export const warehouseOf = (
+  { configs, counterpart, folder }: Fixture & { readonly counterpart: { readonly url: string } },
+  more: Readonly<Record<string, string>> = {}
+) =>
   WarehouseBigQuery.layer.pipe(
     Layer.provide(Settings.layer),
     Layer.provide(
