@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config"
 
 const common = {
   root: fileURLToPath(new URL("..", import.meta.url)),
-  testTimeout: 120_000,
-  hookTimeout: 120_000,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
   pool: "forks"
 } as const
 

@@ -7,6 +7,7 @@ import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { Json } from "../../../src/platform/Json.ts"
+import { typeOf } from "../../../src/warehouse/bigquery/Tables.ts"
 import * as Tables from "../../../src/warehouse/Tables.ts"
 import { startCounterpart } from "../../support/bigquery/Counterpart.ts"
 import { type Input, inputs, outcomeOf, samplesMissing, withoutParity } from "./parity.ts"
@@ -33,7 +34,7 @@ const parity = (input: Input) =>
     for (const table of (yield* Tables.load(join(project, "configs/tables"))).values()) {
       const types = counterpart.store
         .table(`${counterpart.project}.acme_corp_test.${table.name}`)
-        .fields.map(({ name, type, mode }) => `${name} ${mode === "REPEATED" ? `ARRAY<${type}>` : type}`)
+        .fields.map((field) => `${field.name} ${typeOf(field)}`)
       expect(types).toEqual(Tables.columnsOf(table).map(({ name, type }) => `${name} ${type}`))
     }
   }).pipe(Effect.scoped)

@@ -120,7 +120,7 @@ export const inputs: ReadonlyArray<Input> = [
 ]
 
 /** Pipelines that are not held against each other yet: their input is the API of a provider, not a file. */
-export const withoutParity = /^genai\//
+export const withoutParity = /^(genai|aggregated|cloud\/gcp\/api)\//
 
 /** What a pipeline left behind. */
 export interface Outcome {
