@@ -151,6 +151,27 @@ export interface SliceReport {
   readonly periods: ReadonlyArray<Day>
 }
 
+/**
+ * One INSERT, UPDATE, DELETE or MERGE on a table of the organisation, by its plain name. Rows that it inserts belong to this pipeline,
+ * credential and day; what it writes carries the run. Lineage columns are the warehouse's: a statement that names them is refused.
+ */
+export interface Change {
+  readonly sql: string
+  readonly parameters: Readonly<Record<string, SqlParameter>>
+  readonly pipelineId: string
+  readonly credentialId: string
+  readonly date: Day
+  readonly runId: RunId
+  /** Names the work: asked again after it was committed, it changes nothing more. */
+  readonly workId: string
+}
+
+/** What a change did: `rows` is undefined where there is no such table. */
+export interface ChangeReport {
+  readonly table: string
+  readonly rows: number | undefined
+}
+
 /** Rows of a query: decimals, dates and timestamps (`2026-03-05T00:00:00Z`) are text, JSON is parsed, INT64 is a number. */
 export type Rows = ReadonlyArray<JsonObject>
 
@@ -167,6 +188,8 @@ export interface OrgWarehouse {
     sql: string,
     parameters?: Readonly<Record<string, SqlParameter>>
   ) => Effect.Effect<Rows, WarehouseError>
+  /** Makes one change in one transaction, exactly once for its `workId`. */
+  readonly change: (change: Change) => Effect.Effect<ChangeReport, WarehouseError>
   /** Calls a stored procedure of `organizations`; its first two arguments, project and dataset, are given by the warehouse. */
   readonly call: (procedure: string, args: ReadonlyArray<SqlParameter>) => Effect.Effect<Rows, WarehouseError>
   /** Writes the result of a GoogleSQL SELECT to a new local file; answers the number of rows. */

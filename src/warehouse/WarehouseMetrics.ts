@@ -18,7 +18,7 @@ const rows = Metric.counter("warehouse_slice_rows_total", {
   incremental: true
 })
 
-type Operation = "replace_slice" | "query" | "call" | "export"
+type Operation = "replace_slice" | "query" | "change" | "call" | "export"
 
 const timed = (operation: Operation) => {
   const ofOperation = Metric.tagged(seconds, "operation", operation)
@@ -35,9 +35,10 @@ const timed = (operation: Operation) => {
     )
 }
 
-const [replacing, querying, calling, exporting] = [
+const [replacing, querying, changing, calling, exporting] = [
   timed("replace_slice"),
   timed("query"),
+  timed("change"),
   timed("call"),
   timed("export")
 ]
@@ -69,6 +70,14 @@ export const observed = (warehouse: OrgWarehouse): OrgWarehouse => ({
         querying,
         Effect.withSpan("warehouse.query", { attributes: { org: warehouse.org }, captureStackTrace: false })
       ),
+  change: (change) =>
+    warehouse.change(change).pipe(
+      changing,
+      Effect.withSpan("warehouse.change", {
+        attributes: { org: warehouse.org, run: change.runId },
+        captureStackTrace: false
+      })
+    ),
   call: (procedure, args) =>
     warehouse
       .call(procedure, args)

@@ -13,16 +13,25 @@ export interface TenantScope {
   readonly lookups: ReadonlySet<string>
 }
 
-/** Fails unless the text is one SELECT that names nothing of others. Text that cannot be read whole is refused, for nobody knows what it names. */
-export const check = (scope: TenantScope, what: string, sql: string): Effect.Effect<void, WarehouseError> =>
+/**
+ * Fails unless the text is one SELECT, or one change, that names nothing of others. Text that cannot be read whole is refused, for nobody
+ * knows what it names.
+ */
+export const check = (
+  scope: TenantScope,
+  what: string,
+  sql: string,
+  expected: "query" | "change" = "query"
+): Effect.Effect<void, WarehouseError> =>
   Effect.gen(function* () {
     const { statements, tables } = yield* parseScript(what, sql)
     const [statement] = statements
-    if (statement?.kind !== "query" || statements.length !== 1) {
+    // What a change is was judged when it was stamped.
+    if (statement === undefined || statements.length !== 1 || (expected === "query" && statement.kind !== "query")) {
       return yield* new StatementFailed({ statement: what, reason: "one SELECT is expected" })
     }
     const named = new Set<string>()
-    visit(statement.query, named)
+    visit(statement, named)
     for (const path of tables) yield* checkTable(scope, what, path, named)
     for (const call of named) {
       if (call.startsWith(tableFunction)) {

@@ -8,6 +8,8 @@ import * as Option from "effect/Option"
 import { join } from "node:path"
 import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
 import * as SourceFile from "../duckdb/SourceFile.ts"
+import type { SqlParameter } from "../FileMapping.ts"
+import * as Dml from "../googlesql/Dml.ts"
 import * as Declarations from "../Tables.ts"
 import {
   type OrgWarehouse,
@@ -129,6 +131,28 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
           })
         }
         return yield* Queries.rows(session, what, result)
+      }),
+      change: Effect.fnUntraced(function* (asked) {
+        const stamped = yield* Dml.stamp(org, asked.sql)
+        const { table } = stamped
+        if (!tables.has(table)) return { table, rows: undefined }
+        const what = `change of ${table} by ${org}`
+        yield* Tenant.check(scope, what, asked.sql, "change")
+        const at = new Date(yield* Clock.currentTimeMillis).toISOString()
+        const own = Dml.parametersOf({ ...asked, org, at }, table)
+        const labels = { org, pipeline: asked.pipelineId, run: asked.runId }
+        const run = (sql: string, parameters: Readonly<Record<string, SqlParameter>>) =>
+          Queries.run(session, { what, sql, dataset, labels, parameters }).pipe(
+            Effect.flatMap((jobId) => Queries.result(session, what, jobId)),
+            Effect.flatMap((result) => Queries.rows(session, what, result))
+          )
+        const rows = Effect.gen(function* () {
+          const [done] = yield* run(Dml.doneQuery, own)
+          if (done !== undefined) return Number(done["token"])
+          const [changed] = yield* run(Dml.changeScript(stamped), { ...asked.parameters, ...own })
+          return Number(changed?.["n"])
+        })
+        return { table, rows: yield* writer.withPermits(1)(rows) }
       }),
       call: Effect.fnUntraced(function* (procedure, args) {
         const all = [

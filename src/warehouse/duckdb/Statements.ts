@@ -7,8 +7,16 @@ import { rm } from "node:fs/promises"
 import type { OrgSlug } from "../../platform/Identifiers.ts"
 import type { SqlParameter } from "../FileMapping.ts"
 import { installPrelude, parseProcedure, runScript, type SqlSession, translateQuery } from "../googlesql/GoogleSql.ts"
+import * as Dml from "../googlesql/Dml.ts"
 import type { Table } from "../Table.ts"
-import { OtherTenant, type Rows, StatementFailed, type WarehouseError } from "../Warehouse.ts"
+import {
+  type Change,
+  type ChangeReport,
+  OtherTenant,
+  type Rows,
+  StatementFailed,
+  type WarehouseError
+} from "../Warehouse.ts"
 import { centralDataset } from "./Datasets.ts"
 import type { Connection } from "./DuckDb.ts"
 import * as Procedures from "./Procedures.ts"
@@ -48,6 +56,29 @@ export const query = Effect.fn("Statements.query")(function* (
     })
   }
   return toJson(result)
+})
+
+/** Makes one change of the org's own tables, once for its `workId`. */
+export const change = Effect.fn("Statements.change")(function* (
+  connection: Connection,
+  scope: TenantScope,
+  asked: Change,
+  at: string
+) {
+  const stamped = yield* Dml.stamp(scope.org, asked.sql)
+  const { table } = stamped
+  if (!scope.tables.has(table)) return { table, rows: undefined } satisfies ChangeReport
+  const own = Dml.parametersOf({ ...asked, org: scope.org, at }, table)
+  const [done] = yield* query(connection, scope, Dml.doneQuery, own)
+  if (done !== undefined) return { table, rows: Number(done["token"]) } satisfies ChangeReport
+  const session: SqlSession = {
+    connection,
+    source: `change of ${table} by ${scope.org}`,
+    resolveTable: (path) => resolvePlain(scope, path),
+    procedure: () => Effect.succeed(undefined)
+  }
+  const result = yield* runScript(session, Dml.changeScript(stamped), { ...asked.parameters, ...own })
+  return { table, rows: Number(result.rows[0]?.[0]) } satisfies ChangeReport
 })
 
 /** A SELECT over the org's own tables as the engine's SQL. */

@@ -181,6 +181,10 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
       replaceSlice,
       token: (slice) => reading((connection) => SliceWriter.token(connection, org, dataset, slice)),
       query: (sql, parameters = {}) => reading((connection) => Statements.query(connection, scope, sql, parameters)),
+      change: (change) =>
+        Effect.flatMap(now, (at) =>
+          writer.withPermits(1)(writing((connection) => Statements.change(connection, scope, change, at)))
+        ),
       call: (procedure, args) =>
         writer.withPermits(1)(writing((connection) => Statements.call(connection, scope, procedure, args))),
       exportTo: (sql, target) => reading((connection) => Statements.exportTo(connection, scope, sql, target))
