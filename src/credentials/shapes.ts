@@ -63,6 +63,13 @@ const shapes: Readonly<Record<string, Shape>> = {
   },
   AZURE_FILES: { credentialType: "AZURE_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   AZURE_OPENAI: { ...servicePrincipal, secret: [...servicePrincipal.secret, "endpoint", "api_key"] },
+  /** Any JSON API: the secret goes to the host of base_url alone. */
+  API: {
+    credentialType: "API_SECRET",
+    secret: ["secret"],
+    metadata: ["base_url"],
+    account: ["base_url", "username", "client_id"]
+  },
   OCI_FILES: { credentialType: "OCI_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   OCI: {
     credentialType: "OCI_API_KEY",

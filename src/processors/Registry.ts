@@ -15,7 +15,12 @@ import * as Reconcile from "./focus/Reconcile.ts"
 import * as GenaiConverter from "./genai/GenaiConverter.ts"
 import * as PaygCost from "./genai/PaygCost.ts"
 import * as PaygUsage from "./genai/PaygUsage.ts"
+import * as ApiExtractor from "./generic/ApiExtractor.ts"
+import * as BqExecute from "./generic/BqExecute.ts"
+import * as BqLoader from "./generic/BqLoader.ts"
+import * as LocalBqTransformer from "./generic/LocalBqTransformer.ts"
 import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
+import * as KmsDecrypt from "./integrations/KmsDecrypt.ts"
 import * as Notice from "./notify/Notice.ts"
 
 const shipped = Effect.map(
@@ -29,6 +34,11 @@ const shipped = Effect.map(
     Reconcile.make,
     Conform.make,
     ProcedureExecutor.make,
+    ApiExtractor.make,
+    BqExecute.make,
+    BqLoader.make,
+    LocalBqTransformer.make,
+    KmsDecrypt.make,
     PaygUsage.make,
     PaygCost.make,
     GenaiConverter.consolidator,
