@@ -95,14 +95,16 @@ computed AS (
       WHEN 3 THEN 'cache_write_5m'
       WHEN 4 THEN 'cache_write_1h'
       ELSE 'output'
-    END AS token_type,
-    CASE part
-      WHEN 1 THEN 'Input Tokens'
-      WHEN 2 THEN 'Cached Input Tokens'
-      WHEN 3 THEN 'Cache Write Tokens 5m'
-      WHEN 4 THEN 'Cache Write Tokens 1h'
-      ELSE 'Output Tokens'
-    END AS meter,
+    END AS token_class,
+    CONCAT(
+      COALESCE(CONCAT(UPPER(SUBSTR(token_kind, 1, 1)), SUBSTR(token_kind, 2), ' '), ''),
+      CASE part
+        WHEN 1 THEN 'Input Tokens'
+        WHEN 2 THEN 'Cached Input Tokens'
+        WHEN 3 THEN 'Cache Write Tokens 5m'
+        WHEN 4 THEN 'Cache Write Tokens 1h'
+        ELSE 'Output Tokens'
+      END) AS meter,
     -- A batch has a price of its own, whatever tier the provider names beside it.
     CASE
       WHEN is_batch THEN 'batch'
@@ -122,7 +124,7 @@ charge AS (
     currency, cost_date, is_credit, line_item AS description,
     CONCAT(provider, '/', COALESCE(CONCAT(model, '/', COALESCE(token_type, line_item)), line_item)) AS sku,
     CONCAT(COALESCE(service_tier, 'standard'), COALESCE(CONCAT('/', context_window), '')) AS sku_price,
-    CAST(NULL AS STRING) AS meter, model, token_type, service_tier AS tier, context_window, CAST(NULL AS STRING) AS region,
+    CAST(NULL AS STRING) AS meter, model, token_type, token_type AS token_class, service_tier AS tier, context_window, CAST(NULL AS STRING) AS region,
     service_tier = 'batch' AS is_batch, 'billed_cost' AS list_source, 'provider' AS cost_source, 1 AS part,
     IF(ABS(quantity) >= 100000000000000, NULL, CAST(quantity AS BIGNUMERIC)) AS native_quantity,
     provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, x_hierarchy_validated_at,
@@ -133,9 +135,9 @@ charge AS (
     price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'), price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'),
     list_price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'), price, list_price, CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001',
     'USD', cost_date, FALSE, CONCAT(model, ', ', LOWER(meter), IF(tier = 'standard', '', CONCAT(', ', tier))),
-    CONCAT(provider, '/', model, '/', token_type),
+    CONCAT(provider, '/', model, '/', COALESCE(CONCAT(token_kind, '_'), ''), token_class),
     CONCAT(tier, COALESCE(CONCAT('/', context_window), ''), COALESCE(CONCAT('/', region), '')),
-    meter, model, token_type, tier, context_window, region, is_batch, 'list_price', 'computed',
+    meter, model, CONCAT(COALESCE(CONCAT(token_kind, '_'), ''), token_class), token_class, tier, context_window, region, is_batch, 'list_price', 'computed',
     ROW_NUMBER() OVER (PARTITION BY x_credential_id, x_ingestion_id ORDER BY part), CAST(NULL AS BIGNUMERIC),
     provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, x_hierarchy_validated_at,
     x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date
@@ -155,11 +157,11 @@ SELECT
   IF(is_credit OR model IS NULL, NULL, TO_JSON(STRUCT(
     model AS x_ModelId, REGEXP_REPLACE(model, r'(-[0-9]{8}|-[0-9]{4}-[0-9]{2}-[0-9]{2}|@.*)$', '') AS x_ModelFamily,
     REGEXP_EXTRACT(model, r'[-@]([0-9][0-9-]{6,8}[0-9])$') AS x_ModelVersion,
-    IF(token_type IN ('output', 'output_tokens'), 'Output', 'Input') AS x_TokenDirection,
+    IF(token_class IN ('output', 'output_tokens'), 'Output', 'Input') AS x_TokenDirection,
     CASE
-      WHEN token_type IN ('input', 'uncached_input_tokens') THEN 'Uncached'
-      WHEN token_type IN ('cached_input', 'cache_read_input_tokens') THEN 'Read'
-      WHEN STARTS_WITH(token_type, 'cache_write') OR STARTS_WITH(token_type, 'cache_creation') THEN 'Write'
+      WHEN token_class IN ('input', 'uncached_input_tokens') THEN 'Uncached'
+      WHEN token_class IN ('cached_input', 'cache_read_input_tokens') THEN 'Read'
+      WHEN STARTS_WITH(token_class, 'cache_write') OR STARTS_WITH(token_class, 'cache_creation') THEN 'Write'
     END AS x_TokenCacheAction,
     COALESCE(tier, 'standard') AS x_ServiceTier, context_window AS x_ContextWindow, COALESCE(is_batch, FALSE) AS x_Batch))),
   x_genai_project_id, x_genai_project_id, IF(x_genai_project_id IS NULL, NULL, names.sub_account_type), region, region,

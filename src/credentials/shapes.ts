@@ -14,6 +14,8 @@ interface Shape {
   readonly credentialType: string
   /** Fields of the secret that must be there, as text that is not empty. */
   readonly secret: ReadonlyArray<string>
+  /** Fields that may be there instead: another kind of secret. */
+  readonly otherSecret?: ReadonlyArray<string>
   readonly metadata: ReadonlyArray<string>
   /** The fields of secret and metadata that name the account it reads; the credential's name where there are none. */
   readonly account: ReadonlyArray<string>
@@ -43,8 +45,11 @@ const servicePrincipal: Shape = {
 const shapes: Readonly<Record<string, Shape>> = {
   OPENAI: apiKey,
   ANTHROPIC: apiKey,
-  GEMINI: apiKey,
+  // A plain key calls models; only a service account can read what was used.
+  GEMINI: { ...apiKey, otherSecret: serviceAccount.secret },
+  GEMINI_FILES: { credentialType: "GEMINI_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   DEEPSEEK: apiKey,
+  DEEPSEEK_FILES: { credentialType: "DEEPSEEK_FOLDER", secret: [], metadata: ["path"], account: ["path"] },
   AWS_IAM: awsRole,
   AWS_BEDROCK: awsRole,
   AWS_KEYS: {
@@ -110,7 +115,9 @@ export const check = Effect.fnUntraced(function* (credential: {
   }
   yield* requireFields(credential.metadata, shape.metadata, `the metadata of ${provider}`)
   const secret = yield* parseSecret(provider, shape, Redacted.value(credential.secret))
-  yield* requireFields(secret, shape.secret, `the secret of ${provider}`)
+  const { otherSecret = shape.secret } = shape
+  const isOther = shape.secret.every((field) => secret[field] === undefined)
+  yield* requireFields(secret, isOther ? otherSecret : shape.secret, `the secret of ${provider}`)
   return { credentialType: shape.credentialType, secret: Redacted.make(secret) }
 })
 
@@ -127,8 +134,9 @@ const parseSecret = Effect.fnUntraced(function* (provider: string, shape: Shape,
   // The parser's own words would quote the secret, so they are dropped.
   const parsed = yield* Effect.orElseSucceed(Json.parse(text), () => undefined)
   if (Json.isObject(parsed)) return parsed
-  if (shape === apiKey && text !== "") return { api_key: text }
-  const bare = shape === apiKey ? "the bare key or " : ""
+  const isKey = shape.credentialType === apiKey.credentialType
+  if (isKey && text !== "") return { api_key: text }
+  const bare = isKey ? "the bare key or " : ""
   return yield* invalid(`the secret of ${provider} must be ${bare}a JSON object with ${shape.secret.join(", ")}`)
 })
 

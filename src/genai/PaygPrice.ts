@@ -19,8 +19,10 @@ export interface Price {
   readonly effectiveFrom: string | undefined
   readonly effectiveTo: string | undefined
   readonly lastUpdated: string
-  /** The organisation's own row, which wins over one that ships with the program. */
-  readonly isOwn: boolean
+  /** What the tokens are of: `audio`, `image`, `video`; undefined: text. */
+  readonly tokenKind: string | undefined
+  /** A higher one wins: the organisation's own rows over imported ones, and those over what ships with the program. */
+  readonly precedence: number
   readonly isOverride: boolean
   readonly overrideFrom: string | undefined
   readonly input: Decimal
@@ -45,6 +47,7 @@ export interface Usage {
   readonly region: string | undefined
   readonly serviceTier: string | undefined
   readonly contextWindow: string | undefined
+  readonly tokenKind: string | undefined
   readonly day: string
   readonly isBatch: boolean
   /** All input, cached reads and cache writes among them. */
@@ -93,8 +96,6 @@ const less = (value: Decimal, percent: Decimal | undefined): Decimal =>
 
 /** Tiers whose price is the model's own, in the words of the providers. */
 const standardTiers = new Set(["standard", "default", "batch", "auto"])
-/** The window that a length counts to when the usage does not tell. */
-const shortWindow = "0-200k"
 
 /** The one price that counts, or undefined. */
 export const resolve = (prices: ReadonlyArray<Price>, usage: Usage): Price | undefined => {
@@ -110,23 +111,34 @@ export const resolve = (prices: ReadonlyArray<Price>, usage: Usage): Price | und
       (price.effectiveFrom === undefined || price.effectiveFrom <= usage.day) &&
       (price.effectiveTo === undefined || price.effectiveTo >= usage.day)
   )
-  const windows = usage.contextWindow === undefined ? [undefined, shortWindow] : [usage.contextWindow, undefined]
+  const { contextWindow: told } = usage
+  // Most contexts are short: where the usage does not tell, the window that begins at 0 counts.
+  const windows =
+    told === undefined
+      ? [isUndefined, (window: string | undefined) => window?.startsWith("0-") === true]
+      : [(window: string | undefined) => window === told, isUndefined]
+  const kinds = [...new Set([usage.tokenKind, undefined])]
   const regions = [...new Set([usage.region ?? "global", "global"])]
   for (const model of namesOf(usage)) {
     const ofModel = valid.filter((price) => price.model === model)
-    for (const region of regions) {
-      for (const window of windows) {
-        const found = ofModel.filter((price) => price.region === region && price.contextWindow === window)
-        const [first] = found.sort(byPrecedence)
-        if (first !== undefined) return first
+    for (const kind of kinds) {
+      for (const region of regions) {
+        for (const isWindow of windows) {
+          const [first] = ofModel
+            .filter((price) => price.tokenKind === kind && price.region === region && isWindow(price.contextWindow))
+            .sort(byPrecedence)
+          if (first !== undefined) return first
+        }
       }
     }
   }
   return undefined
 }
 
+const isUndefined = (value: string | undefined) => value === undefined
+
 /** The names that a model's price may stand under: its own, its family's, its own without a date. */
-const namesOf = ({ model, modelFamily }: Usage): ReadonlyArray<string> => {
+export const namesOf = ({ model, modelFamily }: Usage): ReadonlyArray<string> => {
   const undated = model.replace(/(-\d{8}|-\d{4}-\d{2}-\d{2}|@.*)$/, "")
   return [...new Set([model, ...(modelFamily === undefined ? [] : [modelFamily]), undated])]
 }
@@ -134,7 +146,7 @@ const namesOf = ({ model, modelFamily }: Usage): ReadonlyArray<string> => {
 const statusRank = (status: string | undefined) => (status === undefined || status === "active" ? 0 : 1)
 
 const byPrecedence = (a: Price, b: Price): number =>
-  Number(b.isOwn) - Number(a.isOwn) ||
+  b.precedence - a.precedence ||
   statusRank(a.status) - statusRank(b.status) ||
   (b.effectiveFrom ?? "").localeCompare(a.effectiveFrom ?? "") ||
   b.lastUpdated.localeCompare(a.lastUpdated)

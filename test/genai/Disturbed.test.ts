@@ -127,7 +127,9 @@ withLayer(layer, { excludeTestServices: true })("GenAI, with providers that are 
 
       // Again, undisturbed: nothing new is written, and the rows are the same.
       const again = yield* convert(pipelines)
-      expect(again[0]?.[0]).toMatchObject({ credentials: [{ months: [{ skipped: true }, { skipped: true }] }] })
+      expect(again[0]?.[0]).toMatchObject({
+        credentials: [{ months: [{ outcome: "unchanged" }, { outcome: "unchanged" }] }]
+      })
       expect(yield* focusRows).toEqual(rows)
 
       // The bill arrives, late: it is the day's cost from now on, and a restated one replaces it.

@@ -14,7 +14,8 @@ const price = (change: Partial<Price> = {}): Price => ({
   effectiveFrom: undefined,
   effectiveTo: undefined,
   lastUpdated: "",
-  isOwn: false,
+  tokenKind: undefined,
+  precedence: 0,
   isOverride: false,
   overrideFrom: undefined,
   input: decimal("2.50"),
@@ -38,6 +39,7 @@ const usage = (change: Partial<Usage> = {}): Usage => ({
   modelFamily: undefined,
   region: undefined,
   serviceTier: undefined,
+  tokenKind: undefined,
   contextWindow: undefined,
   day: "2026-05-01",
   isBatch: false,
@@ -177,7 +179,7 @@ describe("the one price of a day", () => {
     expect(named([old], usage())).toBeUndefined()
     const preview = price({ effectiveFrom: "2026-05-01", status: "preview", lastUpdated: "preview" })
     expect(named([preview, price({ lastUpdated: "active" })], usage())).toBe("active")
-    expect(named([present, price({ isOwn: true, lastUpdated: "contract" })], usage())).toBe("contract")
+    expect(named([present, price({ precedence: 2, lastUpdated: "contract" })], usage())).toBe("contract")
   })
 
   it("is of the tier, the region, the context window", () => {

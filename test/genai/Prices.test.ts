@@ -79,6 +79,7 @@ withLayer(layer, { excludeTestServices: true })("prices of models", (it) => {
             ON two.provider = one.provider AND two.model = one.model AND two.region = one.region
             AND COALESCE(two.service_tier, '') = COALESCE(one.service_tier, '')
             AND COALESCE(two.context_window, '') = COALESCE(one.context_window, '')
+            AND COALESCE(two.token_kind, '') = COALESCE(one.token_kind, '')
             AND COALESCE(two.effective_from, DATE '0001-01-01') > COALESCE(one.effective_from, DATE '0001-01-01')
           WHERE one.${own} AND two.${own} AND (one.effective_to IS NULL OR one.effective_to >= two.effective_from)`
         )
@@ -87,7 +88,7 @@ withLayer(layer, { excludeTestServices: true })("prices of models", (it) => {
         yield* query(
           acme,
           `SELECT provider, model FROM genai_payg_pricing WHERE ${own}
-          GROUP BY provider, model, service_tier, context_window, region, effective_from HAVING COUNT(*) > 1`
+          GROUP BY provider, model, service_tier, context_window, token_kind, region, effective_from HAVING COUNT(*) > 1`
         )
       ).toEqual([])
     })

@@ -14,6 +14,7 @@ import { Credentials } from "../../src/credentials/Credentials.ts"
 import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import { Day, OrgSlug } from "../../src/platform/Identifiers.ts"
+import type { JsonObject } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
@@ -62,6 +63,23 @@ export const layer = Layer.effectDiscard(
   Layer.provideMerge(Logger.minimumLogLevel(LogLevel.Error))
 )
 
+/** Stores any credential. */
+export const stored = (
+  org: OrgSlug,
+  provider: string,
+  given: { readonly secret?: JsonObject; readonly metadata?: JsonObject; readonly credentialId?: string }
+) =>
+  Effect.flatMap(Credentials, (credentials) =>
+    credentials.put({
+      org,
+      credentialId: given.credentialId ?? provider.toLowerCase(),
+      provider,
+      credentialName: given.credentialId ?? provider.toLowerCase(),
+      metadata: given.metadata ?? {},
+      secret: Redacted.make(JSON.stringify(given.secret ?? {}))
+    })
+  )
+
 /** Stores a provider's bare key under the provider's name. */
 export const credential = (org: OrgSlug, provider: string, key: string, credentialId = provider.toLowerCase()) =>
   Effect.flatMap(Credentials, (credentials) =>
@@ -76,7 +94,7 @@ export const credential = (org: OrgSlug, provider: string, key: string, credenti
   )
 
 /** Runs a pipeline over days. */
-export const run = (org: OrgSlug, configId: string, startDate: string, endDate = startDate) =>
+export const run = (org: OrgSlug, configId: string, startDate: string, endDate = startDate, credentialId?: string) =>
   Effect.gen(function* () {
     const runs = yield* Runs
     const { runId } = yield* runs.request({
@@ -85,7 +103,8 @@ export const run = (org: OrgSlug, configId: string, startDate: string, endDate =
       trigger: "manual",
       triggerBy: "test",
       startDate: day(startDate),
-      endDate: day(endDate)
+      endDate: day(endDate),
+      ...(credentialId === undefined ? {} : { credentialId })
     })
     yield* runs.awaitEnd(runId)
     return yield* runs.get(runId)

@@ -239,6 +239,11 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
       const measured = /^(\/subscriptions\/.+)\/providers\/Microsoft\.Insights\/metrics$/.exec(path)?.[1]
       if (request.method === "GET" && measured !== undefined) return metrics(request, response, measured)
       const account = /^(\/subscriptions\/.+\/accounts\/[^/]+)\/deployments$/.exec(path)?.[1]
+      if (request.method === "GET" && deployments.has(path)) {
+        return isAuthorized(request, "management.azure.com")
+          ? json(response, 200, { location: "swedencentral" })
+          : refuse(response, 401, "InvalidAuthenticationToken")
+      }
       if (request.method === "GET" && account !== undefined) return deployed(request, response, endpoint, account)
       if (path === `/${container}` || path.startsWith(`/${container}/`)) return storage(request, response)
       return refuse(response, 404, "ResourceNotFound")

@@ -134,6 +134,16 @@ export const genaiServer = Effect.gen(function* () {
     }
     if (request.headers["x-api-key"] !== anthropicKey) return refuse(response, "anthropic", 401, "authentication_error")
     const path = request.url.pathname.slice("/v1/organizations/".length)
+    if (path === "usage_report/claude_code") {
+      const query = request.url.searchParams
+      const day = query.get("starting_at") ?? ""
+      const limit = Number(query.get("limit") ?? 20)
+      const isValid = /^\d{4}-\d{2}-\d{2}$/.test(day) && limit >= 1 && limit <= 1000
+      if (!isValid || [...query.keys()].some((name) => !["starting_at", "limit", "page"].includes(name)))
+        return refuse(response, "anthropic", 400, "invalid_request_error")
+      const rows = results.get(`anthropic ${path} ${day}`) ?? "[]"
+      return send(response, 200, `{"data":${rows},"has_more":false,"next_page":null}`)
+    }
     const api = anthropic[path]
     return api === undefined
       ? refuse(response, "anthropic", 404, "not_found_error")

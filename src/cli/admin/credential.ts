@@ -28,7 +28,9 @@ const credentialAdd = Command.make(
     ),
     name: Options.text("name").pipe(Options.withDescription("what people call it"), Options.optional),
     path: Options.text("path").pipe(
-      Options.withDescription("AWS_FILES, AZURE_FILES, GCP_FILES: the folder of exports; it needs no secret"),
+      Options.withDescription(
+        "AWS_FILES, AZURE_FILES, GCP_FILES, DEEPSEEK_FILES, GEMINI_FILES: the folder of exports; it needs no secret"
+      ),
       Options.optional
     ),
     metadata: Options.text("metadata").pipe(

@@ -1,34 +1,86 @@
 /**
- * What a provider billed beside what was calculated, per day and model. Providers that name no model on their bill name it in front of the
- * line: `gpt-4o, input` counts to gpt-4o when that was used on the day.
+ * What a provider billed beside what was calculated, per day and model. Providers whose bill names no model name it in the line, `gpt-4o, input`:
+ * it counts to the longest name of the day's models that it has.
  */
 import * as Effect from "effect/Effect"
 import type { Day, RunId } from "../../platform/Identifiers.ts"
 import type { OrgWarehouse } from "../../warehouse/Warehouse.ts"
 
-const sql = `
-WITH used AS (
-  SELECT DISTINCT usage_date, model FROM genai_payg_usage_raw WHERE x_pipeline_id = @pipeline_id AND usage_month = @month
+/** Lines of the providers' own bills. */
+const ownBill = `
+  SELECT cost_date, currency, amount, line_item, model FROM genai_payg_billed_raw
+  WHERE x_pipeline_id = @pipeline_id AND cost_month = @month`
+
+/** Of those that bill with a cloud: its lines, where the cloud's bill is loaded, too. */
+const cloudBills: Readonly<Record<string, string>> = {
+  gemini: googleBill("Gemini API"),
+  gcp_vertex: googleBill("Vertex AI"),
+  azure_openai: `
+  SELECT x_pipeline_run_date AS cost_date, billing_currency AS currency, cost_in_billing_currency AS amount, meter_name AS line_item,
+    CAST(NULL AS STRING) AS model
+  FROM cloud_azure_billing_raw_daily
+  WHERE cost_view = 'actual' AND (STRPOS(meter_subcategory, 'OpenAI') > 0 OR STRPOS(meter_category, 'OpenAI') > 0)
+    AND DATE_TRUNC(x_pipeline_run_date, MONTH) = @month`,
+  aws_bedrock: `
+  SELECT x_pipeline_run_date AS cost_date, currency, unblended_cost AS amount, COALESCE(product_name, usage_type) AS line_item,
+    CAST(NULL AS STRING) AS model
+  FROM cloud_aws_billing_raw_daily
+  WHERE (service_code = 'AmazonBedrock' OR STRPOS(product_name, '(Amazon Bedrock Edition)') > 0)
+    AND DATE_TRUNC(x_pipeline_run_date, MONTH) = @month`
+}
+
+function googleBill(service: string): string {
+  return `
+  SELECT x_pipeline_run_date AS cost_date, currency, cost + COALESCE(credits_total, BIGNUMERIC '0') AS amount, sku_description AS line_item,
+    CAST(NULL AS STRING) AS model
+  FROM cloud_gcp_billing_raw_daily
+  WHERE service_description = '${service}' AND DATE_TRUNC(x_pipeline_run_date, MONTH) = @month`
+}
+
+/** Words in lower case, set off by single blanks; of a model without its date. */
+const words = (text: string) => `CONCAT(' ', TRIM(REGEXP_REPLACE(LOWER(${text}), r'[^a-z0-9]+', ' ')), ' ')`
+
+const sqlOf = (provider: string) => `
+WITH billed AS (${[ownBill, ...[cloudBills[provider] ?? []].flat()].join("\n  UNION ALL")}
+),
+used AS (
+  SELECT DISTINCT usage_date, model, ${words("REGEXP_REPLACE(model, r'-[0-9]{4}-[0-9]{2}-[0-9]{2}$', '')")} AS name
+  FROM genai_payg_usage_raw WHERE x_pipeline_id = @pipeline_id AND usage_month = @month
+),
+item AS (
+  SELECT cost_date, currency, line_item, model, SUM(CAST(amount AS BIGNUMERIC)) AS amount FROM billed
+  GROUP BY cost_date, currency, line_item, model
 ),
 line AS (
   SELECT
-    billed.cost_date, billed.currency, billed.amount, billed.line_item,
-    COALESCE(billed.model, MAX(used.model)) AS model
-  FROM genai_payg_billed_raw AS billed
-  LEFT JOIN used ON billed.model IS NULL AND used.usage_date = billed.cost_date
-    AND (billed.line_item = used.model OR STARTS_WITH(billed.line_item, CONCAT(used.model, ', ')))
-  WHERE billed.x_pipeline_id = @pipeline_id AND billed.cost_month = @month
-  GROUP BY billed.x_ingestion_id, billed.cost_date, billed.currency, billed.amount, billed.line_item, billed.model
+    item.cost_date, item.currency, item.amount, item.line_item,
+    COALESCE(item.model, SUBSTR(MAX(CONCAT(LPAD(CAST(LENGTH(used.name) AS STRING), 4, '0'), used.model)), 5)) AS model
+  FROM item
+  LEFT JOIN used ON item.model IS NULL AND used.usage_date = item.cost_date AND STRPOS(${words("item.line_item")}, used.name) > 0
+  GROUP BY item.cost_date, item.currency, item.amount, item.line_item, item.model
+),
+-- Money in another currency than the prices': the provider's own export is what is calculated.
+exported AS (
+  SELECT usage_date, model, x_credential_id, exported_currency, SUM(exported_cost) AS cost
+  FROM genai_payg_usage_raw
+  WHERE x_pipeline_id = @pipeline_id AND usage_month = @month AND exported_currency <> 'USD'
+  GROUP BY usage_date, model, x_credential_id, exported_currency
 ),
 side AS (
   SELECT cost_date AS day, COALESCE(model, line_item) AS model, currency, SUM(amount) AS billed, CAST(NULL AS BIGNUMERIC) AS computed,
     0 AS unpriced
   FROM line GROUP BY day, COALESCE(model, line_item), currency
   UNION ALL
-  SELECT cost_date, model, 'USD', NULL, SUM(CAST(total_cost_usd AS BIGNUMERIC)), 0
-  FROM genai_payg_costs_daily WHERE x_pipeline_id = @pipeline_id AND cost_month = @month GROUP BY cost_date, model
+  SELECT cost_date, costs.model, 'USD', NULL, SUM(CAST(total_cost_usd AS BIGNUMERIC)), 0
+  FROM genai_payg_costs_daily AS costs
+  LEFT JOIN exported ON exported.usage_date = costs.cost_date AND exported.model = costs.model
+    AND exported.x_credential_id = costs.x_credential_id
+  WHERE x_pipeline_id = @pipeline_id AND cost_month = @month AND exported.model IS NULL
+  GROUP BY cost_date, costs.model
   UNION ALL
-  SELECT usage.usage_date, usage.model, 'USD', NULL, NULL, COUNT(*) - COALESCE(MAX(priced.n), 0)
+  SELECT usage_date, model, exported_currency, NULL, SUM(cost), 0 FROM exported GROUP BY usage_date, model, exported_currency
+  UNION ALL
+  SELECT usage.usage_date, usage.model, COALESCE(MAX(usage.exported_currency), 'USD'), NULL, NULL, COUNT(*) - COALESCE(MAX(priced.n), 0)
   FROM genai_payg_usage_raw AS usage
   LEFT JOIN (
     SELECT cost_date, model, COUNT(*) AS n FROM genai_payg_costs_daily
@@ -67,7 +119,7 @@ export const compareMonth = Effect.fn("Comparison.compareMonth")(function* (
         expected: [month]
       }
     },
-    source: { _tag: "Query", sql, parameters },
+    source: { _tag: "Query", sql: sqlOf(provider), parameters },
     runId
   })
   return yield* org.query(

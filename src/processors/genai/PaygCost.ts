@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { type Cost, costOf, type Price, resolve, type Usage } from "../../genai/PaygPrice.ts"
+import { type Cost, costOf, namesOf, type Price, resolve, type Usage } from "../../genai/PaygPrice.ts"
 import { type Processor, StepError, type StepContext } from "../../pipelines/Processor.ts"
 import { Day } from "../../platform/Identifiers.ts"
 import { type JsonObject, textOrNull } from "../../platform/Json.ts"
@@ -58,6 +58,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
           FileSystem.FileSystem,
           files
         )
+        const book = Map.groupBy(prices, placeOf)
         const months = periodsOf(context)
         const findings = new Findings()
         const comparisons: Array<JsonObject> = []
@@ -65,7 +66,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
         for (const name of owners) {
           const pipelineId = providerOf(name)?.provider.pipelineId ?? ""
           for (const owner of yield* ownersOf(org, pipelineId, months)) {
-            const report = yield* priceMonth(org, context, owner, prices, findings)
+            const report = yield* priceMonth(org, context, owner, book, findings)
             read += report.read
             written += report.written
             yield* context.progress({ rows: written })
@@ -112,11 +113,14 @@ const ownersOf = Effect.fnUntraced(function* (org: OrgWarehouse, pipelineId: str
   )
 })
 
+const placeOf = ({ model, provider }: { readonly provider: string; readonly model: string }) =>
+  JSON.stringify([provider, model])
+
 const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
   org: OrgWarehouse,
   context: StepContext,
   owner: Owner,
-  prices: ReadonlyArray<Price>,
+  book: ReadonlyMap<string, ReadonlyArray<Price>>,
   findings: Findings
 ) {
   const now = new Date(yield* Clock.currentTimeMillis).toISOString()
@@ -135,8 +139,9 @@ const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
         )
         return Option.none()
       }
-      const price = resolve(prices, usage)
-      const place = `${usage.provider} ${usage.model}${usage.serviceTier === undefined ? "" : `, tier ${usage.serviceTier}`}${usage.contextWindow === undefined ? "" : `, context ${usage.contextWindow}`}`
+      const candidates = namesOf(usage).flatMap((model) => book.get(placeOf({ provider: usage.provider, model })) ?? [])
+      const price = resolve(candidates, usage)
+      const place = `${usage.provider} ${usage.model}${usage.tokenKind === undefined ? "" : `, ${usage.tokenKind}`}${usage.serviceTier === undefined ? "" : `, tier ${usage.serviceTier}`}${usage.contextWindow === undefined ? "" : `, context ${usage.contextWindow}`}`
       if (price === undefined) {
         findings.add("genai_missing_price", "FAIL", `${place}: no price on ${usage.day}`)
         return Option.none()
@@ -146,9 +151,17 @@ const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
         findings.add("genai_negative_tokens", "FAIL", `${place}: more input was cached on ${usage.day} than there was`)
         return Option.none()
       }
-      const other = Object.keys(row["details"] ?? {}).filter((name) => /_(audio|image)_tokens$/.test(name))
-      if (other.length > 0) {
-        findings.add("genai_text_price_for_media", "WARNING", `${place}: ${other.join(", ")} are priced like text`)
+      const media = Object.keys(row["details"] ?? {}).filter((name) => /_(audio|image)_tokens$/.test(name))
+      if (media.length > 0 || price.tokenKind !== usage.tokenKind) {
+        const what = media.length > 0 ? media.join(", ") : `${usage.tokenKind} tokens`
+        findings.add("genai_text_price_for_media", "WARNING", `${place}: ${what} are priced like text`)
+      }
+      if (usage.contextWindow === undefined && price.contextWindow !== undefined) {
+        findings.add(
+          "genai_context_not_told",
+          "WARNING",
+          `${place}: its price depends on the length of the context, which the usage does not tell; all count as ${price.contextWindow}`
+        )
       }
       return Option.some(costRow(context, owner, row, cost, now))
     })
@@ -169,6 +182,7 @@ const kept = [
   "is_batch",
   "service_tier",
   "context_window",
+  "token_kind",
   "request_count",
   "input_tokens",
   "cached_input_tokens",
@@ -212,6 +226,7 @@ const usageFrom = (row: JsonObject): Usage => {
     region: text("region"),
     serviceTier: text("service_tier"),
     contextWindow: text("context_window"),
+    tokenKind: text("token_kind"),
     day: (text("usage_date") ?? "").slice(0, 10),
     isBatch: row["is_batch"] === true,
     input: count("input_tokens"),

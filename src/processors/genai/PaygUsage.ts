@@ -9,7 +9,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { Credentials, type OpenCredential } from "../../credentials/Credentials.ts"
@@ -17,17 +16,27 @@ import { type Processor, StepError, type StepContext } from "../../pipelines/Pro
 import { Day } from "../../platform/Identifiers.ts"
 import * as Json from "../../platform/Json.ts"
 import { Settings } from "../../platform/Settings.ts"
-import { addCounts } from "../../sources/genai/Lines.ts"
+import { addCounts, type Doubt } from "../../sources/genai/Lines.ts"
 import type { SourceError } from "../../sources/SourceError.ts"
-import { type OrgWarehouse, type SliceReport, Warehouse, type WarehouseError } from "../../warehouse/Warehouse.ts"
+import { monthAfter } from "../../sources/genai/Pages.ts"
+import {
+  type OrgWarehouse,
+  type Slice,
+  type SliceReport,
+  Warehouse,
+  type WarehouseError
+} from "../../warehouse/Warehouse.ts"
 import { failed, unusableCredential } from "../cloud/BillingExtractor.ts"
 import { monthsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
+import { Findings } from "./Findings.ts"
 import { monthSlice, withIds } from "./PaygRows.ts"
 import { type PaygProvider, providerOf, providers } from "./Providers.ts"
 
 const Config = Schema.Struct({
-  provider: Schema.String.pipe(Schema.filter((name) => providerOf(name) !== undefined))
+  provider: Schema.String.pipe(Schema.filter((name) => providerOf(name) !== undefined)),
+  /** Anthropic: also the report on Claude Code, a call for each day. */
+  claude_code: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 const isDay = Schema.is(Day)
 const decode = Schema.decodeUnknownOption(Config)
@@ -40,18 +49,30 @@ const usageKey = [
   "is_batch",
   "service_tier",
   "context_window",
+  "token_kind",
+  "x_genai_account_id",
   "x_genai_project_id",
   "x_genai_api_key_id"
 ]
-const billedKey = ["cost_date", "line_item", "currency", "token_type", "x_genai_project_id", "x_genai_api_key_id"]
+const billedKey = [
+  "cost_date",
+  "line_item",
+  "currency",
+  "token_type",
+  "x_genai_account_id",
+  "x_genai_project_id",
+  "x_genai_api_key_id"
+]
 
+/** What happened to one month, or day, of one table. `kept`: it was not read, and stays as it is. */
 interface Loaded {
   readonly month: string
   readonly table: string
-  readonly skipped: boolean
+  readonly outcome: "written" | "unchanged" | "kept"
   readonly rows: number
-  readonly report: SliceReport | undefined
-  readonly unknownFields: ReadonlyArray<string>
+  readonly report?: SliceReport
+  readonly unknownFields?: ReadonlyArray<string>
+  readonly doubts?: ReadonlyArray<Doubt>
 }
 
 /**
@@ -66,18 +87,19 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
     const client = yield* HttpClient.HttpClient
 
     const execute = Effect.fn("PaygUsage.execute")(function* (context: StepContext) {
-      const { name, provider } = yield* configOf(context.config)
+      const { name, provider, withActivity } = yield* configOf(context.config)
       const opened = yield* credentials
         .open({
           org: context.org,
-          providers: [provider.credential],
+          providers: provider.credentials,
           ...(context.credentialId === undefined ? {} : { credentialId: context.credentialId })
         })
         .pipe(Effect.mapError((error) => unusable(error, provider)))
       const org = yield* Effect.mapError(warehouse.org(context.org), StepFailure.ofWarehouse)
       const months = yield* monthsToRead(context)
       const load = (credential: OpenCredential) =>
-        loadCredential({ context, org, name, provider, settings, months }, credential).pipe(
+        loadCredential({ context, org, name, provider, settings, months, withActivity }, credential).pipe(
+          Effect.scoped,
           Effect.provideService(HttpClient.HttpClient, client),
           Effect.mapError(failureOf),
           Effect.mapBoth({
@@ -89,20 +111,24 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
       const [first, ...others] = failures
       if (first !== undefined) return yield* failed(context, provider.label, [first, ...others], opened.length)
       const loads = reports.flatMap(({ loaded }) => loaded)
-      const unknown = [...new Set(loads.flatMap(({ unknownFields }) => unknownFields))].sort()
-      if (unknown.length > 0) {
-        yield* Effect.logWarning(`${provider.label} of ${context.org} sends fields that are new: ${unknown.join(", ")}`)
-      }
+      const unknown = [...new Set(loads.flatMap(({ unknownFields = [] }) => unknownFields))].sort()
+      const findings = new Findings()
+      for (const field of unknown)
+        findings.add("genai_unknown_field", "WARNING", `${name} sends ${field}, which is new`)
+      for (const { check, text } of loads.flatMap(({ doubts = [] }) => doubts)) findings.add(check, "WARNING", text)
+      yield* Effect.mapError(findings.record(org, context), StepFailure.ofWarehouse)
       return {
         rowsProcessed: loads.reduce((total, { rows }) => total + rows, 0),
         rowsWritten: loads.reduce((total, { report }) => total + (report?.rowsWritten ?? 0), 0),
         outputTable: "genai_payg_usage_raw",
-        affectedPeriods: months,
+        affectedPeriods: [...new Set([...months, ...loads.flatMap(({ month }) => monthOf(month))])].sort(),
         details: {
           credentials: reports.map(({ credentialId, loaded }) => ({
             credential_id: credentialId,
-            months: loaded.map(({ month, rows, skipped, table }) => ({ month, table, rows, skipped }))
+            months: loaded.map(({ month, outcome, rows, table }) => ({ month, table, rows, outcome }))
           })),
+          findings: findings.report(),
+          balances: yield* Effect.mapError(balancesOf(org, provider.pipelineId), StepFailure.ofWarehouse),
           quarantined: loads.reduce((total, { report }) => total + (report?.rowsQuarantined ?? 0), 0),
           quarantine: loads.flatMap(({ report }) => report?.quarantine ?? []).map((entry) => ({ ...entry })),
           unknown_fields: unknown
@@ -118,7 +144,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
           : `config.provider must be one of ${Object.keys(providers).join(", ")}`,
       admits: (config, request) =>
         Effect.flatMap(configOf(config), ({ provider }) =>
-          Effect.mapError(credentials.check({ ...request, providers: [provider.credential] }), (error) =>
+          Effect.mapError(credentials.check({ ...request, providers: provider.credentials }), (error) =>
             unusable(error, provider)
           )
         ),
@@ -138,32 +164,24 @@ interface LoadRequest {
   readonly provider: PaygProvider
   readonly settings: Settings["Type"]
   readonly months: ReadonlyArray<Day>
+  readonly withActivity: boolean
 }
 
-const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
-  request: LoadRequest,
-  { credential, secret, superseded }: OpenCredential
-) {
-  const { context, months, name, org, provider, settings } = request
-  const { credentialId, metadata } = credential
-  const key = yield* keyOf(secret, provider)
-  const source = yield* provider.open(key, settings)
-  const common = {
-    provider: name,
-    x_genai_provider: name,
-    x_genai_account_id: Json.textOrNull(metadata["organization_id"])
-  }
+const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request: LoadRequest, opened: OpenCredential) {
+  const { context, name, org, provider, settings } = request
+  const { credentialId, metadata } = opened.credential
+  const source = yield* provider.open(opened, settings)
+  const organization = Json.textOrNull(metadata["organization_id"])
+  const common = { provider: name, x_genai_provider: name, x_genai_account_id: organization }
+  const owner = { pipelineId: provider.pipelineId, credentialId }
   const prefix = [context.org, provider.pipelineId, credentialId]
-  const replace = Effect.fnUntraced(function* (
-    month: Day,
-    { kind, table }: { readonly table: string; readonly kind: "usage" | "cost" },
-    rows: ReadonlyArray<Json.JsonObject>,
-    unknownFields: ReadonlyArray<string>
-  ) {
-    const slice = monthSlice(table, kind, { pipelineId: provider.pipelineId, credentialId }, month)
+  const replace = Effect.fnUntraced(function* (slice: Slice, month: Day, rows: ReadonlyArray<Json.JsonObject>) {
     const token = createHash("sha256").update(Json.canonical(rows)).digest("hex")
-    const skipped = !context.forceRefresh && (yield* org.token(slice)) === token
-    const report = skipped
+    const known = yield* org.token(slice)
+    // A day of which nothing was ever written needs no write to be empty.
+    const isEmpty = known === undefined && rows.length === 0 && slice.extent.kind === "day"
+    const isUnchanged = isEmpty || (!context.forceRefresh && known === token)
+    const report = isUnchanged
       ? undefined
       : yield* org.replaceSlice({
           slice,
@@ -171,48 +189,138 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (
           runId: context.runId,
           token
         })
-    for (const former of superseded) {
-      const old = monthSlice(table, kind, { pipelineId: provider.pipelineId, credentialId: former }, month)
+    for (const former of opened.superseded) {
+      const old = { ...slice, credentialId: former }
       if ((yield* org.token(old)) === undefined) continue
       yield* org.replaceSlice({ slice: old, source: { _tag: "Rows", rows: Stream.empty }, runId: context.runId })
     }
-    return { month, table, rows: rows.length, skipped, report, unknownFields } satisfies Loaded
+    const loaded: Loaded = {
+      month,
+      table: slice.table,
+      rows: rows.length,
+      outcome: isUnchanged ? "unchanged" : "written",
+      ...(report === undefined ? {} : { report })
+    }
+    return loaded
   })
-  const billed = (month: Day) =>
-    Effect.flatMap(source.billed(month), ({ lines, unknownFields }) => {
-      const rows = lines.map((line): Json.JsonObject => ({ ...line, ...common, cost_month: month }))
-      return replace(
-        month,
-        { table: "genai_payg_billed_raw", kind: "cost" },
-        withIds(rows, billedKey, prefix),
-        unknownFields
-      )
-    })
-  const usage = (month: Day) =>
-    Effect.flatMap(source.usage(month), ({ lines, unknownFields }) => {
-      const rows = lines.map((line): Json.JsonObject => ({
-        ...line,
-        ...common,
-        usage_month: month,
-        total_tokens: line.meter === "tokens" ? addCounts([line.input_tokens, line.output_tokens]) : null
-      }))
-      return replace(
-        month,
-        { table: "genai_payg_usage_raw", kind: "usage" },
-        withIds(rows, usageKey, prefix),
-        unknownFields
-      )
-    })
+  const billed = Effect.fnUntraced(function* (month: Day) {
+    if (source.billed === undefined) return []
+    const { doubts = [], lines, unknownFields } = yield* source.billed(month)
+    const rows = lines.map((line): Json.JsonObject => ({ ...common, ...line, cost_month: month }))
+    const slice = monthSlice("genai_payg_billed_raw", "cost", owner, month)
+    return [{ ...(yield* replace(slice, month, withIds(rows, billedKey, prefix))), unknownFields, doubts }]
+  })
+  const usage = Effect.fnUntraced(function* (month: Day) {
+    const slice = monthSlice("genai_payg_usage_raw", "usage", owner, month)
+    // What a provider has forgotten since is not what was not used.
+    if (source.knownSince !== undefined && month < source.knownSince) {
+      const isForgotten = monthAfter(month) <= source.knownSince
+      if (isForgotten || (yield* org.token(slice)) !== undefined) {
+        const text = `${name}: the usage of ${month.slice(0, 7)} is known no longer, so it is not in the data`
+        const isMissing = isForgotten && (yield* org.token(slice)) === undefined
+        const doubts = isMissing ? [{ check: "genai_usage_forgotten", text }] : []
+        return [{ month, table: slice.table, rows: 0, outcome: "kept", doubts } satisfies Loaded]
+      }
+    }
+    const { doubts = [], lines, unknownFields } = yield* source.usage(month)
+    const rows = lines.map((line): Json.JsonObject => ({
+      ...common,
+      ...line,
+      usage_month: month,
+      total_tokens: line.meter === "tokens" ? addCounts([line.input_tokens, line.output_tokens]) : null
+    }))
+    return [{ ...(yield* replace(slice, month, withIds(rows, usageKey, prefix))), unknownFields, doubts }]
+  })
+  const daily = Effect.fnUntraced(function* (
+    table: string,
+    date: Day,
+    found: Effect.Effect<ReadonlyArray<Json.JsonObject>, SourceError>,
+    key: ReadonlyArray<string>
+  ) {
+    const rows = (yield* found).map((row) => ({ provider: name, x_genai_account_id: organization, ...row }))
+    const slice: Slice = { table, ...owner, extent: { kind: "day", date } }
+    return yield* replace(slice, date, withIds(rows, key, [...prefix, date]))
+  })
+
   const loaded: Array<Loaded> = []
+  if (source.balances !== undefined) {
+    const today = yield* todayOf
+    const rows = Effect.map(source.balances, (found) => found.map((row) => ({ balance_date: today, ...row })))
+    loaded.push(yield* daily("genai_payg_balance_raw", today, rows, ["currency"]))
+  }
+  const months = source.months === undefined ? request.months : source.months.filter(isDay)
+  const asked =
+    source.months === undefined
+      ? []
+      : monthsOf(context)
+          .filter(isDay)
+          .filter((month) => !months.includes(month))
+  for (const month of asked) {
+    const text = `${name}: no file of ${credentialId} tells of ${month.slice(0, 7)}, which stays as it is`
+    const doubts = [{ check: "genai_month_not_exported", text }]
+    loaded.push({ month, table: "genai_payg_usage_raw", rows: 0, outcome: "kept", doubts })
+  }
   for (const month of months) {
     // The bill first: it is the money, and usage that cannot be read must not lose it. A key that is refused is refused for both.
     const bill = yield* Effect.either(billed(month))
     if (Either.isLeft(bill) && bill.left._tag === "SourceError" && bill.left.kind === "auth") return yield* bill.left
     const used = yield* Effect.either(usage(month))
-    loaded.push(yield* bill, yield* used)
+    loaded.push(...(yield* bill), ...(yield* used))
     yield* context.progress({ rows: loaded.reduce((total, { rows }) => total + rows, 0) })
   }
+  if (source.activity !== undefined && request.withActivity) {
+    for (const day of yield* pastDaysOf(context)) {
+      const found = yield* Effect.either(daily("genai_claude_code_daily", day, source.activity(day), activityKey))
+      if (Either.isRight(found)) {
+        loaded.push(found.right)
+        continue
+      }
+      // Not every organisation may read this report; usage and bill are complete without it.
+      const { left: error } = found
+      if (error._tag !== "SourceError" || !unavailableCodes.has(error.code)) return yield* error
+      const doubts = [{ check: "genai_claude_code_unavailable", text: error.message }]
+      loaded.push({ month: day, table: "genai_claude_code_daily", rows: 0, outcome: "kept", doubts })
+      break
+    }
+  }
   return loaded
+})
+
+const unavailableCodes = new Set(["ANTHROPIC_ACCESS_DENIED", "ANTHROPIC_NOT_FOUND"])
+
+/** The first day of a day's month. */
+const monthOf = (day: string) => [`${day.slice(0, 7)}-01`].filter(isDay)
+
+/** The newest balances, and how much less they are than those before: an estimate of what was spent. A rise is a payment, and tells nothing. */
+const balancesOf = (org: OrgWarehouse, pipelineId: string) =>
+  org.query(
+    `WITH ordered AS (
+      SELECT x_credential_id, balance_date, currency, total_balance,
+        LAG(total_balance) OVER (PARTITION BY x_credential_id, currency ORDER BY balance_date) AS before,
+        ROW_NUMBER() OVER (PARTITION BY x_credential_id, currency ORDER BY balance_date DESC) AS place
+      FROM genai_payg_balance_raw WHERE x_pipeline_id = @pipeline_id
+    )
+    SELECT x_credential_id AS credential_id, balance_date, currency, total_balance AS balance,
+      IF(before >= total_balance, before - total_balance, NULL) AS spent_since_last
+    FROM ordered WHERE place = 1 ORDER BY credential_id, currency`,
+    { pipeline_id: { type: "STRING", value: pipelineId } }
+  )
+
+const activityKey = ["actor_type", "actor", "customer_type", "terminal_type", "model"]
+
+const todayOf = Effect.map(Clock.currentTimeMillis, (now) =>
+  Schema.decodeSync(Day)(new Date(now).toISOString().slice(0, 10))
+)
+
+/** The days of the run, but none in the future. */
+const pastDaysOf = Effect.fnUntraced(function* ({ endDate, startDate }: StepContext) {
+  const today = yield* todayOf
+  const days: Array<Day> = []
+  for (let at = Date.parse(startDate); ; at += 86_400_000) {
+    const day = new Date(at).toISOString().slice(0, 10)
+    if (day > endDate || day > today) return days
+    if (isDay(day)) days.push(day)
+  }
 })
 
 /** The months of the run's days; of a run that reaches to yesterday, the current and the previous one too. */
@@ -226,23 +334,12 @@ const monthsToRead = Effect.fnUntraced(function* (context: StepContext) {
   return [...new Set([...monthsOf(context), ...late])].filter(isDay).sort()
 })
 
-const keyOf = (secret: Redacted.Redacted<Json.JsonObject>, provider: PaygProvider) => {
-  const key = Redacted.value(secret)["api_key"]
-  return typeof key === "string" && /^[\x21-\x7e]+$/.test(key)
-    ? Effect.succeed(Redacted.make(key))
-    : Effect.fail(
-        new StepError({
-          errorType: "PERMANENT",
-          code: "CREDENTIAL_UNUSABLE",
-          message: `the secret of the ${provider.label} credential has no api_key that can be sent`,
-          suggestedAction: "store the key again, without spaces and line ends"
-        })
-      )
-}
-
 const configOf = (config: Json.JsonObject) =>
   Option.match(
-    Option.flatMapNullable(decode(config), ({ provider }) => providerOf(provider)),
+    Option.flatMapNullable(decode(config), ({ claude_code, provider }) => {
+      const found = providerOf(provider)
+      return found === undefined ? undefined : { ...found, withActivity: claude_code }
+    }),
     {
       onNone: () =>
         Effect.fail(
@@ -258,4 +355,4 @@ const configOf = (config: Json.JsonObject) =>
   )
 
 const unusable = (error: { readonly _tag: string; readonly message: string }, provider: PaygProvider) =>
-  unusableCredential(error, { label: provider.label, providers: [provider.credential] })
+  unusableCredential(error, { label: provider.label, providers: provider.credentials })

@@ -10,13 +10,15 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Price } from "../../genai/PaygPrice.ts"
+import type { PriceRow } from "../../genai/PriceListRows.ts"
 import { type Json, type JsonObject, textOrNull } from "../../platform/Json.ts"
-import { Day, type RunId } from "../../platform/Identifiers.ts"
+import { Day, RunId } from "../../platform/Identifiers.ts"
 import type { OrgWarehouse, Slice } from "../../warehouse/Warehouse.ts"
 import { SourceRejected } from "../../warehouse/Warehouse.ts"
 
-/** x_pipeline_id of the rows that ship; all others are the organisation's own. */
+/** x_pipeline_id of the rows that ship, and of those that were imported; all others are the organisation's own. */
 const owner = "genai_prices"
+export const importOwner = "genai_prices_import"
 const file = join("genai", "prices", "payg.csv")
 
 const decodeRecords = Schema.decodeUnknown(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.String })))
@@ -59,6 +61,57 @@ export const load = Effect.fn("Prices.load")(function* (org: OrgWarehouse, confi
   return prices.map(priceOf)
 })
 
+const columns = [
+  "provider",
+  "model",
+  "region",
+  "service_tier",
+  "context_window",
+  "token_kind",
+  "effective_from",
+  "effective_to",
+  "input_per_1m",
+  "output_per_1m",
+  "cached_input_per_1m",
+  "cached_write_per_1m",
+  "cached_write_1h_per_1m",
+  "batch_input_per_1m",
+  "batch_output_per_1m",
+  "batch_discount_pct",
+  "source"
+] as const
+
+/** Prices as the file that ships has them. */
+export const priceCsv = (rows: ReadonlyArray<PriceRow>): string => {
+  const cell = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  const lines = rows.map((row) => {
+    const cells: Readonly<Record<string, string | undefined>> = { ...row }
+    return columns.map((column) => cell(cells[column] ?? "")).join(",")
+  })
+  return `${[columns.join(","), ...lines.sort()].join("\n")}\n`
+}
+
+/** Replaces the prices that an earlier list in the same format gave the organisation; `token` is the hash of the list. */
+export const importPrices = Effect.fn("Prices.importPrices")(function* (
+  org: OrgWarehouse,
+  format: string,
+  rows: ReadonlyArray<PriceRow>,
+  token: string
+) {
+  const report = yield* org.replaceSlice({
+    slice: { ...slice, pipelineId: importOwner, credentialId: format.replaceAll("-", "_") },
+    source: { _tag: "Rows", rows: Stream.fromIterable(rows.map((row): JsonObject => ({ ...row }))) },
+    runId: yield* Effect.sync(() => Schema.decodeSync(RunId)(crypto.randomUUID())),
+    token
+  })
+  const [fault] = report.quarantine
+  if (fault !== undefined) {
+    return yield* new SourceRejected({ file: format, reason: `${fault.reason}: ${fault.example}` })
+  }
+})
+
+const precedenceOf = (pipelineId: string | undefined) => (pipelineId === owner ? 0 : pipelineId === importOwner ? 1 : 2)
+
 const priceOf = (row: JsonObject): Price => {
   const text = (name: string) => textOrNull(row[name]) ?? undefined
   const decimal = (name: string) => decimalOf(row[name])
@@ -73,7 +126,8 @@ const priceOf = (row: JsonObject): Price => {
     effectiveFrom: day("effective_from"),
     effectiveTo: day("effective_to"),
     lastUpdated: text("last_updated") ?? "",
-    isOwn: row["x_pipeline_id"] !== owner,
+    tokenKind: text("token_kind"),
+    precedence: precedenceOf(text("x_pipeline_id")),
     isOverride: row["is_override"] === true,
     overrideFrom: day("override_effective_from"),
     input: decimal("input_per_1m") ?? zero,

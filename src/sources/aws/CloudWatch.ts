@@ -65,20 +65,7 @@ export const daily = Effect.fn("CloudWatch.daily")(function* (
   days: { readonly start: string; readonly end: string }
 ) {
   const calls = yield* AwsCalls.make({ ...place, name: "monitoring", permission: "cloudwatch:GetMetricData" })
-  const { XMLParser } = yield* Effect.promise(() => import("fast-xml-parser"))
-  const parser = new XMLParser({
-    ignoreAttributes: true,
-    parseTagValue: false,
-    isArray: (name) => name === "member"
-  })
   const target = `CloudWatch's metrics in ${place.region}`
-  const unreadable = (reason: string) =>
-    new SourceError({
-      kind: "permanent",
-      code: "AWS_ANSWER_UNREADABLE",
-      message: `${target}: ${reason}`,
-      suggestedAction: "check the endpoint of the credential; if it is right, report that AWS's answers have changed"
-    })
   const values: Array<MetricValue> = []
   for (const group of Arr.chunksOf(queries, queriesLimit)) {
     const seen = new Set<string>()
@@ -93,32 +80,85 @@ export const daily = Effect.fn("CloudWatch.daily")(function* (
         },
         pageLimitBytes
       )
-      const { GetMetricDataResponse: response } = yield* Effect.try((): unknown =>
-        parser.parse(new TextDecoder().decode(answer.body))
-      ).pipe(
-        Effect.flatMap(Schema.decodeUnknown(Answer)),
-        Effect.mapError(() => unreadable("the answer is not what the contract says"))
-      )
+      const { GetMetricDataResponse: response } = yield* parsed(Answer, target, answer.body)
       const { MetricDataResults: results, NextToken } = response.GetMetricDataResult
       for (const { Id, StatusCode, Timestamps, Values } of results) {
         const query = group[Number(Id.slice(1))]
         if (query === undefined || Timestamps.length !== Values.length) {
-          return yield* unreadable("the answer is not what the contract says")
+          return yield* unreadable(target, "the answer is not what the contract says")
         }
         if (StatusCode !== "Complete" && StatusCode !== "PartialData") {
-          return yield* unreadable(`${query.metric} ended as ${StatusCode.slice(0, 32)}`)
+          return yield* unreadable(target, `${query.metric} ended as ${StatusCode.slice(0, 32)}`)
         }
         Timestamps.forEach((time, index) => values.push({ query, day: time.slice(0, 10), value: Values[index] ?? "0" }))
       }
       token = NextToken
-      if (token !== undefined && seen.has(token)) return yield* unreadable("a page's token came twice")
+      if (token !== undefined && seen.has(token)) return yield* unreadable(target, "a page's token came twice")
       if (token !== undefined && seen.add(token).size >= pagesLimit) {
-        return yield* unreadable(`there are more than ${pagesLimit} pages`)
+        return yield* unreadable(target, `there are more than ${pagesLimit} pages`)
       }
     } while (token !== undefined)
   }
   return values
 })
+
+const ListAnswer = Schema.Struct({
+  ListMetricsResponse: Schema.Struct({
+    ListMetricsResult: Schema.Struct({
+      NextToken: Schema.optional(Schema.NonEmptyString),
+      Metrics: list(Schema.Struct({ Dimensions: list(Schema.Struct({ Name: Schema.String, Value: Schema.String })) }))
+    })
+  })
+})
+
+/** The values of a dimension that a metric has had data of in the last two weeks, by ListMetrics, ascending. */
+export const dimensionValues = Effect.fn("CloudWatch.dimensionValues")(function* (
+  place: { readonly region: string; readonly keys: AwsKeys; readonly endpoint?: string },
+  of: { readonly namespace: string; readonly metric: string; readonly dimension: string }
+) {
+  const calls = yield* AwsCalls.make({ ...place, name: "monitoring", permission: "cloudwatch:ListMetrics" })
+  const target = `CloudWatch's list of metrics in ${place.region}`
+  const found = new Set<string>()
+  const seen = new Set<string>()
+  let token: string | undefined
+  do {
+    const form: Readonly<Record<string, string>> = {
+      Action: "ListMetrics",
+      Version: "2010-08-01",
+      Namespace: of.namespace,
+      MetricName: of.metric,
+      ...(token === undefined ? {} : { NextToken: token })
+    }
+    const request = HttpClientRequest.post(`${calls.url}/`).pipe(HttpClientRequest.bodyUrlParams(form))
+    const answer = yield* calls.send({ target, request }, pageLimitBytes)
+    const { ListMetricsResponse: response } = yield* parsed(ListAnswer, target, answer.body)
+    for (const { Dimensions } of response.ListMetricsResult.Metrics)
+      for (const { Name, Value } of Dimensions) if (Name === of.dimension) found.add(Value)
+    token = response.ListMetricsResult.NextToken
+    if (token !== undefined && (seen.has(token) || seen.add(token).size >= pagesLimit)) {
+      return yield* unreadable(target, "the pages do not end")
+    }
+  } while (token !== undefined)
+  return [...found].sort()
+})
+
+const unreadable = (target: string, reason: string) =>
+  new SourceError({
+    kind: "permanent",
+    code: "AWS_ANSWER_UNREADABLE",
+    message: `${target}: ${reason}`,
+    suggestedAction: "check the endpoint of the credential; if it is right, report that AWS's answers have changed"
+  })
+
+const parsed = <A, I>(schema: Schema.Schema<A, I>, target: string, body: Uint8Array) =>
+  Effect.gen(function* () {
+    const { XMLParser } = yield* Effect.promise(() => import("fast-xml-parser"))
+    const parser = new XMLParser({ ignoreAttributes: true, parseTagValue: false, isArray: (name) => name === "member" })
+    return yield* Effect.try((): unknown => parser.parse(new TextDecoder().decode(body))).pipe(
+      Effect.flatMap(Schema.decodeUnknown(schema)),
+      Effect.mapError(() => unreadable(target, "the answer is not what the contract says"))
+    )
+  })
 
 const formOf = (
   queries: ReadonlyArray<MetricQuery>,

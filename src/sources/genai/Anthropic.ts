@@ -2,13 +2,13 @@
  * Anthropic's usage and cost reports, one UTC month at a time, read with an organisation's admin key.
  */
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { JsonObject } from "../../platform/Json.ts"
 import { make as makeCalls, type Vendor } from "../HttpCalls.ts"
-import { addCounts, type BilledLine, type Month, noTokens, type UsageLine } from "./Lines.ts"
+import * as ClaudeCode from "./ClaudeCode.ts"
+import { addCounts, type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
 import { Amount, Count, detailsOf, maybe, monthAfter, readAll, unknownOf } from "./Pages.ts"
 
 /** Days of one page. With more than five dimensions the API refuses longer pages. */
@@ -70,6 +70,11 @@ const knownCost = new Set(Object.keys(CostResult.fields))
 export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl: string) {
   const calls = yield* makeCalls(vendor)
 
+  const get = (report: string) =>
+    HttpClientRequest.get(`${baseUrl}/v1/organizations/${report}`).pipe(
+      HttpClientRequest.setHeaders({ "x-api-key": Redacted.value(key), "anthropic-version": apiVersion })
+    )
+
   const ask = <A, I>(
     report: string,
     month: string,
@@ -81,8 +86,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
       target: `Anthropic ${report} of ${month.slice(0, 7)}`,
       bucket: bucketOf(result),
       request: (cursor) =>
-        HttpClientRequest.get(`${baseUrl}/v1/organizations/${report}`).pipe(
-          HttpClientRequest.setHeaders({ "x-api-key": Redacted.value(key), "anthropic-version": apiVersion }),
+        get(report).pipe(
           HttpClientRequest.setUrlParams([
             ["starting_at", `${month}T00:00:00Z`],
             ["ending_at", `${monthAfter(month)}T00:00:00Z`],
@@ -161,7 +165,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
           service_tier: result.service_tier ?? null,
           context_window: result.context_window ?? null,
           currency: result.currency.toUpperCase(),
-          amount: centsToUnits(result.amount),
+          amount: ClaudeCode.centsToUnits(result.amount),
           quantity: null,
           quantity_unit: null,
           x_genai_project_id: result.workspace_id ?? null,
@@ -172,11 +176,8 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
     return { lines, unknownFields: [...unknown].sort() } satisfies Month<BilledLine>
   })
 
-  return { usage, billed }
-})
+  /** What users of Claude Code did on a day, as rows of genai_claude_code_daily. */
+  const activity = (day: string) => ClaudeCode.read(calls, day, get)
 
-/** "123.45" cents are 1.2345. */
-const centsToUnits = (cents: string): string => {
-  const { scale, value } = BigDecimal.unsafeFromString(cents)
-  return BigDecimal.format(BigDecimal.make(value, scale + 2))
-}
+  return { usage, billed, activity } satisfies PaygSource
+})

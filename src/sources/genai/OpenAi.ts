@@ -7,7 +7,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { JsonObject } from "../../platform/Json.ts"
 import { make as makeCalls, type Vendor } from "../HttpCalls.ts"
-import { type BilledLine, type Month, noTokens, type UsageLine } from "./Lines.ts"
+import { type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
+import * as Media from "./OpenAiMedia.ts"
 import { Amount, Count, detailsOf, maybe, monthAfter, quantityOf, readAll, unknownOf } from "./Pages.ts"
 
 /** Day buckets of one page: the most that each API gives. */
@@ -160,7 +161,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
           const strange = unknownOf(all, knownUsage)
           for (const name of strange) unknown.add(`${endpoint.name}.${name}`)
           const isTokens = endpoint.meter === "tokens"
-          lines.push({
+          const line: UsageLine = {
             usage_date: dayOf(bucket.start_time),
             model: result.model ?? (isTokens ? `unknown ${endpoint.name} model` : endpoint.name),
             meter: endpoint.meter,
@@ -182,7 +183,8 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
               : noTokens),
             quantity: isTokens ? null : textIn(all, endpoint.count),
             details: detailsOf(all, [...endpoint.details, ...strange])
-          })
+          }
+          lines.push(...(isTokens ? Media.split(line, all, strange) : [line]))
         }
       }
     }
@@ -212,7 +214,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
     return { lines, unknownFields: [] } satisfies Month<BilledLine>
   })
 
-  return { usage, billed }
+  return { usage, billed } satisfies PaygSource
 })
 
 const seconds = (day: string) => String(Date.parse(`${day}T00:00:00Z`) / millisecondsPerSecond)
