@@ -9,6 +9,7 @@ import { demo } from "./demo.ts"
 import { focus } from "./focus.ts"
 import { hierarchy } from "./hierarchy.ts"
 import { notifications } from "./notifications.ts"
+import { prices } from "./prices.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
 import { reconcile } from "./reconcile.ts"
@@ -38,6 +39,7 @@ export const command = Command.make("pipeline-service").pipe(
     tables,
     notifications,
     hierarchy,
+    prices,
     procedures,
     administration
   ])

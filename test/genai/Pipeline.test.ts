@@ -76,7 +76,8 @@ withLayer(layer, { excludeTestServices: true })("GenAI, from the providers' answ
           { category: "Credit", description: "Developer promotional credit", billed: "-2.5" },
           { category: "Credit", description: "Promotional credit", billed: "-3.25" }
         ])
-        // What was calculated: 4.2 million at 2.50 and 0.85 million at 10; opus 1.5 million at 5, 0.3 at 0.5 and 0.1 at 6.25; and so on.
+        // What was calculated: 4.2 million at 2.50 and 0.85 million at 10; opus 0.8 million at 5, and in the US,
+        // where all is a tenth dearer, 0.7 at 5.5, 0.3 at 0.55 and 0.1 at 6.875; and so on.
         expect(
           (yield* query(
             acme,
@@ -85,10 +86,10 @@ withLayer(layer, { excludeTestServices: true })("GenAI, from the providers' answ
           )).map((row) => Object.values(row))
         ).toEqual([
           ["2026-05-01", "claude-haiku-4", "20", null, "20", 1],
-          ["2026-05-01", "claude-opus-4-6", "29.345678", "8.275", "21.070678", 2],
+          ["2026-05-01", "claude-opus-4-6", "29.345678", "8.7025", "20.643178", 2],
           ["2026-05-01", "claude-sonnet-4-5", "65", "30", "35", 0],
           ["2026-05-01", "gpt-4o", "137.9567890123456789", "19", "118.9567890123456789", 0],
-          ["2026-05-02", "claude-opus-4-6", "6", "1.25021", "4.74979", 0],
+          ["2026-05-02", "claude-opus-4-6", "6", "1.375231", "4.624769", 0],
           ["2026-05-02", "claude-sonnet-4-5", null, null, "0", 1]
         ])
         // Nothing is dropped: what has no price is said, meters that are no tokens too.
