@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { JsonObject } from "../../platform/Json.ts"
-import { make as makeCalls, type Vendor } from "../HttpCalls.ts"
+import type { Vendor } from "../HttpCalls.ts"
 import * as ClaudeCode from "./ClaudeCode.ts"
 import { addCounts, type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
-import { Amount, Count, detailsOf, maybe, monthAfter, readAll, unknownOf } from "./Pages.ts"
+import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, readAll, unknownOf } from "./Pages.ts"
 
 /** Days of one page. With more than five dimensions the API refuses longer pages. */
 const usageBucketsLimit = 7
@@ -68,7 +68,7 @@ const knownCost = new Set(Object.keys(CostResult.fields))
 
 /** Opens the reports with a key; `baseUrl` is `https://api.anthropic.com` or what replaces it. */
 export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl: string) {
-  const calls = yield* makeCalls(vendor)
+  const calls = yield* pacedCalls(vendor)
 
   const get = (report: string) =>
     HttpClientRequest.get(`${baseUrl}/v1/organizations/${report}`).pipe(

@@ -6,10 +6,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { JsonObject } from "../../platform/Json.ts"
-import { make as makeCalls, type Vendor } from "../HttpCalls.ts"
+import type { Vendor } from "../HttpCalls.ts"
 import { type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
 import * as Media from "./OpenAiMedia.ts"
-import { Amount, Count, detailsOf, maybe, monthAfter, quantityOf, readAll, unknownOf } from "./Pages.ts"
+import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, quantityOf, readAll, unknownOf } from "./Pages.ts"
 
 /** Day buckets of one page: the most that each API gives. */
 const usageBucketsLimit = 31
@@ -123,7 +123,7 @@ const knownUsage = new Set([
 
 /** Opens the APIs with a key; `baseUrl` is `https://api.openai.com/v1` or what replaces it. */
 export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl: string) {
-  const calls = yield* makeCalls(vendor)
+  const calls = yield* pacedCalls(vendor)
 
   const ask = <A, I>(
     path: string,

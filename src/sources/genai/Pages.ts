@@ -5,9 +5,10 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as RateLimiter from "effect/RateLimiter"
 import * as Schema from "effect/Schema"
 import * as Json from "../../platform/Json.ts"
-import type { HttpCalls } from "../HttpCalls.ts"
+import { type Call, type HttpCalls, make as makeCalls, type Vendor } from "../HttpCalls.ts"
 import { SourceError } from "../SourceError.ts"
 
 /** Pages of one question. */
@@ -19,6 +20,16 @@ const amountDigitsLimit = 38
 const countLimit = 2n ** 63n - 1n
 const quantityDecimals = 9
 const quantityDigitsLimit = 29
+
+/** Calls of one key that start in a minute; the providers' own limits are not published. */
+const callsPerMinute = 120
+
+/** The calls of a vendor with one key, paced; the scope is that of the key's use. */
+export const pacedCalls = Effect.fnUntraced(function* (vendor: Vendor) {
+  const calls = yield* makeCalls(vendor)
+  const limiter = yield* RateLimiter.make({ limit: callsPerMinute, interval: "1 minute" })
+  return { ...calls, send: (call: Call, limitBytes: number) => limiter(calls.send(call, limitBytes)) }
+})
 
 /** A count of things, in JSON a whole number. */
 export const Count = Schema.String.pipe(
