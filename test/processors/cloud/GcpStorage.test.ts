@@ -11,8 +11,8 @@ import { cli } from "../../support/commandLine.ts"
 import { credential, installedWith, query, run } from "../../support/InstalledWorld.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
 
-const line = (month: string, day: string, cost: string) =>
-  `{"billing_account_id":"0AAAAA-111111-222222","service":{"id":"6F81","description":"Compute Engine"},"sku":{"id":"2E27","description":"Core"},` +
+const line = (month: string, day: string, cost: string, service = "Compute Engine") =>
+  `{"billing_account_id":"0AAAAA-111111-222222","service":{"id":"6F81","description":"${service}"},"sku":{"id":"2E27","description":"Core"},` +
   `"usage_start_time":"${month}-${day}T01:00:00Z","usage_end_time":"${month}-${day}T02:00:00Z","invoice":{"month":"${month.replace("-", "")}"},` +
   `"cost":${cost},"currency":"USD","cost_type":"regular","export_time":"${month}-${day}T09:00:00Z","credits":[],"project":{"id":"acme"},` +
   `"usage":{"amount":3,"unit":"seconds","amount_in_pricing_units":3,"pricing_unit":"second"}}`
@@ -58,11 +58,14 @@ layer(installedWith({}), { excludeTestServices: true })("a bucket of exports", (
         objects.set("exports/2026-04.json", Buffer.from(`${line("2026-04", "02", "-0.5")}\n`))
         faults.push(({ url }, response) => {
           if (url.searchParams.get("alt") !== "media") return false
-          objects.set("exports/2026-04.json", Buffer.from(`${line("2026-04", "02", "8.25")}\n`))
+          objects.set("exports/2026-04.json", Buffer.from(`${line("2026-04", "02", "8.25", "Brand New")}\n`))
           response.writeHead(412).end()
           return true
         })
-        yield* run("cloud/gcp/cost/billing", "2026-03-01", "2026-04-30")
+        const restated = yield* run("cloud/gcp/cost/billing", "2026-03-01", "2026-04-30")
+        expect(restated.steps[1]?.metadata["output"]).toMatchObject({
+          conversions: [{ unknown_services: null }, { unknown_services: "Brand New" }]
+        })
         expect((yield* totals).map(({ billed }) => billed)).toEqual(["1.234572890123456789", "8.25"])
       })
   )
