@@ -28,10 +28,14 @@ export const observed = (provider: string, target: string) => {
         )
       )
     ).pipe(
+      // A span tells all of a failure, and this one may still be in the vendor's words, with keys in them: only its class is told.
+      Effect.exit,
+      Effect.tap((exit) => Effect.annotateCurrentSpan("outcome", outcomeOf(exit))),
       Effect.withSpan("provider.call", {
         attributes: { provider: provider.toLowerCase(), target },
         captureStackTrace: false
-      })
+      }),
+      Effect.flatten
     )
 }
 
