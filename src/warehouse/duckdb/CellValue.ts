@@ -35,9 +35,27 @@ export const value = (cell: string, type: ColumnType): string => {
       return `TRY(from_base64(${cell}))`
     case "ARRAY<STRING>":
       return `TRY(from_json(${cell}, '["VARCHAR"]'))`
+    case "NUMERIC":
+    case "BIGNUMERIC":
+      return decimal(cell, type)
     default:
       return `TRY_CAST(${cell} AS ${typeOf[type]})`
   }
+}
+
+/** Decimals that the fast type shares with each decimal type. */
+const fastDecimals = { NUMERIC: 9, BIGNUMERIC: 12 } as const
+
+/**
+ * Most numbers are short. The engine reads 128 bits digit by digit, zeros that are not there included, for thirty times the time of 64
+ * bits; so it tries these first, where they hold all decimals.
+ */
+const decimal = (cell: string, type: keyof typeof fastDecimals): string => {
+  const decimals = fastDecimals[type]
+  return (
+    `coalesce(CASE WHEN instr(${cell}, '.') >= length(${cell}) - ${decimals} AND NOT contains(${cell}, 'e') AND NOT contains(${cell}, 'E') ` +
+    `THEN TRY_CAST(${cell} AS DECIMAL(18,${decimals})) END, TRY_CAST(${cell} AS ${typeOf[type]}))`
+  )
 }
 
 /**

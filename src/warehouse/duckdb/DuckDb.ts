@@ -58,6 +58,8 @@ const locked = (path: string, reason: string) =>
  */
 const BLOCK_BYTES = 32 * 1024
 const ROW_GROUP_ROWS = 20 * 1024
+/** By default files are written as the engine's first release could read them; its later encodings of text take less time and room. */
+const STORAGE_VERSION = "v1.5.0"
 
 /** Opens a database file (`:memory:` for a throwaway one). One process at a time may hold a file. */
 export const open = (
@@ -73,7 +75,7 @@ export const open = (
       }),
       (instance) => Effect.sync(() => instance.closeSync())
     )
-    const attach = `ATTACH ${text(path)} AS ${catalogue} (BLOCK_SIZE ${BLOCK_BYTES}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS})`
+    const attach = `ATTACH ${text(path)} AS ${catalogue} (BLOCK_SIZE ${BLOCK_BYTES}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, STORAGE_VERSION ${text(STORAGE_VERSION)})`
     const session = ["SET TimeZone = 'UTC'", ...(path === ":memory:" ? [] : [`USE ${catalogue}`])].join("; ")
     const connectWith = (sql: string) =>
       Effect.acquireRelease(

@@ -96,6 +96,9 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
     preserve_insertion_order: "false",
     write_buffer_row_group_count: "1",
+    // A checkpoint would read and write again whole tables to fill up half-full row groups, with all threads at once and outside the
+    // memory limit. Row groups whose rows are all deleted go without that.
+    max_vacuum_tasks: "0",
     autoinstall_known_extensions: "false",
     autoload_known_extensions: "false"
   })

@@ -2,7 +2,8 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { randomUUID } from "node:crypto"
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { JsonObject } from "../../../src/platform/Json.ts"
 import { Warehouse, type OrgWarehouse } from "../../../src/warehouse/Warehouse.ts"
@@ -173,6 +174,20 @@ describe("the warehouse file", () => {
       const error = yield* Effect.flip(withWarehouse(given, () => Effect.void))
       expect(error).toMatchObject({ _tag: "WarehouseUnavailable" })
       expect(error.message).toMatch(/lock.*stop the other one, or give this one another DATA_DIR/i)
+    })
+  )
+
+  it.scoped("does not grow when a slice is replaced again and again", () =>
+    Effect.gen(function* () {
+      const given = yield* fixture()
+      const lines = Array.from({ length: 25_000 }, (_, line) => `${randomUUID()},${line}`).join("\n")
+      const source = fileSource(given, "a.csv", `identity/LineItemId,lineItem/UnblendedCost\n${lines}\n`)
+      const sizes: Array<number> = []
+      for (let round = 0; round < 5; round++) {
+        yield* withWarehouse(given, (acme) => load(acme, source))
+        sizes.push(statSync(join(given.folder, "data", "warehouse", "warehouse.duckdb")).size)
+      }
+      expect(sizes.at(-1)).toBeLessThan(1.1 * (sizes[2] ?? 0))
     })
   )
 
