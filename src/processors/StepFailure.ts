@@ -1,6 +1,7 @@
 /**
  * How the errors of the rooms below become the failure of a step: which are worth another attempt, and what to do about the others.
  */
+import type { CredentialsUnavailable } from "../credentials/Credentials.ts"
 import { StepError } from "../pipelines/Processor.ts"
 import type { SourceError } from "../sources/SourceError.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
@@ -13,6 +14,15 @@ export const ofSource = (error: SourceError): StepError =>
     message: error.message,
     ...(error.suggestedAction === undefined ? {} : { suggestedAction: error.suggestedAction }),
     ...(error.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.retryAfterSeconds })
+  })
+
+/** The store of credentials did not answer. */
+export const ofCredentials = (error: CredentialsUnavailable): StepError =>
+  new StepError({
+    errorType: "TRANSIENT",
+    code: "CREDENTIALS_UNAVAILABLE",
+    message: error.message,
+    suggestedAction: "wait, or look at the data folder and the key that wraps the credentials"
   })
 
 /** The warehouse refused a source or a statement, or did not answer, or a quota is used up; only the last two are worth another attempt. */

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { Credentials } from "../../credentials/Credentials.ts"
 import { type Cost, costOf, namesOf, type Price, resolve, type Usage } from "../../genai/PaygPrice.ts"
 import { type Processor, StepError, type StepContext } from "../../pipelines/Processor.ts"
 import { Day } from "../../platform/Identifiers.ts"
@@ -17,6 +18,7 @@ import { Settings } from "../../platform/Settings.ts"
 import { type OrgWarehouse, Warehouse } from "../../warehouse/Warehouse.ts"
 import { periodsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
+import * as Allocation from "./Allocation.ts"
 import { compareMonth } from "./Comparison.ts"
 import { Findings } from "./Findings.ts"
 import { ingestionId, monthSlice } from "./PaygRows.ts"
@@ -42,9 +44,10 @@ interface Owner {
  * Makes the processor. Output: `details` has the findings by check (`genai_missing_price` and so on), also kept in org_meta_dq_results, and
  * billed against computed by provider, month and currency; by day and model they are in genai_payg_comparison_daily.
  */
-export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSystem.FileSystem> = Effect.gen(
-  function* () {
+export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Settings | FileSystem.FileSystem> =
+  Effect.gen(function* () {
     const warehouse = yield* Warehouse
+    const credentials = yield* Credentials
     const { configsPath } = yield* Settings
     const files = yield* FileSystem.FileSystem
 
@@ -59,6 +62,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
           files
         )
         const book = Map.groupBy(prices, placeOf)
+        const allocate = yield* Allocation.load(org, credentials, context.org)
         const months = periodsOf(context)
         const findings = new Findings()
         const comparisons: Array<JsonObject> = []
@@ -66,7 +70,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
         for (const name of owners) {
           const pipelineId = providerOf(name)?.provider.pipelineId ?? ""
           for (const owner of yield* ownersOf(org, pipelineId, months)) {
-            const report = yield* priceMonth(org, context, owner, book, findings)
+            const report = yield* priceMonth(org, context, owner, book, findings, allocate)
             read += report.read
             written += report.written
             yield* context.progress({ rows: written })
@@ -83,7 +87,12 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
           details: { findings: findings.report(), billed_against_computed: comparisons }
         }
       },
-      Effect.mapError((error) => (error._tag === "StepError" ? error : StepFailure.ofWarehouse(error)))
+      Effect.mapError((error) => {
+        if (error._tag === "StepError") return error
+        return error._tag === "CredentialsUnavailable"
+          ? StepFailure.ofCredentials(error)
+          : StepFailure.ofWarehouse(error)
+      })
     )
 
     return {
@@ -94,8 +103,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings | FileSy
           : `config.provider must be all or one of ${Object.keys(providers).join(", ")}`,
       execute
     }
-  }
-)
+  })
 
 /** Whose months there are, of the usage or left from earlier usage; every credential's, since a new one may have emptied an older one's. */
 const ownersOf = Effect.fnUntraced(function* (org: OrgWarehouse, pipelineId: string, months: ReadonlyArray<Day>) {
@@ -121,7 +129,8 @@ const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
   context: StepContext,
   owner: Owner,
   book: ReadonlyMap<string, ReadonlyArray<Price>>,
-  findings: Findings
+  findings: Findings,
+  allocate: Allocation.Allocate
 ) {
   const now = new Date(yield* Clock.currentTimeMillis).toISOString()
   let read = 0
@@ -163,7 +172,12 @@ const priceMonth = Effect.fn("PaygCost.priceMonth")(function* (
           `${place}: its price depends on the length of the context, which the usage does not tell; all count as ${price.contextWindow}`
         )
       }
-      return Option.some(costRow(context, owner, row, cost, now))
+      const bearer = allocate({
+        credentialId: owner.credentialId,
+        day: usage.day,
+        keys: [row["x_genai_api_key_id"], row["x_genai_project_id"]]
+      })
+      return Option.some({ ...costRow(context, owner, row, cost, now), ...bearer })
     })
   )
   const report = yield* org.replaceSlice({
@@ -193,13 +207,7 @@ const kept = [
   "x_genai_provider",
   "x_genai_account_id",
   "x_genai_project_id",
-  "x_genai_api_key_id",
-  "x_hierarchy_entity_id",
-  "x_hierarchy_entity_name",
-  "x_hierarchy_level_code",
-  "x_hierarchy_path",
-  "x_hierarchy_path_names",
-  "x_hierarchy_validated_at"
+  "x_genai_api_key_id"
 ]
 const counts = new Set(kept.filter((column) => /_tokens$|_count$/.test(column)))
 /** Counts as text: a whole number in JSON may be larger than a JavaScript number holds. */

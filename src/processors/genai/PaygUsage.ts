@@ -29,6 +29,7 @@ import {
 import { failed, unusableCredential } from "../cloud/BillingExtractor.ts"
 import { monthsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
+import * as Allocation from "./Allocation.ts"
 import { Findings } from "./Findings.ts"
 import { monthSlice, withIds } from "./PaygRows.ts"
 import { type PaygProvider, providerOf, providers } from "./Providers.ts"
@@ -97,8 +98,13 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials | Set
         .pipe(Effect.mapError((error) => unusable(error, provider)))
       const org = yield* Effect.mapError(warehouse.org(context.org), StepFailure.ofWarehouse)
       const months = yield* monthsToRead(context)
+      const allocate = yield* Allocation.load(org, credentials, context.org).pipe(
+        Effect.mapError((error) =>
+          error._tag === "CredentialsUnavailable" ? StepFailure.ofCredentials(error) : StepFailure.ofWarehouse(error)
+        )
+      )
       const load = (credential: OpenCredential) =>
-        loadCredential({ context, org, name, provider, settings, months, withActivity }, credential).pipe(
+        loadCredential({ context, org, name, provider, settings, months, withActivity, allocate }, credential).pipe(
           Effect.scoped,
           Effect.provideService(HttpClient.HttpClient, client),
           Effect.mapError(failureOf),
@@ -165,18 +171,31 @@ interface LoadRequest {
   readonly settings: Settings["Type"]
   readonly months: ReadonlyArray<Day>
   readonly withActivity: boolean
+  readonly allocate: Allocation.Allocate
 }
 
 const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request: LoadRequest, opened: OpenCredential) {
-  const { context, name, org, provider, settings } = request
+  const { allocate, context, name, org, provider, settings } = request
   const { credentialId, metadata } = opened.credential
   const source = yield* provider.open(opened, settings)
   const organization = Json.textOrNull(metadata["organization_id"])
   const common = { provider: name, x_genai_provider: name, x_genai_account_id: organization }
   const owner = { pipelineId: provider.pipelineId, credentialId }
   const prefix = [context.org, provider.pipelineId, credentialId]
+  /** Adds who bears each row, on its day. */
+  const borne = (rows: ReadonlyArray<Json.JsonObject>, dayColumn: "usage_date" | "cost_date") =>
+    rows.map((row) => ({
+      ...row,
+      ...allocate({
+        credentialId,
+        day: Json.textOrNull(row[dayColumn]) ?? "",
+        keys: [row["x_genai_api_key_id"], row["x_genai_project_id"]]
+      })
+    }))
   const replace = Effect.fnUntraced(function* (slice: Slice, month: Day, rows: ReadonlyArray<Json.JsonObject>) {
-    const token = createHash("sha256").update(Json.canonical(rows)).digest("hex")
+    // When the bearers were looked up makes no difference.
+    const content = rows.map((row) => ({ ...row, x_hierarchy_validated_at: null }))
+    const token = createHash("sha256").update(Json.canonical(content)).digest("hex")
     const known = yield* org.token(slice)
     // A day of which nothing was ever written needs no write to be empty.
     const isEmpty = known === undefined && rows.length === 0 && slice.extent.kind === "day"
@@ -208,7 +227,9 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
     const { doubts = [], lines, unknownFields } = yield* source.billed(month)
     const rows = lines.map((line): Json.JsonObject => ({ ...common, ...line, cost_month: month }))
     const slice = monthSlice("genai_payg_billed_raw", "cost", owner, month)
-    return [{ ...(yield* replace(slice, month, withIds(rows, billedKey, prefix))), unknownFields, doubts }]
+    return [
+      { ...(yield* replace(slice, month, borne(withIds(rows, billedKey, prefix), "cost_date"))), unknownFields, doubts }
+    ]
   })
   const usage = Effect.fnUntraced(function* (month: Day) {
     const slice = monthSlice("genai_payg_usage_raw", "usage", owner, month)
@@ -229,7 +250,9 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
       usage_month: month,
       total_tokens: line.meter === "tokens" ? addCounts([line.input_tokens, line.output_tokens]) : null
     }))
-    return [{ ...(yield* replace(slice, month, withIds(rows, usageKey, prefix))), unknownFields, doubts }]
+    return [
+      { ...(yield* replace(slice, month, borne(withIds(rows, usageKey, prefix), "usage_date"))), unknownFields, doubts }
+    ]
   })
   const daily = Effect.fnUntraced(function* (
     table: string,
