@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -24,6 +25,7 @@ import { ProcedureSync } from "../../../src/warehouse/ProcedureSync.ts"
 import * as Tables from "../../../src/warehouse/Tables.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
+import { genaiInputs } from "./genaiInputs.ts"
 
 const configs = fileURLToPath(new URL("../../../configs", import.meta.url))
 const samples = fileURLToPath(new URL("../../../../shared/samples", import.meta.url))
@@ -46,8 +48,9 @@ export interface Input {
   readonly name: string
   /** One after the other; without days, of yesterday. */
   readonly runs: readonly [PipelineRun, ...ReadonlyArray<PipelineRun>]
-  /** Puts the input where the pipeline finds it. */
-  readonly prepare: Effect.Effect<unknown, unknown, Services>
+  readonly settings?: Readonly<Record<string, string>>
+  /** Puts the input where the pipeline finds it; what it opens ends with the outcome's scope. */
+  readonly prepare: Effect.Effect<unknown, unknown, Services | Scope.Scope>
 }
 
 const bill = (cloud: Cloud, sample: string, ...then: ReadonlyArray<PipelineRun>): Input => ({
@@ -116,11 +119,12 @@ export const inputs: ReadonlyArray<Input> = [
     { subscription_id: "seats", seats: 3, discount_type: "percent", discount_value: "12.5" },
     { subscription_id: "anchored", billing_anchor_day: 31, discount_type: "fixed", discount_value: "3", seats: 4 },
     { subscription_id: "yearly", start_date: "2024-02-29", billing_cycle: "annual", seats: 7, unit_price: "99.99" }
-  ])
+  ]),
+  ...genaiInputs
 ]
 
 /** Pipelines that are not held against each other yet: their input is the API of a provider, not a file. */
-export const withoutParity = /^(genai|aggregated|cloud\/gcp\/api)\//
+export const withoutParity = /^(genai\/payg|aggregated|cloud\/gcp\/api)\//
 
 /** What a pipeline left behind. */
 export interface Outcome {
@@ -168,7 +172,7 @@ export const outcomeOf = (input: Input, settings: Readonly<Record<string, string
       tables
     }
     return outcome
-  }).pipe(Effect.provide(installation(settings)))
+  }).pipe(Effect.provide(installation({ ...input.settings, ...settings })))
 
 const installation = (settings: Readonly<Record<string, string>>) =>
   Installation.layer.pipe(
