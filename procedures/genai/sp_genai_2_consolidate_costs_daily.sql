@@ -39,21 +39,43 @@ WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR
     USING v_org_slug AS org_slug, p_cost_date AS day, v_credential_id AS credential_id;
     EXECUTE IMMEDIATE REPLACE(r"""
 INSERT INTO `$dataset.genai_costs_daily_unified` (
-  cost_date, cost_type, provider, model, region, is_batch, source_table, total_cost_usd, input_cost_usd, output_cost_usd, cached_cost_usd,
-  cache_write_cost_usd, list_cost_usd, discount_applied_pct, usage_quantity, usage_unit, effective_rate_input, effective_rate_output,
-  effective_rate_cached, consolidated_at,
-  x_genai_provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at,
-  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
+  cost_date, cost_type, provider, model, instance_type, gpu_type, region, is_batch, source_table, total_cost_usd, input_cost_usd,
+  output_cost_usd, cached_cost_usd, cache_write_cost_usd, commitment_cost_usd, overage_cost_usd, infrastructure_cost_usd, list_cost_usd,
+  discount_applied_pct, usage_quantity, usage_unit, effective_rate_input, effective_rate_output, effective_rate_cached,
+  consolidated_at, x_genai_provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id,
+  x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
+  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 SELECT
-  cost_date, 'payg', provider, model, region, is_batch, 'genai_payg_costs_daily', total_cost_usd, input_cost_usd, output_cost_usd,
-  cached_cost_usd, cache_write_cost_usd, list_cost_usd, discount_applied_pct, CAST(total_tokens AS NUMERIC), 'tokens',
-  effective_rate_input, effective_rate_output, effective_rate_cached, CURRENT_TIMESTAMP(),
-  x_genai_provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at,
-  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+  cost_date, 'payg', provider, model, CAST(NULL AS STRING), CAST(NULL AS STRING), region, is_batch, 'genai_payg_costs_daily', total_cost_usd,
+  input_cost_usd, output_cost_usd, cached_cost_usd, cache_write_cost_usd, CAST(NULL AS NUMERIC), CAST(NULL AS NUMERIC),
+  CAST(NULL AS NUMERIC), list_cost_usd, discount_applied_pct, CAST(total_tokens AS NUMERIC), 'tokens', effective_rate_input,
+  effective_rate_output, effective_rate_cached,
+  CURRENT_TIMESTAMP(), x_genai_provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id,
+  x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
+  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM `$dataset.genai_payg_costs_daily`
+WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+UNION ALL
+SELECT
+  cost_date, 'commitment', provider, model, NULL, NULL, region, NULL, 'genai_commitment_costs_daily', total_cost_usd, NULL, NULL, NULL, NULL,
+  commitment_cost_usd, overage_cost_usd, NULL, NULL, NULL, ROUND(CAST(provisioned_units AS NUMERIC) * hours_active, 9), 'ptu_hours',
+  NULL, NULL, NULL,
+  CURRENT_TIMESTAMP(), provider, x_genai_account_id, x_genai_project_id, NULL, x_ingestion_id,
+  x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
+  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+FROM `$dataset.genai_commitment_costs_daily`
+WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+UNION ALL
+SELECT
+  cost_date, 'infrastructure', provider, NULL, instance_type, gpu_type, region, NULL, 'genai_infrastructure_costs_daily', total_cost_usd,
+  NULL, NULL, NULL, NULL, NULL, NULL, total_cost_usd, base_cost_usd,
+  IF(base_cost_usd = 0, NUMERIC '0', ROUND(discount_applied_usd * 100 / NULLIF(base_cost_usd, 0), 4)), gpu_hours, 'gpu_hours',
+  NULL, NULL, NULL,
+  CURRENT_TIMESTAMP(), provider, x_genai_account_id, x_genai_project_id, NULL, x_ingestion_id,
+  x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
+  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+FROM `$dataset.genai_infrastructure_costs_daily`
 WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
 """, '$dataset', v_dataset)
     USING v_org_slug AS org_slug, p_cost_date AS day, v_credential_id AS credential_id, p_run_id AS run_id;

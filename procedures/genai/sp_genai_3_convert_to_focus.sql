@@ -1,7 +1,10 @@
 -- Converts one day of GenAI costs to FOCUS 1.3: replaces the FOCUS rows of the organisation, the day and, if one is given, the credential.
 --
 -- What a provider's own cost API billed on the day is what the day cost: where there are such lines of a credential, they are its rows.
--- Where there are none, the rows are usage times price, one for each class of tokens.
+-- Where there are none, the rows are usage times price, one for each class of tokens. Provisioned throughput and rented GPUs follow.
+--
+-- What a cloud bills itself is not counted twice: rows of a provider whose cloud's bill of the month is loaded are left out, and a quality
+-- result says so. With the setting GENAI_CLOUD_OVERLAP=keep, which the text below is given when it is created, they stay.
 CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_genai_3_convert_to_focus`(
   p_project_id STRING,
   p_dataset_id STRING,
@@ -14,7 +17,9 @@ BEGIN
   DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
   DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
-  DECLARE v_inserted INT64;
+  DECLARE v_overlap STRING DEFAULT '{genai_cloud_overlap}';
+  DECLARE v_left_out STRING DEFAULT '';
+  DECLARE v_rows_left_out, v_inserted INT64 DEFAULT 0;
 
   IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
     RAISE USING MESSAGE = 'sp_genai_3_convert_to_focus: p_project_id is not a project id';
@@ -31,6 +36,32 @@ BEGIN
 
   BEGIN
     BEGIN TRANSACTION;
+    IF v_overlap <> 'keep' THEN
+      EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COALESCE(STRING_AGG(CONCAT('/', names.provider, '/'), '' ORDER BY names.provider), '')
+FROM (
+  SELECT DISTINCT REGEXP_EXTRACT(x_source_system, r'^cloud_([a-z]+)_') AS cloud
+  FROM `$dataset.cost_data_standard_1_3`
+  WHERE x_org_slug = @org_slug AND STARTS_WITH(x_source_system, 'cloud_') AND DATE(BillingPeriodStart) = DATE_TRUNC(@day, MONTH)
+) AS bill
+JOIN `{project_id}.organizations.genai_providers` AS names ON names.cloud = bill.cloud
+""", '$dataset', v_dataset)
+      INTO v_left_out
+      USING v_org_slug AS org_slug, p_cost_date AS day;
+      EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COUNT(*)
+FROM (
+  SELECT provider FROM `$dataset.genai_payg_billed_raw`
+  WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+  UNION ALL
+  SELECT provider FROM `$dataset.genai_costs_daily_unified`
+  WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
+)
+WHERE STRPOS(@left_out, CONCAT('/', provider, '/')) > 0
+""", '$dataset', v_dataset)
+      INTO v_rows_left_out
+      USING v_org_slug AS org_slug, p_cost_date AS day, v_credential_id AS credential_id, v_left_out AS left_out;
+    END IF;
     EXECUTE IMMEDIATE REPLACE(r"""
 DELETE FROM `$dataset.cost_data_standard_1_3`
 WHERE x_org_slug = @org_slug AND x_source_system = 'genai_costs_daily_unified' AND x_pipeline_run_date = @day
@@ -171,8 +202,14 @@ SELECT
   x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM charge
 JOIN `{project_id}.organizations.genai_providers` AS names ON names.provider = charge.provider
+WHERE STRPOS(@left_out, CONCAT('/', charge.provider, '/')) = 0
 """, '$dataset', v_dataset)
-    USING v_org_slug AS org_slug, p_cost_date AS day, v_credential_id AS credential_id, p_run_id AS run_id;
+    USING v_org_slug AS org_slug, p_cost_date AS day, v_credential_id AS credential_id, p_run_id AS run_id, v_left_out AS left_out;
+    CALL `{project_id}.organizations.sp_genai_insert_commitment`(
+      p_project_id, p_dataset_id, v_org_slug, p_cost_date, v_credential_id, v_left_out, p_run_id);
+    CALL `{project_id}.organizations.sp_genai_insert_infrastructure`(
+      p_project_id, p_dataset_id, v_org_slug, p_cost_date, v_credential_id, v_left_out, p_run_id);
+    CALL `{project_id}.organizations.sp_genai_insert_contracts`(p_project_id, p_dataset_id, v_org_slug, p_run_id);
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT COUNT(*) FROM `$dataset.cost_data_standard_1_3`
 WHERE x_org_slug = @org_slug AND x_source_system = 'genai_costs_daily_unified' AND x_pipeline_run_date = @day
@@ -186,9 +223,18 @@ WHERE x_org_slug = @org_slug AND x_source_system = 'genai_costs_daily_unified' A
     RAISE USING MESSAGE = FORMAT('sp_genai_3_convert_to_focus on %s for %t: %s', p_dataset_id, p_cost_date, @@error.message);
   END;
 
+  IF v_rows_left_out > 0 THEN
+    CALL `{project_id}.organizations.sp_genai_insert_quality`(
+      p_project_id, p_dataset_id, p_run_id, p_pipeline_id, p_cost_date, 'genai_cloud_overlap', 'WARNING', 'cost_data_standard_1_3',
+      TO_JSON_STRING([FORMAT(
+        '%t: %d rows of %s are left out, since the bill of their cloud is loaded; GENAI_CLOUD_OVERLAP=keep keeps them',
+        p_cost_date, v_rows_left_out, TRIM(REPLACE(v_left_out, '//', ', '), '/'))]));
+  END IF;
+
   SELECT
     p_cost_date AS cost_date,
     v_inserted AS rows_inserted,
+    v_rows_left_out AS rows_left_out,
     CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,
     CURRENT_TIMESTAMP() AS executed_at;
 END;

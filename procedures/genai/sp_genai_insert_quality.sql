@@ -1,4 +1,4 @@
--- Records what one check found about GenAI usage and costs of a run; p_texts is a JSON array of texts, each naming its rows. A repeated step
+-- Records what one check found about GenAI usage and costs of a run and a day; p_texts is a JSON array of texts, each naming its rows. A repeated step
 -- replaces its own result.
 CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_genai_insert_quality`(
   p_project_id STRING,
@@ -19,9 +19,9 @@ BEGIN
     BEGIN TRANSACTION;
     EXECUTE IMMEDIATE REPLACE(r"""
 DELETE FROM `$dataset.org_meta_dq_results`
-WHERE x_org_slug = @org_slug AND dq_result_id = CONCAT(@run_id, '/', @check)
+WHERE x_org_slug = @org_slug AND dq_result_id = CONCAT(@run_id, '/', @check, '/', CAST(@day AS STRING))
 """, '$dataset', v_dataset)
-    USING v_org_slug AS org_slug, p_run_id AS run_id, p_check AS check;
+    USING v_org_slug AS org_slug, p_run_id AS run_id, p_check AS check, p_day AS day;
     EXECUTE IMMEDIATE REPLACE(r"""
 INSERT INTO `$dataset.org_meta_dq_results` (
   org_slug, dq_result_id, pipeline_logging_id, dq_config_id, target_table, overall_status, expectations_passed, expectations_failed,
@@ -29,7 +29,7 @@ INSERT INTO `$dataset.org_meta_dq_results` (
   x_run_id, x_ingested_at, x_ingestion_date
 )
 VALUES (
-  @org_slug, CONCAT(@run_id, '/', @check), @run_id, @check, @target, @status, 0, 1, PARSE_JSON(@texts), CURRENT_DATE(),
+  @org_slug, CONCAT(@run_id, '/', @check, '/', CAST(@day AS STRING)), @run_id, @check, @target, @status, 0, 1, PARSE_JSON(@texts), CURRENT_DATE(),
   CURRENT_TIMESTAMP(), CURRENT_TIMESTAMP(), @org_slug, @pipeline_id, 'default', @day, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 )
 """, '$dataset', v_dataset)

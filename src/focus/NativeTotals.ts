@@ -16,7 +16,7 @@ export interface NativeTable {
    * One row per billing period, currency, credential, kind of row (`kind`) and reason why such rows have no FOCUS row (`dropped`, NULL for
    * rows that have one): number of rows, billed and amortised total.
    */
-  readonly statement: (periods: ReadonlyArray<Day>, days?: Days) => string
+  readonly statement: (periods: ReadonlyArray<Day>, days?: Days, keepsCloudOverlap?: boolean) => string
   /** True: a run replaces its days and leaves the others of their billing periods alone, so only its days are compared. */
   readonly isByDay?: boolean
 }

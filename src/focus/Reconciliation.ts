@@ -64,18 +64,23 @@ export type ReconciliationReport = {
 /** The clouds whose bills can be reconciled. */
 export const providers: ReadonlyArray<string> = Object.keys(nativeTables)
 
-/** Compares the billing periods that begin on these days; of sources that are written by day, only the days of the run. */
+/**
+ * Compares the billing periods that begin on these days; of sources that are written by day, only the days of the run. With
+ * `keepsCloudOverlap` what a cloud bills itself is expected among the rows of GenAI, too.
+ */
 export const compare = Effect.fn("Reconciliation.compare")(function* (
   warehouse: OrgWarehouse,
   provider: string,
   periods: ReadonlyArray<Day>,
-  days?: Days
+  days?: Days,
+  keepsCloudOverlap?: boolean
 ) {
   const tables = nativeTables[provider] ?? []
   const reconciliation: Array<PeriodTotals> = []
   let quarantined = 0
   if (periods.length > 0) {
-    for (const native of tables) reconciliation.push(...(yield* compareTable(warehouse, native, periods, days)))
+    for (const native of tables)
+      reconciliation.push(...(yield* compareTable(warehouse, native, periods, days, keepsCloudOverlap)))
     quarantined = yield* countQuarantine(warehouse, tables, periods)
   }
   const counts = reconciliation.map((entry) => entry.rows)
@@ -111,14 +116,15 @@ const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
   warehouse: OrgWarehouse,
   native: NativeTable,
   periods: ReadonlyArray<Day>,
-  days: Days | undefined
+  days: Days | undefined,
+  keepsCloudOverlap: boolean | undefined
 ) {
   const ofDays = native.isByDay === true ? days : undefined
   const onDays =
     ofDays === undefined
       ? ""
       : ` AND x_pipeline_run_date BETWEEN DATE ${text(ofDays.startDate)} AND DATE ${text(ofDays.endDate)}`
-  const nativeRows = yield* warehouse.query(native.statement(periods, days))
+  const nativeRows = yield* warehouse.query(native.statement(periods, days, keepsCloudOverlap))
   const focusRows = yield* warehouse.query(`
 SELECT
   BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,

@@ -104,6 +104,8 @@ const settings = Config.all({
   /** `OPENAI_API_BASE_URL`, `ANTHROPIC_API_BASE_URL`: where the providers' APIs are reached; https, or http on this machine. */
   openAiUrl: Config.nonEmptyString("OPENAI_API_BASE_URL").pipe(Config.withDefault("https://api.openai.com/v1")),
   anthropicUrl: Config.nonEmptyString("ANTHROPIC_API_BASE_URL").pipe(Config.withDefault("https://api.anthropic.com")),
+  /** `GENAI_CLOUD_OVERLAP`: `skip` leaves models and GPUs that a loaded cloud bill has out of the FOCUS rows of GenAI, `keep` keeps both. */
+  genaiCloudOverlap: Config.literal("skip", "keep")("GENAI_CLOUD_OVERLAP").pipe(Config.withDefault("skip")),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
   duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("384MB")),
   /** `PUBLIC_URL`: where people reach this service; links in notifications begin with it. */

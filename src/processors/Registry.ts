@@ -12,7 +12,11 @@ import * as GcpApiExtractor from "./cloud/GcpApiExtractor.ts"
 import * as OciExtractor from "./cloud/OciExtractor.ts"
 import * as Conform from "./focus/Conform.ts"
 import * as Reconcile from "./focus/Reconcile.ts"
+import * as CommitmentCost from "./genai/CommitmentCost.ts"
+import * as CommitmentUsage from "./genai/CommitmentUsage.ts"
 import * as GenaiConverter from "./genai/GenaiConverter.ts"
+import * as InfrastructureCost from "./genai/InfrastructureCost.ts"
+import * as InfrastructureUsage from "./genai/InfrastructureUsage.ts"
 import * as PaygCost from "./genai/PaygCost.ts"
 import * as PaygUsage from "./genai/PaygUsage.ts"
 import * as ApiExtractor from "./generic/ApiExtractor.ts"
@@ -41,6 +45,10 @@ const shipped = Effect.map(
     KmsDecrypt.make,
     PaygUsage.make,
     PaygCost.make,
+    CommitmentUsage.make,
+    CommitmentCost.make,
+    InfrastructureUsage.make,
+    InfrastructureCost.make,
     GenaiConverter.consolidator,
     GenaiConverter.converter
   ]),

@@ -17,6 +17,17 @@ export class SourceError extends Schema.TaggedError<SourceError>()("SourceError"
   retryAfterSeconds: Schema.optionalWith(Schema.Number, { exact: true })
 }) {}
 
+/** What a credential lacks, as an error; the value is never named. */
+export const credentialIncomplete =
+  ({ credentialId, provider }: { readonly credentialId: string; readonly provider: string }) =>
+  (what: string) =>
+    new SourceError({
+      kind: "permanent",
+      code: "CREDENTIAL_INCOMPLETE",
+      message: `credential ${credentialId} (${provider}) lacks a valid ${what}`,
+      suggestedAction: "store the credential again with all its fields"
+    })
+
 /** Reads a `Retry-After` header: seconds or an HTTP date, the latter against `nowMillis`; undefined when it is neither. */
 export const retryAfterSeconds = (header: string | undefined, nowMillis: number): number | undefined => {
   if (header === undefined || header.trim() === "") return undefined

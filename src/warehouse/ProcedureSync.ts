@@ -89,7 +89,9 @@ const make = Effect.gen(function* () {
     const location = path.join(folder, file.path)
     const { size } = yield* fileSystem.stat(location)
     if (size > maximumFileBytes) return yield* unreadable(`${file.path} has more than ${maximumFileBytes} bytes`)
-    const text = (yield* fileSystem.readFileString(location)).replaceAll("{project_id}", warehouse.projectId)
+    const text = (yield* fileSystem.readFileString(location))
+      .replaceAll("{project_id}", warehouse.projectId)
+      .replaceAll("{genai_cloud_overlap}", settings.genaiCloudOverlap)
     const declared = declaration.exec(text)?.groups?.["name"]
     if (declared !== file.name) {
       return yield* unreadable(

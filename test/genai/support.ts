@@ -30,38 +30,44 @@ const day = Schema.decodeSync(Day)
 /** The providers' servers. */
 export class Server extends Context.Tag("test/GenaiServer")<Server, Effect.Effect.Success<typeof genaiServer>>() {}
 
-const settings = Layer.unwrapScoped(
-  Effect.gen(function* () {
-    const { endpoint } = yield* Server
-    const folder = yield* temporaryFolder
-    const map = new Map([
-      ["DATA_DIR", folder],
-      ["ENVIRONMENT", "test"],
-      ["OPENAI_API_BASE_URL", `${endpoint}/v1`],
-      ["ANTHROPIC_API_BASE_URL", endpoint]
-    ])
-    return Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(map))))
-  })
-)
+const settings = (more: Readonly<Record<string, string>>) =>
+  Layer.unwrapScoped(
+    Effect.gen(function* () {
+      const { endpoint } = yield* Server
+      const folder = yield* temporaryFolder
+      const map = new Map([
+        ["DATA_DIR", folder],
+        ["ENVIRONMENT", "test"],
+        ["OPENAI_API_BASE_URL", `${endpoint}/v1`],
+        ["ANTHROPIC_API_BASE_URL", endpoint],
+        ...Object.entries(more)
+      ])
+      return Settings.layer.pipe(Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(map))))
+    })
+  )
 
-/** The installation, with its procedures created, two organisations, and both providers' keys for the first. */
-export const layer = Layer.effectDiscard(
-  Effect.gen(function* () {
-    const organizations = yield* Organizations
-    for (const org of [acme, globex]) {
-      yield* organizations.create({ org, companyName: org, adminEmail: `ops@${org}.test`, plan: "ENTERPRISE" })
-    }
-    const { failed } = yield* (yield* ProcedureSync).sync()
-    if (failed.length > 0) yield* Effect.dieMessage(JSON.stringify(failed))
-    yield* credential(acme, "OPENAI", openAiKey)
-    yield* credential(acme, "ANTHROPIC", anthropicKey)
-  })
-).pipe(
-  Layer.provideMerge(Installation.layer),
-  Layer.provideMerge(settings),
-  Layer.provideMerge(Layer.scoped(Server, genaiServer)),
-  Layer.provideMerge(Logger.minimumLogLevel(LogLevel.Error))
-)
+/** The installation with further settings, its procedures created, two organisations, and both providers' keys for the first. */
+export const layerWith = (more: Readonly<Record<string, string>>) =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const organizations = yield* Organizations
+      for (const org of [acme, globex]) {
+        yield* organizations.create({ org, companyName: org, adminEmail: `ops@${org}.test`, plan: "ENTERPRISE" })
+      }
+      const { failed } = yield* (yield* ProcedureSync).sync()
+      if (failed.length > 0) yield* Effect.dieMessage(JSON.stringify(failed))
+      yield* credential(acme, "OPENAI", openAiKey)
+      yield* credential(acme, "ANTHROPIC", anthropicKey)
+    })
+  ).pipe(
+    Layer.provideMerge(Installation.layer),
+    Layer.provideMerge(settings(more)),
+    Layer.provideMerge(Layer.scoped(Server, genaiServer)),
+    Layer.provideMerge(Logger.minimumLogLevel(LogLevel.Error))
+  )
+
+/** The installation with the settings that everybody has. */
+export const layer = layerWith({})
 
 /** Stores any credential. */
 export const stored = (

@@ -40,7 +40,7 @@ export const layer = Layer.effectDiscard(
   })
 ).pipe(
   Layer.provideMerge(WarehouseDuckDb.layerTemporary),
-  Layer.provide(Settings.layer),
+  Layer.provideMerge(Settings.layer),
   Layer.provide(
     Layer.setConfigProvider(
       ConfigProvider.fromMap(

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Reconciliation from "../../focus/Reconciliation.ts"
 import { StepError, type Processor, type StepContext } from "../../pipelines/Processor.ts"
+import { Settings } from "../../platform/Settings.ts"
 import { Warehouse } from "../../warehouse/Warehouse.ts"
 import * as StepFailure from "../StepFailure.ts"
 import { periodsOf } from "./Periods.ts"
@@ -19,16 +20,18 @@ const Config = Schema.Struct({ provider: Schema.Literal(...Reconciliation.provid
  * Makes the processor. `details` has `reconciliation` and `rows` of the report, also kept in the table focus_reconciliation; periods without any row are left out. A difference of the
  * amortised totals is reported and logged, for it is no money on the bill.
  */
-export const make: Effect.Effect<Processor, never, Warehouse> = Effect.gen(function* () {
+export const make: Effect.Effect<Processor, never, Warehouse | Settings> = Effect.gen(function* () {
   const warehouse = yield* Warehouse
+  const { genaiCloudOverlap } = yield* Settings
 
   const execute = Effect.fn("Reconcile.execute")(function* (context: StepContext) {
     const { provider } = yield* Schema.decodeUnknown(Config)(context.config).pipe(Effect.mapError(invalidConfig))
     const periods = periodsOf(context)
     const report = yield* warehouse.org(context.org).pipe(
       Effect.flatMap((org) =>
-        Effect.tap(Reconciliation.compare(org, provider, periods, context), ({ reconciliation }) =>
-          ReconciliationTable.keep(org, provider, periods, reconciliation, context.runId)
+        Effect.tap(
+          Reconciliation.compare(org, provider, periods, context, genaiCloudOverlap === "keep"),
+          ({ reconciliation }) => ReconciliationTable.keep(org, provider, periods, reconciliation, context.runId)
         )
       ),
       Effect.mapError(StepFailure.ofWarehouse)

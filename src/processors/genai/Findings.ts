@@ -37,8 +37,8 @@ export class Findings {
     )
   }
 
-  /** Keeps the findings of the run and logs those that cost somebody a figure. */
-  record(org: OrgWarehouse, context: StepContext) {
+  /** Keeps the findings of the run about the table and logs those that cost somebody a figure. */
+  record(org: OrgWarehouse, context: StepContext, table = "genai_payg_usage_raw") {
     return Effect.forEach(
       this.#checks,
       ([check, { rows, status, texts }]) =>
@@ -52,7 +52,7 @@ export class Findings {
             { type: "DATE", value: context.endDate },
             { type: "STRING", value: check },
             { type: "STRING", value: status },
-            { type: "STRING", value: "genai_payg_usage_raw" },
+            { type: "STRING", value: table },
             { type: "STRING", value: JSON.stringify([...texts].sort()) }
           ])
         ),

@@ -4,9 +4,9 @@
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import type { Credential, OpenCredential } from "../../credentials/Credentials.ts"
+import type { OpenCredential } from "../../credentials/Credentials.ts"
 import { checkEndpoint } from "../Endpoint.ts"
-import { SourceError } from "../SourceError.ts"
+import { credentialIncomplete, SourceError } from "../SourceError.ts"
 import { attempt, clientSettings, judge, type AwsKeys } from "./AwsClient.ts"
 
 const sessionSeconds = 3600
@@ -42,7 +42,7 @@ export const open = Effect.fn("AwsSession.open")(function* ({
   credential,
   secret
 }: Pick<OpenCredential, "credential" | "secret">) {
-  const fault = incomplete(credential)
+  const fault = credentialIncomplete(credential)
   const metadata = yield* Effect.mapError(Schema.decodeUnknown(Metadata)(credential.metadata), () => fault("metadata"))
   const decode = <A, I>(schema: Schema.Schema<A, I>, what: string) =>
     Effect.mapError(Schema.decodeUnknown(schema)(Redacted.value(secret)), () => fault(what))
@@ -107,14 +107,3 @@ const assumeRole = Effect.fn("AwsSession.assumeRole")(function* (request: {
   }
   return keys
 }, Effect.scoped)
-
-/** What a credential lacks, as an error; the value is never named. */
-export const incomplete =
-  ({ credentialId, provider }: Pick<Credential, "credentialId" | "provider">) =>
-  (what: string) =>
-    new SourceError({
-      kind: "permanent",
-      code: "CREDENTIAL_INCOMPLETE",
-      message: `credential ${credentialId} (${provider}) lacks a valid ${what}`,
-      suggestedAction: "store the credential again with all its fields"
-    })

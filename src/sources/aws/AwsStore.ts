@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type { OpenCredential } from "../../credentials/Credentials.ts"
 import * as ObjectStoreFile from "../object-store/ObjectStoreFile.ts"
 import * as ObjectStoreS3 from "../object-store/ObjectStoreS3.ts"
+import { credentialIncomplete } from "../SourceError.ts"
 import * as AwsSession from "./AwsSession.ts"
 
 /** The providers of credentials that this room can open. */
@@ -29,7 +30,7 @@ export interface Place {
 /** Opens the store of a credential; connections close with the scope. A role's session lasts an hour. */
 export const open = Effect.fn("AwsStore.open")(
   function* ({ credential, secret }: OpenCredential, place: Place) {
-    const fault = AwsSession.incomplete(credential)
+    const fault = credentialIncomplete(credential)
     const metadata = yield* Schema.decodeUnknown(Metadata)(credential.metadata).pipe(
       Effect.mapError(() => fault("metadata"))
     )

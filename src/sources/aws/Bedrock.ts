@@ -14,6 +14,7 @@ const pageSize = 100
 const pageLimitBytes = 4 * 1024 ** 2
 
 const text = Schema.optional(Schema.NullOr(Schema.String))
+const Moment = Schema.String.pipe(Schema.filter((time) => !Number.isNaN(Date.parse(time))))
 const Summary = Schema.Struct({
   provisionedModelName: Schema.String,
   provisionedModelArn: Schema.String.pipe(
@@ -24,8 +25,8 @@ const Summary = Schema.Struct({
   modelUnits: Schema.String.pipe(Schema.pattern(/^\d{1,9}$/)),
   status: Schema.String,
   commitmentDuration: text,
-  commitmentExpirationTime: text,
-  creationTime: Schema.String
+  commitmentExpirationTime: Schema.optional(Schema.NullOr(Moment)),
+  creationTime: Moment
 })
 const Page = Schema.Struct({
   nextToken: Schema.optional(Schema.NullOr(Schema.NonEmptyString)),
