@@ -24,6 +24,7 @@ import * as ServiceClient from "./client/ServiceClient.ts"
 import * as Summary from "./ConversionSummary.ts"
 import { generateAwsExports, type GeneratedExports } from "./demo/AwsExportGenerator.ts"
 import * as DemoScreen from "./demo/DemoScreen.ts"
+import { runModels } from "./demo/ModelRuns.ts"
 import { RunNotCompleted } from "./run.ts"
 import * as RunProgress from "./RunProgress.ts"
 import * as Serve from "./serve.ts"
@@ -105,12 +106,15 @@ const drive = Effect.fn("demo.drive")(function* (given: {
   const services = yield* (yield* (yield* Warehouse).org(org)).query(DemoScreen.servicesSql)
   const outputs = new Map(run.steps.map((step) => [step.step_logging_id.split(":")[1], step.metadata["output"]]))
   const summary = yield* Summary.of((stepId) => outputs.get(stepId))
-  const before = yield* totalsBefore(join(folder, "totals.json"), JSON.stringify(services))
+  yield* Console.log(DemoScreen.modelsTitle)
+  const models = yield* runModels({ folder: join(folder, "models"), seed, org, client })
+  const before = yield* totalsBefore(join(folder, "totals.json"), JSON.stringify([services, models]))
   yield* Console.log(
     DemoScreen.result({
       run,
       summary,
       services,
+      models,
       unchanged: before,
       location: (yield* Warehouse).location,
       keyFile: given.key.file,

@@ -10,6 +10,7 @@ import { table } from "../../src/cli/table.ts"
 import * as Bills from "./Bills.ts"
 import * as Conversion from "./Conversion.ts"
 import * as Engine from "./Engine.ts"
+import * as Genai from "./Genai.ts"
 import * as Http from "./Http.ts"
 import * as Quotas from "./Quotas.ts"
 import * as Start from "./Start.ts"
@@ -142,12 +143,21 @@ const quotas = Effect.sync(() => {
   return { slices: admissions.length, hours, allAtOnce, inTurn }
 })
 
+const models = Effect.gen(function* () {
+  const found = yield* Genai.measure
+  console.log(
+    `90 days of 50 models and 20 keys of OpenAI: ${found.rows} rows by ${found.calls} calls, loaded in ${found.loadSeconds.toFixed(1)} s, priced in ${found.priceSeconds.toFixed(1)} s, peak ${found.peakMegabytes.toFixed(0)} MB (goal under 512 MB)\n`
+  )
+  return found
+})
+
 const results = await Effect.runPromise(
   Effect.all({
     engine: isWanted("engine") ? engine : Effect.succeed(undefined),
     http: isWanted("http") ? http : Effect.succeed(undefined),
     conversion: isWanted("conversion") ? conversion : Effect.succeed(undefined),
     start: isWanted("start") ? start : Effect.succeed(undefined),
+    models: isWanted("models") ? models : Effect.succeed(undefined),
     quotas: isWanted("quotas") ? quotas : Effect.succeed(undefined)
   }).pipe(Effect.provide(Layer.setTracerEnabled(false)))
 )

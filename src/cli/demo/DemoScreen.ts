@@ -35,11 +35,22 @@ WHERE x_source_system = 'cloud_aws_billing_raw_daily'
 GROUP BY category, currency
 ORDER BY billed DESC, category`
 
+/** Before the runs of model providers. */
+export const modelsTitle = "\n   Model providers: a week of DeepSeek and Gemini from files, and whoever has a key:"
+
+/** What models cost: by the provider, and by tokens and prices. */
+export const modelsSql = `
+SELECT provider, model, currency, SUM(billed) AS billed, SUM(computed) AS computed, SUM(unpriced_rows) AS unpriced
+FROM genai_payg_comparison_daily
+GROUP BY provider, model, currency
+ORDER BY provider, model, currency`
+
 /** All that the last screen shows. `unchanged` compares the totals with the demo before. */
 export interface Result {
   readonly run: Run
   readonly summary: ConversionSummary
   readonly services: ReadonlyArray<JsonObject>
+  readonly models: ReadonlyArray<JsonObject>
   readonly unchanged: boolean | undefined
   readonly location: string
   readonly keyFile: string
@@ -48,7 +59,7 @@ export interface Result {
 }
 
 /** The last screen. */
-export const result = ({ run, summary, services, unchanged, ...place }: Result): string => {
+export const result = ({ run, summary, services, models, unchanged, ...place }: Result): string => {
   const { conformance } = summary
   const seconds = (run.duration_ms ?? 0) / 1000
   const explained = Object.entries(summary.explained)
@@ -83,6 +94,19 @@ export const result = ({ run, summary, services, unchanged, ...place }: Result):
     `\n5  FOCUS 1.3: ${conformance.evaluated} rules checked on every row, ${conformance.violated.length} violated, ${conformance.gaps.length} excused as gaps of the source`,
     ...conformance.violated.map(
       ({ rule: id, rows, example }) => `     violated ${id}: ${rows} rows, such as ${example}`
+    ),
+    `\n6  Model providers: billed against calculated`,
+    indent(
+      table(
+        ["provider", "model", "currency", "billed", "calculated"],
+        models.map((row) => [
+          text(row["provider"]),
+          text(row["model"]),
+          text(row["currency"]),
+          row["billed"] === null ? "with its cloud" : text(row["billed"]),
+          row["computed"] === null ? "no price" : text(row["computed"])
+        ])
+      )
     ),
     ...(unchanged === undefined
       ? []
