@@ -5,23 +5,15 @@
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { build } from "esbuild"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { bundling } from "../../build.ts"
 import { allocatorEnvironment } from "../../src/platform/Allocator.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import * as Bills from "./Bills.ts"
+import { bundle } from "./Bundle.ts"
 import * as Child from "./Child.ts"
 
 const program = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-
-/** Beside the service's own bundle, from where it finds the package's configuration. */
-const bundled = Effect.gen(function* () {
-  const outfile = program("../../dist/conversionChild.js")
-  yield* Effect.promise(() => build({ ...bundling, entryPoints: [program("conversionChild.ts")], outfile }))
-  return outfile
-})
 
 const Timed = Schema.Struct({ seconds: Schema.Number, rows: Schema.NullOr(Schema.Number) })
 const Steps = Schema.parseJson(
@@ -58,9 +50,13 @@ export const measure = (provider: Bills.Provider, rows: number) =>
       .map((name) => join(exportsFolder, name))
     const own = yield* Child.run(program("duckDbChild.ts"), [join(folder, "ceiling.duckdb"), "256MB", ...files])
     const ceiling = yield* Schema.decode(Ceiling)(own.lines[0] ?? "")
-    const service = yield* Child.run(yield* bundled, [provider, exportsFolder, join(folder, "data")], {
-      environment: allocatorEnvironment
-    })
+    const service = yield* Child.run(
+      yield* bundle(program("conversionChild.ts")),
+      [provider, exportsFolder, join(folder, "data")],
+      {
+        environment: allocatorEnvironment
+      }
+    )
     const steps = yield* Schema.decode(Steps)(service.lines.find((line) => line.startsWith("{")) ?? "")
     if (steps.extract_billing.rows !== ceiling.rows) {
       return yield* Effect.fail(new Error(`the service loaded ${steps.extract_billing.rows} of ${ceiling.rows} rows`))
