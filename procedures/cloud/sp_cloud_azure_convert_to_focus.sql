@@ -123,6 +123,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_azure_billing_raw_da
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
       p_project_id, p_dataset_id, v_org_slug, 'azure', v_first_period, v_last_period, v_credential_id);
+    CALL `{project_id}.organizations.sp_cloud_replace_commitments`(
+      p_project_id, p_dataset_id, v_org_slug, 'azure', v_first_period, v_last_period, v_credential_id, p_run_id);
 
     -- Services that the lookup does not know are converted as Other; rows without any service, such as tax, are not meant.
     EXECUTE IMMEDIATE REPLACE(r"""

@@ -115,6 +115,8 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_gcp_billing_raw_dail
       p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
     CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
       p_project_id, p_dataset_id, v_org_slug, 'gcp', v_first_period, v_last_period, v_credential_id);
+    CALL `{project_id}.organizations.sp_cloud_replace_commitments`(
+      p_project_id, p_dataset_id, v_org_slug, 'gcp', v_first_period, v_last_period, v_credential_id, p_run_id);
 
     EXECUTE IMMEDIATE REPLACE(r"""
 SELECT

@@ -14,6 +14,14 @@ const Violation = Schema.Struct({
   example: Schema.String
 })
 
+const judgement = {
+  evaluated: Schema.Number,
+  violated: Schema.Array(Violation),
+  warnings: Schema.Array(Violation),
+  gaps: Schema.Array(Schema.Struct({ rule: Schema.String, rows: Schema.Number, reason: Schema.String })),
+  overridden: Schema.Number
+}
+
 /** A procedure's answers to what it could not know: each column unknown_... or missing_... that is not null. */
 const Conversions = Schema.Struct({
   conversions: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
@@ -44,11 +52,8 @@ const Outputs = Schema.Struct({
     })
   }),
   conformance: Schema.Struct({
-    evaluated: Schema.Number,
-    violated: Schema.Array(Violation),
-    warnings: Schema.Array(Violation),
-    gaps: Schema.Array(Schema.Struct({ rule: Schema.String, rows: Schema.Number, reason: Schema.String })),
-    overridden: Schema.Number
+    ...judgement,
+    contractCommitment: Schema.Struct({ rows: Schema.Number, ...judgement })
   })
 })
 
@@ -137,8 +142,9 @@ const byPeriodAndCurrency = (
 }
 
 /** True when every difference is 0 and no rule is violated. */
-export const isSound = (summary: ConversionSummary): boolean =>
-  summary.reconciliation.every((entry) => entry.difference === "0") && summary.conformance.violated.length === 0
+export const isSound = ({ conformance, reconciliation }: ConversionSummary): boolean =>
+  reconciliation.every((entry) => entry.difference === "0") &&
+  [...conformance.violated, ...conformance.contractCommitment.violated].length === 0
 
 /** The summary for a person. */
 export const render = (summary: ConversionSummary, output: Option.Option<string>): string => {
@@ -170,6 +176,19 @@ export const render = (summary: ConversionSummary, output: Option.Option<string>
     `FOCUS 1.3: ${conformance.evaluated} rules evaluated, ${conformance.violated.length} violated, ${conformance.gaps.length} excused as gaps of the source, ${conformance.overridden} evaluated as corrected`,
     ...conformance.violated.map(({ rule, rows, example }) => `  violated ${rule}: ${rows} rows, such as ${example}`),
     ...conformance.gaps.map(({ rule, rows, reason }) => `  gap ${rule}: ${rows} rows (${reason})`),
+    ...commitmentsOf(conformance.contractCommitment),
     ...Option.match(output, { onNone: () => [], onSome: (path) => ["", `FOCUS rows: ${path}`] })
   ].join("\n")
 }
+
+const commitmentsOf = ({
+  evaluated,
+  rows,
+  violated
+}: ConversionSummary["conformance"]["contractCommitment"]): ReadonlyArray<string> =>
+  rows === 0
+    ? []
+    : [
+        `Contract commitments: ${rows}, ${evaluated} rules evaluated, ${violated.length} violated`,
+        ...violated.map((each) => `  violated ${each.rule}: ${each.rows} commitments, such as ${each.example}`)
+      ]

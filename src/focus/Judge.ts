@@ -18,6 +18,11 @@ const FOCUS_VERSION = "1.3"
 /** Columns of the table that are not of the FOCUS dataset: readers of the table know them, exports leave them out. */
 const COLUMNS_BESIDE_FOCUS: ReadonlyArray<string> = ["ChargeType"]
 
+const COMMITMENT_TABLE = "contract_commitment_1_3"
+
+/** The judgement of the charges, and of the contract commitments of the same sources whatever their periods. */
+export type Judgement = Conformance.ConformanceReport & { readonly contractCommitment: Conformance.ConformanceReport }
+
 /** Which rows; absent: all. */
 export type Scope = Pick<Conformance.ConformanceRequest, "billingPeriods" | "sourcePrefix">
 
@@ -31,7 +36,7 @@ export class Judge extends Context.Tag("pipeline-service/Judge")<
     readonly judge: (
       warehouse: OrgWarehouse,
       scope: Scope
-    ) => Effect.Effect<Conformance.ConformanceReport, RulesUnreadable | WarehouseError>
+    ) => Effect.Effect<Judgement, RulesUnreadable | WarehouseError>
   }
 >() {
   /** Reads the rules at the first use: they are the largest of the package's data, and a start should not wait for them. */
@@ -43,8 +48,19 @@ export class Judge extends Context.Tag("pipeline-service/Judge")<
       const read = yield* Effect.cached(Effect.provide(lawOf(configsPath), files))
       return {
         judge: Effect.fn("Judge.judge")(function* (warehouse: OrgWarehouse, scope: Scope) {
-          const { ruleSet, table } = yield* read
-          return yield* Conformance.evaluate(warehouse, ruleSet, { dataset: "CostAndUsage", table, ...scope })
+          const { charges, commitments, ruleSet } = yield* read
+          const { billingPeriods: _, ...ofSource } = scope
+          const judged = yield* Conformance.evaluate(warehouse, ruleSet, {
+            dataset: "CostAndUsage",
+            table: charges,
+            ...scope
+          })
+          const contractCommitment = yield* Conformance.evaluate(warehouse, ruleSet, {
+            dataset: "ContractCommitment",
+            table: commitments,
+            ...ofSource
+          })
+          return { ...judged, contractCommitment }
         })
       }
     })
@@ -56,10 +72,15 @@ const lawOf = Effect.fnUntraced(function* (configsPath: string) {
   const path = yield* Path.Path
   const ruleSet = yield* RuleSet.load(configsPath, FOCUS_VERSION)
   const tablesFolder = path.join(configsPath, "tables")
-  const declared = (yield* Tables.load(tablesFolder)).get(FOCUS_TABLE)
-  if (declared === undefined) {
-    return yield* new Tables.InvalidTable({ file: tablesFolder, line: 1, reason: `${FOCUS_TABLE} is not declared` })
+  const declared = yield* Tables.load(tablesFolder)
+  const table = (name: string) => {
+    const found = declared.get(name)
+    return found === undefined
+      ? new Tables.InvalidTable({ file: tablesFolder, line: 1, reason: `${name} is not declared` })
+      : Effect.succeed({
+          name,
+          columns: Tables.columnsOf(found).filter((column) => !COLUMNS_BESIDE_FOCUS.includes(column.name))
+        })
   }
-  const columns = Tables.columnsOf(declared).filter(({ name }) => !COLUMNS_BESIDE_FOCUS.includes(name))
-  return { ruleSet, table: { name: declared.name, columns } }
+  return { ruleSet, charges: yield* table(FOCUS_TABLE), commitments: yield* table(COMMITMENT_TABLE) }
 })

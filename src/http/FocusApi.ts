@@ -17,8 +17,7 @@ const Violation = Schema.Struct({
   example: Schema.String
 }).annotations({ identifier: "RuleViolation" })
 
-/** The judgement of the rows that were asked for. */
-export const Conformance = Schema.Struct({
+const judgement = {
   version: Schema.String.annotations({ description: "FOCUS version of the rules" }),
   rows: Schema.Number.annotations({ description: "Rows judged" }),
   evaluated: Schema.Number.annotations({ description: "Rules evaluated" }),
@@ -28,6 +27,14 @@ export const Conformance = Schema.Struct({
     description: "Rules that rows cannot meet because their source has no such data"
   }),
   overridden: Schema.Number.annotations({ description: "Published rules that are evaluated in a corrected form" })
+}
+
+/** The judgement of the rows that were asked for. */
+export const Conformance = Schema.Struct({
+  ...judgement,
+  contract_commitment: Schema.Struct(judgement).annotations({
+    description: "The same of the Contract Commitment dataset: all commitments of the sources that were asked for"
+  })
 }).annotations({ identifier: "Conformance" })
 
 const amount = Schema.String.annotations({ description: "Exact decimal in the entry's currency" })

@@ -42,6 +42,7 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
           }
           return yield* judge(yield* ofCaller, scope).pipe(
             judging.withPermits(1),
+            Effect.map(({ contractCommitment, ...judged }) => ({ ...judged, contract_commitment: contractCommitment })),
             Effect.mapError((error) =>
               error._tag === "RuleSetInvalid" || error._tag === "InvalidTable"
                 ? apiError("CONFIG_INVALID", internalErrorDetail, { cause: error })

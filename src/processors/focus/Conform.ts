@@ -1,5 +1,5 @@
 /**
- * `focus.conformance`: judges the FOCUS rows of the affected billing periods against the rules of FOCUS 1.3.
+ * `focus.conformance`: judges the FOCUS rows of the affected billing periods, and the contract commitments, against the rules of FOCUS 1.3.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -20,7 +20,7 @@ const Config = Schema.Struct({
   fail_on_violation: Schema.optionalWith(Schema.Boolean, { default: () => false })
 })
 
-/** Makes the processor. `details.conformance` is the report. */
+/** Makes the processor. `details.conformance` is the report of the charges, its `contractCommitment` that of the commitments. */
 export const make: Effect.Effect<Processor, never, Warehouse | Judge> = Effect.gen(function* () {
   const warehouse = yield* Warehouse
   const { judge } = yield* Judge
@@ -42,7 +42,8 @@ export const make: Effect.Effect<Processor, never, Warehouse | Judge> = Effect.g
           : StepFailure.ofWarehouse(error)
       )
     )
-    if (config.fail_on_violation && report.violated.length > 0) return yield* nonConformant(step, report)
+    const violated = [...report.violated, ...report.contractCommitment.violated]
+    if (config.fail_on_violation && violated.length > 0) return yield* nonConformant(step, violated)
     return {
       rowsProcessed: report.rows,
       rowsWritten: 0,
@@ -62,7 +63,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Judge> = Effect.g
   }
 })
 
-const nonConformant = (context: StepContext, { violated }: Conformance.ConformanceReport) => {
+const nonConformant = (context: StepContext, violated: ReadonlyArray<Conformance.Violation>) => {
   const named = violated
     .slice(0, MAX_NAMED_RULES)
     .map((violation) => `${violation.rule} by ${violation.rows} rows (${violation.example})`)
