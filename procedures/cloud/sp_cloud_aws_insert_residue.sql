@@ -32,7 +32,7 @@ residue AS (
     COALESCE(basis.is_net, FALSE) AS is_net,
     SUM(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost)) AS cost,
     MAX(line.payer_account_name) AS payer_account_name,
-    IF(MIN(line.invoice_id) = MAX(line.invoice_id), MIN(line.invoice_id), NULL) AS invoice_id,
+    line.invoice_id,
     MAX(COALESCE(line.bill_invoicing_entity, line.legal_entity, 'AWS')) AS issuer
   FROM `$dataset.cloud_aws_billing_raw_daily` AS line
   LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
@@ -40,7 +40,7 @@ residue AS (
     AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
     AND line.line_item_type IN ('SavingsPlanCoveredUsage', 'SavingsPlanNegation')
   GROUP BY line.payer_account_id, line.currency, line.billing_period_start, line.x_org_slug, line.x_pipeline_id, line.x_credential_id,
-    basis.is_net
+    line.invoice_id, basis.is_net
 )
 SELECT
   cost, cost, cost, cost, cost, payer_account_id, payer_account_name,
@@ -50,7 +50,7 @@ SELECT
   'Adjustment', 'Savings plan covered usage that no negation takes back', 'One-Time', invoice_id, issuer, 'AWS', 'AWS',
   'AWS', 'AWS', 'Invoice', 'Other', 'Other (Other)', 'SavingsPlanNegation', 'SavingsPlanNegation', 'Savings Plan Residue',
   IF(is_net, 'net_unblended_cost', 'unblended_cost'), 'billed_cost', 1, 'cloud_aws_billing_raw_daily',
-  CONCAT('savings-plan-residue/', payer_account_id, '/', CAST(billing_period_start AS STRING)), 'aws', payer_account_id,
+  CONCAT('savings-plan-residue/', payer_account_id, '/', CAST(billing_period_start AS STRING), COALESCE(CONCAT('/', invoice_id), '')), 'aws', payer_account_id,
   x_org_slug, x_pipeline_id, x_credential_id, billing_period_start, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM residue
 WHERE cost <> 0

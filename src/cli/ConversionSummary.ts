@@ -43,6 +43,16 @@ const Outputs = Schema.Struct({
         focusEffective: Schema.String
       })
     ),
+    invoices: Schema.Array(
+      Schema.Struct({
+        billingPeriod: Schema.String,
+        currency: Schema.String,
+        invoiceId: Schema.NullOr(Schema.String),
+        nativeBilled: Schema.String,
+        focusBilled: Schema.String,
+        difference: Schema.String
+      })
+    ),
     rows: Schema.Struct({
       in: Schema.Number,
       converted: Schema.Number,
@@ -75,6 +85,8 @@ export interface ConversionSummary {
     readonly difference: string
     readonly focusEffective: string
   }>
+  /** The same money by invoice, of sources that tell invoices; null: rows that no invoice has yet. */
+  readonly invoices: (typeof Outputs.Type)["reconcile"]["invoices"]
   readonly conformance: (typeof Outputs.Type)["conformance"]
 }
 
@@ -99,6 +111,7 @@ export const of = (output: (stepId: string) => unknown): Effect.Effect<Conversio
       quarantine: extract.quarantine,
       notices: noticesOf(output("convert_to_focus")),
       reconciliation: byPeriodAndCurrency(reconcile.reconciliation),
+      invoices: reconcile.invoices,
       conformance: judged
     }))
   )
@@ -142,8 +155,8 @@ const byPeriodAndCurrency = (
 }
 
 /** True when every difference is 0 and no rule is violated. */
-export const isSound = ({ conformance, reconciliation }: ConversionSummary): boolean =>
-  reconciliation.every((entry) => entry.difference === "0") &&
+export const isSound = ({ conformance, invoices, reconciliation }: ConversionSummary): boolean =>
+  [...reconciliation, ...invoices].every((entry) => entry.difference === "0") &&
   [...conformance.violated, ...conformance.contractCommitment.violated].length === 0
 
 /** The summary for a person. */
@@ -172,6 +185,22 @@ export const render = (summary: ConversionSummary, output: Option.Option<string>
         each.focusEffective
       ])
     ),
+    ...(summary.invoices.length === 0
+      ? []
+      : [
+          "",
+          table(
+            ["billing period", "invoice", "currency", "native billed", "FOCUS billed", "difference"],
+            summary.invoices.map((each) => [
+              each.billingPeriod,
+              each.invoiceId ?? "(none yet)",
+              each.currency,
+              each.nativeBilled,
+              each.focusBilled,
+              each.difference
+            ])
+          )
+        ]),
     "",
     `FOCUS 1.3: ${conformance.evaluated} rules evaluated, ${conformance.violated.length} violated, ${conformance.gaps.length} excused as gaps of the source, ${conformance.overridden} evaluated as corrected`,
     ...conformance.violated.map(({ rule, rows, example }) => `  violated ${rule}: ${rows} rows, such as ${example}`),

@@ -38,6 +38,22 @@ export const reconcile = Command.make("reconcile", { period, json }, (given) =>
                 entry.rows_in
               ])
             ),
+            ...(found.invoices.length === 0
+              ? []
+              : [
+                  "",
+                  table(
+                    ["period", "invoice", "currency", "native billed", "FOCUS billed", "difference"],
+                    found.invoices.map((entry) => [
+                      entry.billing_period,
+                      entry.invoice_id ?? "(none yet)",
+                      entry.currency,
+                      entry.native_billed,
+                      entry.focus_billed,
+                      entry.difference
+                    ])
+                  )
+                ]),
             ...found.quarantined.map(
               ({ billing_period, reason, rows, source }) =>
                 `${rows} rows of ${source} ${billing_period} in quarantine: ${reason}`
@@ -50,6 +66,6 @@ export const reconcile = Command.make("reconcile", { period, json }, (given) =>
   }).pipe(Effect.provide(ServiceClient.layer))
 ).pipe(
   Command.withDescription(
-    "Native totals against FOCUS totals, per billing period; exit code 0 only when all are equal."
+    "Native totals against FOCUS totals, per billing period and per invoice; exit code 0 only when all are equal."
   )
 )

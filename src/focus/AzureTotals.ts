@@ -10,8 +10,8 @@ import { dateList } from "./SqlText.ts"
 export const azureTotals = (periods: ReadonlyArray<Day>): string => `
 WITH line AS (
   SELECT
-    billing_period_start AS period, billing_currency AS currency, x_credential_id AS credential, COALESCE(charge_type, 'Usage') AS kind,
-    cost_view, cost_in_billing_currency AS cost,
+    billing_period_start AS period, billing_currency AS currency, x_credential_id AS credential, invoice_id AS invoice,
+    COALESCE(charge_type, 'Usage') AS kind, cost_view, cost_in_billing_currency AS cost,
     IF(pricing_model IS NULL,
       COALESCE(benefit_id, savings_plan_id, reservation_id) IS NOT NULL OR STRPOS(COALESCE(charge_type, ''), 'Unused') = 1
         OR STRPOS(LOWER(COALESCE(product_order_name, '')), 'savings plan') > 0 OR STRPOS(LOWER(COALESCE(product_order_name, '')), 'reserved ') = 1,
@@ -27,7 +27,7 @@ delivered AS (
 ),
 counted AS (
   SELECT
-    line.period, line.currency, line.credential, line.kind,
+    line.period, line.currency, line.credential, line.invoice, line.kind,
     CASE
       WHEN line.cost_view = 'actual' THEN line.cost
       WHEN delivered.actual OR (line.is_committed AND NOT line.is_bought) THEN BIGNUMERIC '0'
@@ -43,6 +43,6 @@ counted AS (
   FROM line
   JOIN delivered ON delivered.period = line.period AND delivered.credential = line.credential
 )
-SELECT period, currency, credential, kind, dropped, COUNT(*) AS n, SUM(billed) AS billed, SUM(effective) AS effective
+SELECT period, currency, credential, invoice, kind, dropped, COUNT(*) AS n, SUM(billed) AS billed, SUM(effective) AS effective
 FROM counted
-GROUP BY period, currency, credential, kind, dropped`
+GROUP BY period, currency, credential, invoice, kind, dropped`

@@ -13,8 +13,8 @@ export interface NativeTable {
   /** The table's name, and x_source_system of the FOCUS rows that are made of it. */
   readonly table: string
   /**
-   * One row per billing period, currency, credential, kind of row (`kind`) and reason why such rows have no FOCUS row (`dropped`, NULL for
-   * rows that have one): number of rows, billed and amortised total.
+   * One row per billing period, currency, credential, invoice (`invoice`, absent or NULL without one), kind of row (`kind`) and reason why
+   * such rows have no FOCUS row (`dropped`, NULL for rows that have one): number of rows, billed and amortised total.
    */
   readonly statement: (periods: ReadonlyArray<Day>, days?: Days, keepsCloudOverlap?: boolean) => string
   /** True: a run replaces its days and leaves the others of their billing periods alone, so only its days are compared. */
@@ -33,7 +33,8 @@ WITH basis AS (
 ),
 line AS (
   SELECT
-    raw.billing_period_start AS period, raw.currency, raw.x_credential_id AS credential, raw.line_item_type AS kind,
+    raw.billing_period_start AS period, raw.currency, raw.x_credential_id AS credential, raw.invoice_id AS invoice,
+    raw.line_item_type AS kind,
     IF(basis.net, raw.net_unblended_cost, raw.unblended_cost) AS billed,
     CASE
       WHEN raw.line_item_type = 'SavingsPlanNegation' THEN 'savings_plan_negation'
@@ -61,9 +62,9 @@ line AS (
   JOIN basis ON basis.file = raw.x_source_file
   WHERE raw.billing_period_start IN (${dateList(periods)})
 )
-SELECT period, currency, credential, kind, dropped, COUNT(*) AS n, SUM(billed) AS billed, SUM(effective) AS effective
+SELECT period, currency, credential, invoice, kind, dropped, COUNT(*) AS n, SUM(billed) AS billed, SUM(effective) AS effective
 FROM line
-GROUP BY period, currency, credential, kind, dropped`
+GROUP BY period, currency, credential, invoice, kind, dropped`
 }
 
 /** A cloud's native FOCUS exports. */
@@ -71,11 +72,11 @@ const focusExports = (table: string): NativeTable => ({
   table,
   statement: (periods) => `
 SELECT
-  billing_period_start_date AS period, BillingCurrency AS currency, x_credential_id AS credential, ChargeCategory AS kind,
-  CAST(NULL AS STRING) AS dropped, COUNT(*) AS n, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
+  billing_period_start_date AS period, BillingCurrency AS currency, x_credential_id AS credential, InvoiceId AS invoice,
+  ChargeCategory AS kind, CAST(NULL AS STRING) AS dropped, COUNT(*) AS n, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
 FROM ${table}
 WHERE billing_period_start_date IN (${dateList(periods)})
-GROUP BY period, currency, credential, kind`
+GROUP BY period, currency, credential, invoice, kind`
 })
 
 /** The cost of a row is before its credits; fees are amortised inside of their month, so both totals are cost and credits. */

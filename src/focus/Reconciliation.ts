@@ -1,6 +1,6 @@
 /**
  * Compares what a cloud's native rows cost with what the FOCUS rows made of them cost, to the last decimal, per billing period, currency,
- * native table and credential, and accounts for every native row.
+ * native table and credential, and per invoice of these, and accounts for every native row.
  */
 import * as Effect from "effect/Effect"
 import type { Day } from "../platform/Identifiers.ts"
@@ -44,6 +44,19 @@ export type PeriodTotals = {
   readonly rows: RowCounts
 }
 
+/** One invoice of a billing period, native table, currency and credential; amounts as in PeriodTotals. */
+export type InvoiceTotals = {
+  readonly billingPeriod: string
+  readonly currency: string
+  readonly source: string
+  readonly credentialId: string
+  /** Null: the rows that no invoice has yet, beside others of the period that have one. */
+  readonly invoiceId: string | null
+  readonly nativeBilled: string
+  readonly focusBilled: string
+  readonly difference: string
+}
+
 /** in = converted + dropped; the FOCUS table has converted + extra. */
 export type RowCounts = {
   readonly in: number
@@ -57,6 +70,8 @@ export type RowCounts = {
 /** The whole comparison. */
 export type ReconciliationReport = {
   readonly reconciliation: ReadonlyArray<PeriodTotals>
+  /** Every invoice, where the source tells invoices. */
+  readonly invoices: ReadonlyArray<InvoiceTotals>
   /** `in` counts the quarantined rows too: in = converted + dropped + quarantined. */
   readonly rows: RowCounts & { readonly quarantined: number }
 }
@@ -77,16 +92,21 @@ export const compare = Effect.fn("Reconciliation.compare")(function* (
 ) {
   const tables = nativeTables[provider] ?? []
   const reconciliation: Array<PeriodTotals> = []
+  const invoices: Array<InvoiceTotals> = []
   let quarantined = 0
   if (periods.length > 0) {
-    for (const native of tables)
-      reconciliation.push(...(yield* compareTable(warehouse, native, periods, days, keepsCloudOverlap)))
+    for (const native of tables) {
+      const compared = yield* compareTable(warehouse, native, periods, days, keepsCloudOverlap)
+      reconciliation.push(...compared.map(({ total }) => total))
+      invoices.push(...compared.flatMap((each) => each.invoices))
+    }
     quarantined = yield* countQuarantine(warehouse, tables, periods)
   }
   const counts = reconciliation.map((entry) => entry.rows)
   const add = (values: ReadonlyArray<number>) => values.reduce((total, value) => total + value, 0)
   const report: ReconciliationReport = {
     reconciliation: reconciliation.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1)),
+    invoices: invoices.sort((a, b) => (invoiceKeyOf(a) < invoiceKeyOf(b) ? -1 : 1)),
     rows: {
       in: add(counts.map((rows) => rows.in)) + quarantined,
       converted: add(counts.map((rows) => rows.converted)),
@@ -104,6 +124,10 @@ export const mismatches = (report: ReconciliationReport): ReadonlyArray<PeriodTo
     ({ difference, rows }) =>
       difference !== "0" || rows.in !== rows.converted + Object.values(rows.dropped).reduce((a, b) => a + b, 0)
   )
+
+/** The invoices whose money does not agree. */
+export const invoiceMismatches = (report: ReconciliationReport): ReadonlyArray<InvoiceTotals> =>
+  report.invoices.filter(({ difference }) => difference !== "0")
 
 interface Key {
   readonly billingPeriod: string
@@ -127,17 +151,43 @@ const compareTable = Effect.fn("Reconciliation.compareTable")(function* (
   const nativeRows = yield* warehouse.query(native.statement(periods, days, keepsCloudOverlap))
   const focusRows = yield* warehouse.query(`
 SELECT
-  BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, COUNT(*) AS n,
+  BillingPeriodStart AS period, BillingCurrency AS currency, x_credential_id AS credential, InvoiceId AS invoice, COUNT(*) AS n,
   COUNTIF(x_SplitPart > 1 OR (x_source_row IS NULL AND x_cloud_provider IS NOT NULL)) AS extra, SUM(BilledCost) AS billed, SUM(EffectiveCost) AS effective
 FROM cost_data_standard_1_3
 WHERE x_source_system = ${text(native.table)} AND ${startsOnOneOf("BillingPeriodStart", periods)}${onDays}
-GROUP BY period, currency, credential`)
+GROUP BY period, currency, credential, invoice`)
   const ofNative = groupByKey(nativeRows, native.table)
   const ofFocus = groupByKey(focusRows, native.table)
-  return [...new Map([...ofNative, ...ofFocus].map(([name, { key }]) => [name, key]))].map(([name, key]) =>
-    totals(key, coveredBy(key.billingPeriod, ofDays), ofNative.get(name)?.rows ?? [], ofFocus.get(name)?.rows ?? [])
-  )
+  return [...new Map([...ofNative, ...ofFocus].map(([name, { key }]) => [name, key]))].map(([name, key]) => {
+    const [nativeOfKey, focusOfKey] = [ofNative.get(name)?.rows ?? [], ofFocus.get(name)?.rows ?? []]
+    return {
+      total: totals(key, coveredBy(key.billingPeriod, ofDays), nativeOfKey, focusOfKey),
+      invoices: invoicesOf(key, nativeOfKey, focusOfKey)
+    }
+  })
 })
+
+/** None where no row has an invoice. */
+const invoicesOf = (
+  key: Key,
+  native: ReadonlyArray<JsonObject>,
+  focus: ReadonlyArray<JsonObject>
+): ReadonlyArray<InvoiceTotals> => {
+  const ids = [...new Set([...native, ...focus].map(({ invoice }) => textOf(invoice)))]
+  if (ids.every((id) => id === "")) return []
+  return ids.map((id) => {
+    const billed = (rows: ReadonlyArray<JsonObject>) =>
+      sum(rows.filter(({ invoice }) => textOf(invoice) === id).map((row) => decimalOf(row["billed"])))
+    const [nativeBilled, focusBilled] = [billed(native), billed(focus)]
+    return {
+      ...key,
+      invoiceId: id === "" ? null : id,
+      nativeBilled,
+      focusBilled,
+      difference: difference(nativeBilled, focusBilled)
+    }
+  })
+}
 
 const coveredBy = (period: string, days: Days | undefined) => {
   const [year = 0, month = 0] = period.split("-").map(Number)
@@ -160,12 +210,14 @@ const totals = (
   const [nativeBilled, focusBilled] = [amount(native, "billed"), amount(focus, "billed")]
   const [nativeEffective, focusEffective] = [amount(native, "effective"), amount(focus, "effective")]
   const extra = count(focus, "extra")
-  const kinds = native.map((row): KindTotals => ({
-    kind: textOf(row["kind"]),
-    rows: Number(row["n"] ?? 0),
-    nativeBilled: decimalOf(row["billed"]),
-    nativeEffective: decimalOf(row["effective"])
-  }))
+  const kinds = [...Map.groupBy(native, (row) => `${textOf(row["kind"])}\u0000${textOf(row["dropped"])}`).values()].map(
+    (rows): KindTotals => ({
+      kind: textOf(rows[0]?.["kind"]),
+      rows: count(rows, "n"),
+      nativeBilled: amount(rows, "billed"),
+      nativeEffective: amount(rows, "effective")
+    })
+  )
   return {
     ...key,
     ...covered,
@@ -217,6 +269,8 @@ const groupByKey = (rows: ReadonlyArray<JsonObject>, source: string) => {
 }
 
 const keyOf = (key: Key) => [key.billingPeriod, key.currency, key.source, key.credentialId].join(" ")
+
+const invoiceKeyOf = (entry: InvoiceTotals) => `${keyOf(entry)} ${entry.invoiceId ?? ""}`
 
 const addByReason = (entries: ReadonlyArray<readonly [string, number]>): Readonly<Record<string, number>> => {
   const totals: Record<string, number> = {}

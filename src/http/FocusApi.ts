@@ -61,6 +61,20 @@ export const ReconciliationEntry = Schema.Struct({
   compared_at: Schema.String
 }).annotations({ identifier: "ReconciliationEntry" })
 
+/** One invoice of a billing period, source, currency and credential. */
+export const InvoiceEntry = Schema.Struct({
+  billing_period: Schema.String,
+  currency: Schema.String,
+  source: Schema.String.annotations({ description: "Native table; x_source_system of the FOCUS rows" }),
+  credential_id: Schema.String,
+  invoice_id: Schema.NullOr(Schema.String).annotations({
+    description: "Null: the rows that no invoice has yet, beside others that have one"
+  }),
+  native_billed: amount,
+  focus_billed: amount,
+  difference: Schema.String.annotations({ description: "native_billed - focus_billed; anything but 0 is a defect" })
+}).annotations({ identifier: "InvoiceEntry" })
+
 /** Native rows that could not be loaded, by reason. */
 export const QuarantineEntry = Schema.Struct({
   source: Schema.String.annotations({ description: "Native table" }),
@@ -74,6 +88,9 @@ export const QuarantineEntry = Schema.Struct({
 export const Reconciliation = Schema.Struct({
   is_exact: Schema.Boolean.annotations({ description: "Every difference is 0" }),
   entries: Schema.Array(ReconciliationEntry),
+  invoices: Schema.Array(InvoiceEntry).annotations({
+    description: "The same money by invoice, of sources that tell invoices"
+  }),
   quarantined: Schema.Array(QuarantineEntry)
 }).annotations({ identifier: "Reconciliation" })
 

@@ -10,7 +10,7 @@ import { type OrgWarehouse, Warehouse } from "../warehouse/Warehouse.ts"
 import { Api } from "./Api.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { type ApiError, apiError, fromDomain, internalErrorDetail } from "./Errors.ts"
-import { QuarantineEntry, ReconciliationEntry } from "./FocusApi.ts"
+import { InvoiceEntry, QuarantineEntry, ReconciliationEntry } from "./FocusApi.ts"
 
 /** A judgement reads every row that is asked for; more wait. */
 const MAX_JUDGEMENTS_AT_A_TIME = 2
@@ -56,9 +56,11 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
           const period = yield* periodOf(urlParams.billing_period)
           const org = yield* ofCaller
           const entries = yield* read(org, ReconciliationEntry, reconciliationSql, period)
+          const invoices = yield* read(org, InvoiceEntry, invoicesSql, period)
           return {
-            is_exact: entries.every(({ difference }) => difference === "0"),
+            is_exact: [...entries, ...invoices].every(({ difference }) => difference === "0"),
             entries,
+            invoices,
             quarantined: yield* read(org, QuarantineEntry, quarantineSql, period)
           }
         })
@@ -82,6 +84,13 @@ SELECT
 FROM focus_reconciliation
 WHERE @period IS NULL OR billing_period = @period
 ORDER BY billing_period DESC, source, currency, credential_id`
+
+const invoicesSql = `
+SELECT
+  CAST(billing_period AS STRING) AS billing_period, currency, source, credential_id, invoice_id, native_billed, focus_billed, difference
+FROM focus_reconciliation_invoices
+WHERE @period IS NULL OR billing_period = @period
+ORDER BY billing_period DESC, source, currency, credential_id, invoice_id`
 
 const quarantineSql = `
 SELECT

@@ -205,6 +205,62 @@ layer(support.layer)("focus.reconcile", (it) => {
     })
   )
 
+  it.effect("every invoice is compared too: what one has too much of and another too little fails the step", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("invoices")
+      yield* support.loadLines(dataset, [
+        support.line({ invoice_id: "A", unblended_cost: "1" }),
+        support.line({ invoice_id: "A", unblended_cost: "0.5", line_item_type: "Tax" }),
+        support.line({ invoice_id: "B", unblended_cost: "2" }),
+        support.line({ unblended_cost: "4" })
+      ])
+      const rows = (ofTax: string) => [
+        focusRow({ InvoiceId: "A", BilledCost: "1", EffectiveCost: "1" }),
+        focusRow({ InvoiceId: ofTax, BilledCost: "0.5", EffectiveCost: "0.5" }),
+        focusRow({ InvoiceId: "B", BilledCost: "2", EffectiveCost: "2" }),
+        focusRow({ BilledCost: "4", EffectiveCost: "4" })
+      ]
+      yield* loadFocusRows(dataset, rows("A"))
+      const output = yield* reconcile("invoices")
+      const invoice = {
+        billingPeriod: "2026-03-01",
+        currency: "USD",
+        source: "cloud_aws_billing_raw_daily",
+        credentialId: "main"
+      }
+      const invoices = [
+        { ...invoice, invoiceId: null, nativeBilled: "4", focusBilled: "4", difference: "0" },
+        { ...invoice, invoiceId: "A", nativeBilled: "1.5", focusBilled: "1.5", difference: "0" },
+        { ...invoice, invoiceId: "B", nativeBilled: "2", focusBilled: "2", difference: "0" }
+      ]
+      expect(output.details["invoices"]).toEqual(invoices)
+      expect(output.details["reconciliation"]).toMatchObject([
+        {
+          nativeBilled: "7.5",
+          kinds: [
+            { kind: "Tax", rows: 1 },
+            { kind: "Usage", rows: 3, nativeBilled: "7" }
+          ]
+        }
+      ])
+      const kept = "SELECT invoice_id, native_billed, difference FROM focus_reconciliation_invoices ORDER BY invoice_id"
+      expect(yield* dataset.query(kept)).toEqual(
+        invoices.map((each) => ({ invoice_id: each.invoiceId, native_billed: each.nativeBilled, difference: "0" }))
+      )
+
+      yield* loadFocusRows(dataset, rows("B"))
+      const error = yield* Effect.flip(reconcile("invoices"))
+      expect(error).toMatchObject({ errorType: "PERMANENT", code: "RECONCILIATION_MISMATCH" })
+      expect(error.message).toContain("invoice A: native billed 1.5, FOCUS billed 1, difference 0.5")
+      expect(error.message).toContain("invoice B: native billed 2, FOCUS billed 2.5, difference -0.5")
+      expect(yield* dataset.query(kept)).toMatchObject([
+        { difference: "0" },
+        { difference: "0.5" },
+        { difference: "-0.5" }
+      ])
+    })
+  )
+
   it.effect("rows of a FOCUS export are compared as they came", () =>
     Effect.gen(function* () {
       const dataset = yield* support.org("focus_export")
@@ -230,6 +286,7 @@ layer(support.layer)("focus.reconcile", (it) => {
       const output = yield* reconcile("nothing_loaded")
       expect(output.details).toEqual({
         reconciliation: [],
+        invoices: [],
         rows: { in: 0, converted: 0, extra: 0, dropped: {}, quarantined: 0 }
       })
     })

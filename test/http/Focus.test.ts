@@ -27,6 +27,7 @@ const bill = (month: string, nativeCost: string, focusCost: string, category = "
       ChargePeriodStart: `${month}-02T00:00:00Z`,
       ChargePeriodEnd: `${month}-03T00:00:00Z`,
       ChargeCategory: "Usage",
+      InvoiceId: `INV-${month}`,
       InvoiceIssuerName: "AWS",
       ServiceCategory: category,
       ServiceName: "Amazon EC2",
@@ -91,6 +92,24 @@ layer(World.layer({ variables: { CONFIGS_BASE_PATH: "configs" } }))("the API tel
       expect(all.json).toEqual({
         is_exact: false,
         quarantined: [],
+        invoices: [
+          expect.objectContaining({
+            invoice_id: "INV-2026-04",
+            native_billed: "2.5",
+            focus_billed: "2.4",
+            difference: "0.1"
+          }),
+          {
+            billing_period: "2026-03-01",
+            currency: "USD",
+            source: "cloud_aws_focus_raw_daily",
+            credential_id: "main",
+            invoice_id: "INV-2026-03",
+            native_billed: "0.1000000000000000000001",
+            focus_billed: "0.1000000000000000000001",
+            difference: "0"
+          }
+        ],
         entries: [
           expect.objectContaining({
             billing_period: "2026-04-01",

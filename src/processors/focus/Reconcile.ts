@@ -11,13 +11,14 @@ import * as StepFailure from "../StepFailure.ts"
 import { periodsOf } from "./Periods.ts"
 import * as ReconciliationTable from "./ReconciliationTable.ts"
 
-/** A message names at most so many periods. */
+/** A message names at most so many periods and invoices. */
 const MAX_NAMED_MISMATCHES = 5
 
 const Config = Schema.Struct({ provider: Schema.Literal(...Reconciliation.providers) })
 
 /**
- * Makes the processor. `details` has `reconciliation` and `rows` of the report, also kept in the table focus_reconciliation; periods without any row are left out. A difference of the
+ * Makes the processor. `details` has `reconciliation`, `invoices` and `rows` of the report, also kept in the tables focus_reconciliation and
+ * focus_reconciliation_invoices; periods without any row are left out. A difference of the
  * amortised totals is reported and logged, for it is no money on the bill.
  */
 export const make: Effect.Effect<Processor, never, Warehouse | Settings> = Effect.gen(function* () {
@@ -29,14 +30,16 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings> = Effec
     const periods = periodsOf(context)
     const report = yield* warehouse.org(context.org).pipe(
       Effect.flatMap((org) =>
-        Effect.tap(
-          Reconciliation.compare(org, provider, periods, context, genaiCloudOverlap === "keep"),
-          ({ reconciliation }) => ReconciliationTable.keep(org, provider, periods, reconciliation, context.runId)
+        Effect.tap(Reconciliation.compare(org, provider, periods, context, genaiCloudOverlap === "keep"), (report) =>
+          ReconciliationTable.keep(org, provider, periods, report, context.runId)
         )
       ),
       Effect.mapError(StepFailure.ofWarehouse)
     )
-    const faulty = Reconciliation.mismatches(report)
+    const faulty = [
+      ...Reconciliation.mismatches(report).map(describe),
+      ...Reconciliation.invoiceMismatches(report).map(describeInvoice)
+    ]
     if (faulty.length > 0) return yield* mismatch(context, faulty)
     for (const entry of report.reconciliation.filter(({ effectiveDifference }) => effectiveDifference !== "0")) {
       yield* Effect.logWarning(
@@ -61,8 +64,8 @@ export const make: Effect.Effect<Processor, never, Warehouse | Settings> = Effec
   }
 })
 
-const mismatch = (context: StepContext, faulty: ReadonlyArray<Reconciliation.PeriodTotals>) => {
-  const named = faulty.slice(0, MAX_NAMED_MISMATCHES).map(describe)
+const mismatch = (context: StepContext, faulty: ReadonlyArray<string>) => {
+  const named = faulty.slice(0, MAX_NAMED_MISMATCHES)
   const more = faulty.length > named.length ? `; and ${faulty.length - named.length} more` : ""
   return new StepError({
     errorType: "PERMANENT",
@@ -77,6 +80,11 @@ const describe = (entry: Reconciliation.PeriodTotals): string =>
   `${entry.source} ${entry.billingPeriod} ${entry.currency} (credential ${entry.credentialId}): native billed ${entry.nativeBilled}, ` +
   `FOCUS billed ${entry.focusBilled}, difference ${entry.difference}; ${entry.rows.in} native rows, ${entry.rows.converted} converted, ` +
   `dropped ${JSON.stringify(entry.rows.dropped)}`
+
+const describeInvoice = (entry: Reconciliation.InvoiceTotals): string =>
+  `${entry.source} ${entry.billingPeriod} ${entry.currency} (credential ${entry.credentialId}) ` +
+  `${entry.invoiceId === null ? "without an invoice" : `invoice ${entry.invoiceId}`}: native billed ${entry.nativeBilled}, ` +
+  `FOCUS billed ${entry.focusBilled}, difference ${entry.difference}`
 
 const invalidConfig = () =>
   new StepError({
