@@ -50,7 +50,12 @@ tags AS (
   )
 ),
 sku_details AS (
-  SELECT SkuPriceDetails AS native_text, PARSE_JSON(SkuPriceDetails, wide_number_mode => 'round') AS details
+  SELECT
+    SkuPriceDetails AS native_text,
+    -- Keys that FOCUS 1.3 does not know, such as those of later versions, are custom ones.
+    PARSE_JSON(REGEXP_REPLACE(REGEXP_REPLACE(SkuPriceDetails, r'([{,]\s*)"([^"]+)"\s*:', r'\1"x_\2":'),
+      r'"x_(x_[^"]*|CoreCount|DiskMaxIops|DiskSpace|DiskType|GpuCount|InstanceSeries|InstanceType|MemorySize|NetworkMaxIops|NetworkMaxThroughput|OperatingSystem|Redundancy|StorageClass)":',
+      r'"\1":'), wide_number_mode => 'round') AS details
   FROM `$dataset.cloud_azure_focus_raw_daily`
   WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
     AND (@credential_id IS NULL OR x_credential_id = @credential_id)

@@ -1,8 +1,10 @@
 /**
  * The FOCUS rows of every AWS sample: equal to their bill to the last decimal, and without a violated rule beyond the known gaps.
  */
-import { layer } from "@effect/vitest"
+import { expect, layer } from "@effect/vitest"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as support from "../procedures/support.ts"
 import { expectSound, periods } from "../support/FocusProof.ts"
 
@@ -81,8 +83,51 @@ const samples = [
     load: support.loadFocus,
     files: ["focus/synthetic/aws_1_3_credits.csv"],
     periods: periods("2026-05-01")
+  },
+  {
+    slug: "focus_small_1_0",
+    load: support.loadFocus,
+    files: ["focus/csv-versions/focus-1.0.csv"],
+    periods: periods("2026-05-01", "2026-06-01")
+  },
+  {
+    slug: "focus_small_1_2",
+    load: support.loadFocus,
+    files: ["focus/csv-versions/focus-1.2.csv"],
+    periods: periods("2026-05-01", "2026-06-01")
+  },
+  {
+    slug: "focus_small_1_3",
+    load: support.loadFocus,
+    files: ["focus/csv-versions/focus-1.3.csv"],
+    periods: periods("2026-05-01", "2026-06-01")
+  },
+  {
+    slug: "focus_currencies",
+    load: support.loadFocus,
+    files: ["focus/csv-versions/multicurrency.csv"],
+    periods: periods("2026-05-01")
+  },
+  // Keys of SkuPriceDetails that only FOCUS 1.5 knows become custom ones.
+  {
+    slug: "focus_draft_1_5",
+    load: support.loadFocus,
+    files: ["focus/genai-draft-1.5/per_token_foundation_model_api.csv"],
+    periods: periods("2025-05-01")
   }
 ]
+
+/** Files that are no bill: broken on purpose, or examples of a few columns; what is wrong with them. */
+const refused = {
+  "focus/csv-versions/negative/duplicate-header.csv": 'the column "BilledCost" stands twice in the header',
+  "focus/csv-versions/negative/literal-null.csv": "literal-null.csv:2: BilledCost has no value",
+  "focus/csv-versions/negative/unknown-header.csv": "is missing",
+  "focus/synthetic/scenario_correction_set.csv": "is missing",
+  "focus/synthetic/scenario_sca_equal.csv": "is missing",
+  "focus/spec-v1.2-scenarios/commitment_discount_usage_scenario_1.csv": "is missing",
+  "focus/spec-v1.2-scenarios/saas_spend_agreements_a1.csv":
+    "saas_spend_agreements_a1.csv:2: no row of any billing period can be loaded; the first one: BillingPeriodStart: is not a date"
+}
 
 layer(support.layer)("FOCUS rows of the AWS samples", (it) => {
   for (const sample of samples) {
@@ -93,6 +138,16 @@ layer(support.layer)("FOCUS rows of the AWS samples", (it) => {
         yield* support.convert(dataset, { from: sample.periods.at(0) ?? "", to: sample.periods.at(-1) ?? "" })
 
         yield* expectSound(dataset, "aws", sample.periods)
+      })
+    )
+  }
+
+  for (const [file, reason] of Object.entries(refused)) {
+    it.effect.skipIf(support.samplesMissing)(`${file} is refused`, () =>
+      Effect.gen(function* () {
+        const dataset = yield* support.org("refused_files")
+        const exit = yield* Effect.exit(support.loadFocus(dataset, file))
+        expect(Exit.isFailure(exit) ? Cause.pretty(exit.cause) : "loaded").toContain(reason)
       })
     )
   }

@@ -54,4 +54,42 @@ layer(support.layer)("FOCUS rows of the Azure samples", (it) => {
       ])
     })
   )
+
+  it.effect.skipIf(support.samplesMissing)("of exports of a few columns, once the credential says their currency", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("azure_subset")
+      const files = { "azure/ea/subset_2021-02.csv": "actual", "azure/ea/tags_without_braces.csv": "actual" } as const
+      yield* loadDetails(dataset, files, { currency: "USD", shortRows: true })
+      yield* convert(dataset, "2021-02-01")
+      const { reconciliation, rows } = yield* expectSound(dataset, "azure", periods("2021-02-01"))
+      expect(rows).toEqual({ in: 53, converted: 53, extra: 0, dropped: {}, quarantined: 0 })
+      expect(reconciliation).toMatchObject([{ currency: "USD", nativeBilled: "8.921583609584683", difference: "0" }])
+    })
+  )
+
+  it.effect.skipIf(support.samplesMissing)(
+    "is refused with the place and the reason where money or currency is unknown",
+    () =>
+      Effect.gen(function* () {
+        const dataset = yield* support.org("azure_refused")
+        const refusal = (file: string, settings = {}) =>
+          Effect.map(Effect.flip(loadDetails(dataset, { [file]: "actual" }, settings)), ({ message }) => message)
+        const subset = "azure/ea/subset_2021-02.csv"
+        expect(yield* refusal(subset, { currency: "USD" })).toContain(
+          `${subset}:2: the row has 10 cells, the header has 11`
+        )
+        expect(yield* refusal(subset, { shortRows: true })).toContain("which billing_currency needs, is missing")
+        expect(yield* refusal("azure/ea/tags_without_braces.csv")).toContain("which billing_currency needs, is missing")
+        // MC is no currency, and a row of empty cells bills nothing that could be known: no setting makes them true.
+        const invented = "azure/ea/version2_2020-09.csv"
+        expect(yield* refusal(invented, { currency: "USD" })).toContain(
+          `${invented}:2: BillingCurrencyCode is not of the form [A-Z]{3}`
+        )
+        const empty = "azure/header-dialects/BOM.csv"
+        expect(yield* refusal(empty, { currency: "USD", shortRows: true })).toContain(
+          `${empty}:2: Currency has no value`
+        )
+        expect(yield* dataset.query("SELECT COUNT(*) AS n FROM cloud_azure_billing_raw_daily")).toEqual([{ n: 0 }])
+      })
+  )
 })

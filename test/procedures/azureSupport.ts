@@ -21,15 +21,25 @@ const focusSlice: Slice = {
   extent: { kind: "periods", periodColumn: "billing_period_start_date", runDateColumn: "ChargePeriodStart" }
 }
 
-/** Loads cost details of the samples, each file with the view of its rows. */
-export const loadDetails = (dataset: OrgWarehouse, files: Readonly<Record<string, CostView>>) =>
+/** Loads cost details of the samples, each file with the view of its rows; `settings` are those of the credential's metadata. */
+export const loadDetails = (
+  dataset: OrgWarehouse,
+  files: Readonly<Record<string, CostView>>,
+  settings: { readonly currency?: string; readonly shortRows?: boolean } = {}
+) =>
   support.load(dataset, detailsSlice, {
     _tag: "Files",
     format: "csv",
     files: Object.entries(files).flatMap(([name, view]) =>
-      support.samples([name]).map((file) => ({ ...file, values: { cost_view: view } }))
+      support.samples([name]).map((file) => ({
+        ...file,
+        values: {
+          cost_view: view,
+          ...(settings.currency === undefined ? {} : { billing_currency: settings.currency })
+        }
+      }))
     ),
-    mapping: costDetailsMapping
+    mapping: { ...costDetailsMapping, shortRows: settings.shortRows === true }
   })
 
 /** Loads FOCUS exports of the samples. */
