@@ -23,18 +23,8 @@ BEGIN
   DECLARE v_unallocated JSON;
   DECLARE v_hierarchy_failure STRING;
 
-  IF p_project_id IS NULL OR NOT REGEXP_CONTAINS(p_project_id, r'^[a-z][a-z0-9-]*[a-z0-9]$') THEN
-    RAISE USING MESSAGE = 'sp_cloud_azure_convert_to_focus: p_project_id is not a project id';
-  END IF;
-  IF p_dataset_id IS NULL OR NOT REGEXP_CONTAINS(p_dataset_id, r'^[a-z0-9_]{3,50}_(prod|stage|test|local|dev)$') THEN
-    RAISE USING MESSAGE = 'sp_cloud_azure_convert_to_focus: p_dataset_id is not the dataset of an organisation';
-  END IF;
-  IF p_start_date IS NULL OR v_end_date < p_start_date THEN
-    RAISE USING MESSAGE = 'sp_cloud_azure_convert_to_focus: p_start_date must be given and not lie after p_end_date';
-  END IF;
-  IF p_run_id IS NULL THEN
-    RAISE USING MESSAGE = 'sp_cloud_azure_convert_to_focus: p_run_id must be given, it becomes the lineage of the rows';
-  END IF;
+  CALL `{project_id}.organizations.sp_cloud_check_parameters`(
+    'sp_cloud_azure_convert_to_focus', p_project_id, p_dataset_id, p_start_date, v_end_date, p_run_id);
 
   -- One subscription's month may come as cost details or as a FOCUS export; both would count its money twice.
   EXECUTE IMMEDIATE REPLACE(r"""
