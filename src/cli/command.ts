@@ -12,6 +12,7 @@ import { notifications } from "./notifications.ts"
 import { prices } from "./prices.ts"
 import { procedures } from "./procedures.ts"
 import { query } from "./query.ts"
+import { rates } from "./rates.ts"
 import { reconcile } from "./reconcile.ts"
 import { replay } from "./replay.ts"
 import { run } from "./run.ts"
@@ -40,6 +41,7 @@ export const command = Command.make("pipeline-service").pipe(
     notifications,
     hierarchy,
     prices,
+    rates,
     procedures,
     administration
   ])

@@ -5,6 +5,7 @@ import * as HttpApiEndpoint from "@effect/platform/HttpApiEndpoint"
 import * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import * as Schema from "effect/Schema"
+import { ConvertedCost, Currency } from "../focus/ExchangeRates.ts"
 import { JsonObject } from "../platform/Json.ts"
 import { ReadAccess } from "./Authentication.ts"
 import { failure } from "./Errors.ts"
@@ -94,6 +95,15 @@ export const Reconciliation = Schema.Struct({
   quarantined: Schema.Array(QuarantineEntry)
 }).annotations({ identifier: "Reconciliation" })
 
+/** The costs of each billing period and currency in one currency. */
+export const ConvertedCosts = Schema.Struct({
+  currency: Schema.String,
+  billed: Schema.NullOr(Schema.String).annotations({ description: "Sum of the entries; null: one has no rate" }),
+  effective: Schema.NullOr(Schema.String),
+  entries: Schema.Array(ConvertedCost),
+  findings: Schema.Array(Schema.String).annotations({ description: "Which rates are missing" })
+}).annotations({ identifier: "ConvertedCosts" })
+
 const period = Schema.optional(
   Schema.String.annotations({ description: "First day of a billing period, YYYY-MM-01; absent: all" })
 )
@@ -129,6 +139,20 @@ export const Focus = HttpApiGroup.make("focus")
       .addError(failure(422, "A parameter is not what the schema says"))
       .middleware(ReadAccess)
       .annotate(OpenApi.Summary, "Native totals against FOCUS totals, as the last run of each period compared them")
+  )
+  .add(
+    HttpApiEndpoint.get("convertedCosts", "/focus/:org/converted-costs")
+      .setPath(path)
+      .setUrlParams(
+        Schema.Struct({
+          currency: Currency.annotations({ description: "Currency to convert to, ISO 4217" }),
+          billing_period: period
+        })
+      )
+      .addSuccess(ConvertedCosts)
+      .addError(failure(422, "A parameter is not what the schema says"))
+      .middleware(ReadAccess)
+      .annotate(OpenApi.Summary, "Costs in one currency, by the organisation's dated exchange rates")
   )
   .prefix("/api/v1")
   .annotate(OpenApi.Description, "How far the FOCUS rows can be trusted: conformance and reconciliation")

@@ -4,6 +4,8 @@
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import { sum } from "../focus/DecimalText.ts"
+import { convertedCosts } from "../focus/ExchangeRates.ts"
 import { Judge } from "../focus/Judge.ts"
 import { Day } from "../platform/Identifiers.ts"
 import { type OrgWarehouse, Warehouse } from "../warehouse/Warehouse.ts"
@@ -62,6 +64,30 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
             entries,
             invoices,
             quarantined: yield* read(org, QuarantineEntry, quarantineSql, period)
+          }
+        })
+      )
+      .handle("convertedCosts", ({ urlParams: { billing_period, currency } }) =>
+        Effect.gen(function* () {
+          const period = yield* periodOf(billing_period)
+          const entries = yield* Effect.mapError(convertedCosts(yield* ofCaller, currency, period), fromDomain)
+          const total = (amounts: ReadonlyArray<string | null>) => {
+            const known = amounts.filter((amount) => amount !== null)
+            return known.length === amounts.length ? sum(known) : null
+          }
+          return {
+            currency,
+            billed: total(entries.map(({ billed }) => billed)),
+            effective: total(entries.map(({ effective }) => effective)),
+            entries,
+            findings: entries.flatMap((entry) =>
+              entry.days_without_rate === 0
+                ? []
+                : [
+                    `no rate from ${entry.original_currency} to ${currency} for ${entry.days_without_rate} days of billing period ` +
+                      `${entry.billing_period}, first for ${entry.first_day_without_rate}: import it with rates import`
+                  ]
+            )
           }
         })
       )
