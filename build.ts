@@ -25,7 +25,7 @@ export const bundling = {
   target: "node22",
   format: "esm",
   external: ["better-sqlite3", "*.node"],
-  banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+  banner: { js: "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url);" },
   plugins: [requiredHttp],
   logLevel: "error"
 } satisfies BuildOptions
