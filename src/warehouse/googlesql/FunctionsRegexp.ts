@@ -35,6 +35,12 @@ const mayMatchNothing = (pattern: string): boolean => {
   }
 }
 
+/** Whether a match may give an empty text: its only group, or the whole of a pattern without groups. */
+const mayExtractNothing = (pattern: string, groups: number): boolean => {
+  const extract = groups === 0 ? pattern : /\((?!\?)((?:\\.|\[[^\]]*\]|[^()[\]\\])*)\)/.exec(pattern)?.[1]
+  return extract === undefined || /\\b|\\Q/.test(pattern) || mayMatchNothing(extract)
+}
+
 /** One of `regexpNames`. */
 export const translateRegexp = (t: Translator, e: Call, name: string, args: ReadonlyArray<Typed>): Translate<Typed> =>
   Either.gen(function* () {
@@ -69,8 +75,10 @@ export const translateRegexp = (t: Translator, e: Call, name: string, args: Read
         return yield* unsupported(t, e.at, "REGEXP_EXTRACT_ALL with a pattern that may match nothing")
       return { sql: `regexp_extract_all(${text}, ${regexp}, ${count}, 'c')`, type: arrayOf(string) }
     }
-    return {
-      sql: `(CASE WHEN regexp_matches(${text}, ${regexp}, 'c') THEN regexp_extract(${text}, ${regexp}, ${count}, 'c') END)`,
-      type: string
-    }
+    const extracted = `regexp_extract(${text}, ${regexp}, ${count}, 'c')`
+    // The engine gives an empty text where nothing matches; only where the extract may be empty itself does that have to be asked.
+    const sql = mayExtractNothing(pattern.text, count)
+      ? `(CASE WHEN regexp_matches(${text}, ${regexp}, 'c') THEN ${extracted} END)`
+      : `nullif(${extracted}, '')`
+    return { sql, type: string }
   })
