@@ -13,14 +13,14 @@ import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { AppendRefusal, EventLogService, EventLogUnavailable } from "../eventlog/EventLog.ts"
-import { StepError } from "../pipelines/Processor.ts"
+import type { StepError } from "../pipelines/Processor.ts"
 import type { Timer, Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
+import { failAttempt, interrupted, timedOut } from "./FailedAttempt.ts"
 import * as Mailbox from "./Mailbox.ts"
-import { isRetryable, waitAfter } from "./Retry.ts"
-import type { Limits, RunCommand, RunState, StepState } from "./Run.ts"
+import type { Limits, RunCommand, RunState } from "./Run.ts"
 import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
-import type { Failure, RunEvent } from "./RunEvent.ts"
+import type { RunEvent } from "./RunEvent.ts"
 import { isTerminal, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
 import type { Claim, Slots } from "./Slots.ts"
@@ -384,35 +384,3 @@ const completionRetry = Schedule.exponential("2 seconds").pipe(
   Schedule.modifyDelay((_, delay) => Duration.min(delay, longestCompletionWait)),
   Schedule.upTo(completionPatience)
 )
-
-const interrupted = (step: StepState) =>
-  new StepError({
-    errorType: "TRANSIENT",
-    code: "INTERRUPTED",
-    message: `attempt ${step.attempt} of step ${step.step.stepId} was interrupted by a restart of the service`
-  })
-
-const timedOut = ({ step }: StepState) =>
-  new StepError({
-    errorType: "TIMEOUT",
-    code: "STEP_TIMEOUT",
-    message: `step ${step.stepId} took longer than its ${step.timeoutSeconds} s`,
-    suggestedAction: "raise timeout_seconds of the step, or ask for fewer days"
-  })
-
-const failAttempt = (step: StepState, error: StepError): Effect.Effect<RunCommand> =>
-  Effect.gen(function* () {
-    const { retry, stepId } = step.step
-    const failure: Failure = {
-      errorType: error.errorType,
-      code: error.code,
-      message: error.message,
-      ...(error.suggestedAction === undefined ? {} : { suggestedAction: error.suggestedAction })
-    }
-    if (!isRetryable(error.errorType) || step.attempt >= retry.maxAttempts) {
-      return { _tag: "FailAttempt", stepId, failure, retryAt: undefined }
-    }
-    const wait = yield* waitAfter(retry, step.attempt, error.retryAfterSeconds)
-    const now = yield* Clock.currentTimeMillis
-    return { _tag: "FailAttempt", stepId, failure, retryAt: now + Math.round(Duration.toMillis(wait)) }
-  })
