@@ -15,9 +15,10 @@ export interface DateRange {
   readonly endDate: Day
 }
 
+const toDay = Schema.decodeSync(Day)
+
 /** The UTC day of a point in time (milliseconds since 1970). */
-export const dayOf = (milliseconds: number): Day =>
-  Schema.decodeSync(Day)(new Date(milliseconds).toISOString().slice(0, 10))
+export const dayOf = (milliseconds: number): Day => toDay(new Date(milliseconds).toISOString().slice(0, 10))
 
 /** Fills in what the caller left out (start only: one day; nothing: yesterday) and refuses what cannot be run. `now` in milliseconds. */
 export const resolveDates = (

@@ -47,6 +47,7 @@ import {
   ShuttingDown
 } from "./Runs.ts"
 
+const toRunId = Schema.decodeSync(RunId)
 const decodeRows = Schema.decodeUnknown(Schema.Array(RunRow))
 const decodeTotal = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.NumberFromString })))
 
@@ -113,7 +114,7 @@ const make = Effect.gen(function* () {
       )
 
   const existing = Effect.fnUntraced(function* (holder: string) {
-    const runId = Schema.decodeSync(RunId)(holder.slice(holder.indexOf("/") + 1))
+    const runId = toRunId(holder.slice(holder.indexOf("/") + 1))
     const state = yield* fold(runId)
     return state === undefined || state.status === "REFUSED"
       ? Option.none<RunAccepted>()
@@ -130,9 +131,7 @@ const make = Effect.gen(function* () {
       and tracking_id = ${trackingIdOf(org, configId)} and status in ('PENDING', 'RUNNING', 'CANCELLING')`.pipe(
       Effect.catchAll((cause) => new EventLogUnavailable({ operation: "look for a live run", cause }))
     )
-    return row === undefined
-      ? Option.none<RunAccepted>()
-      : yield* existing(streamOf(Schema.decodeSync(RunId)(row.run_id)))
+    return row === undefined ? Option.none<RunAccepted>() : yield* existing(streamOf(toRunId(row.run_id)))
   })
 
   /** A wrong date is told before a wrong pipeline, though some pipelines have rules of their own. */
@@ -259,7 +258,7 @@ const make = Effect.gen(function* () {
   })
 
   const unfinished = sql<{ run_id: string }>`select run_id from runs where open = 1 order by start_time`.pipe(
-    Effect.map((rows) => rows.map((row) => Schema.decodeSync(RunId)(row.run_id))),
+    Effect.map((rows) => rows.map((row) => toRunId(row.run_id))),
     Effect.catchAll((cause) => new EventLogUnavailable({ operation: "list unfinished runs", cause }))
   )
 
@@ -364,7 +363,7 @@ const requestEvent = (
   }
   return {
     _tag: "RunRequested",
-    runId: Schema.decodeSync(RunId)(crypto.randomUUID()),
+    runId: toRunId(crypto.randomUUID()),
     org: asked.org,
     trackingId: trackingIdOf(asked.org, asked.configId),
     trigger: asked.trigger,
