@@ -3,7 +3,7 @@ FROM node:24-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN npm install --no-audit --no-fund
-COPY tsconfig.json build.ts ./
+COPY tsconfig.json ./
 COPY src src
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 

@@ -66,7 +66,7 @@ const quietly = (warehouse: string) =>
       const own = ConfigProvider.fromMap(
         new Map([
           ["API_PORT", "0"],
-          ["LOG_LEVEL", "WARN"],
+          ["LOG_LEVEL", "ERROR"],
           ["WAREHOUSE", warehouse]
         ])
       )

@@ -5,7 +5,7 @@ import { basename } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
 import * as Effect from "effect/Effect"
-import { bundling } from "../../build.ts"
+import { bundling } from "../../src/bundle.ts"
 
 /** Bundles a program beside the service's own bundle, from where it finds the package's configuration. */
 export const bundle = Effect.fnUntraced(function* (program: string) {
