@@ -176,21 +176,23 @@ it.scopedLive("plans come from a CSV file by the command line, and become costs"
           file,
           `\uFEFF${header}\nslack,slack,Pro,2026-01-01,monthly,USD,31,2,"two\nlines"\nfigma,figma,Org,2026-01-31,sometimes,USD,ten,1,\n`
         )
-        const refused = yield* cli(there, "plans", "import", file)
+        const refused = yield* cli(there, "admin", "plan", "import", file)
         expect(refused.failure).toBe(
           `${file}: nothing was imported\n  line 4: unit_price is no amount from 0 on with at most 9 decimals`
         )
         writeFileSync(file, `${header}\nslack,slack,Pro,2026-01-01,monthly,USD,31,2\n`)
-        expect((yield* cli(there, "plans", "import", file)).failure).toContain("line 2: has 8 cells, the header 9")
-        expect((yield* cli(there, "plans", "list")).out).toContain("acme has no plans")
+        expect((yield* cli(there, "admin", "plan", "import", file)).failure).toContain(
+          "line 2: has 8 cells, the header 9"
+        )
+        expect((yield* cli(there, "admin", "plan", "list")).out).toContain("acme has no plans")
         writeFileSync(
           file,
           `${header}\r\nslack,slack,Pro,2026-01-01,monthly,USD,31,2,\r\nfigma,figma,Org,2026-01-31,quarterly,USD,89,1,\r\n`
         )
-        expect((yield* cli(there, "plans", "import", file)).out).toContain(
+        expect((yield* cli(there, "admin", "plan", "import", file)).out).toContain(
           "Imported 2 plans of 2 subscriptions; acme has 2 now."
         )
-        expect(JSON.parse((yield* cli(there, "plans", "list", "--json")).out)).toMatchObject([
+        expect(JSON.parse((yield* cli(there, "admin", "plan", "list", "--json")).out)).toMatchObject([
           { subscription_id: "figma", unit_price: "89", seats: 1 },
           { subscription_id: "slack", unit_price: "31", seats: 2 }
         ])
