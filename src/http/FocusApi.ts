@@ -145,7 +145,9 @@ export const Focus = HttpApiGroup.make("focus")
       .setPath(path)
       .setUrlParams(
         Schema.Struct({
-          currency: Currency.annotations({ description: "Currency to convert to, ISO 4217" }),
+          currency: Schema.optional(
+            Currency.annotations({ description: "Currency to convert to, ISO 4217; absent: the organisation's own" })
+          ),
           billing_period: period
         })
       )

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import { sum } from "../focus/DecimalText.ts"
 import { convertedCosts } from "../focus/ExchangeRates.ts"
 import { Judge } from "../focus/Judge.ts"
+import { Organizations } from "../organizations/Organizations.ts"
 import { Day } from "../platform/Identifiers.ts"
 import { type OrgWarehouse, Warehouse } from "../warehouse/Warehouse.ts"
 import { Api } from "./Api.ts"
@@ -32,6 +33,14 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
     const warehouse = yield* Warehouse
     const { judge } = yield* Judge
     const judging = yield* Effect.makeSemaphore(MAX_JUDGEMENTS_AT_A_TIME)
+    const organizations = yield* Organizations
+    const ownCurrency = Effect.gen(function* () {
+      const { org } = yield* CurrentCaller
+      const found = yield* Effect.mapError(organizations.get(org), fromDomain)
+      return found === undefined
+        ? yield* apiError("INVALID_PARAMETER", `${org} has no currency of its own: name one`)
+        : found.defaultCurrency
+    })
     const ofCaller = Effect.flatMap(CurrentCaller, ({ org }) => Effect.mapError(warehouse.org(org), fromDomain))
 
     return handlers
@@ -67,9 +76,10 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
           }
         })
       )
-      .handle("convertedCosts", ({ urlParams: { billing_period, currency } }) =>
+      .handle("convertedCosts", ({ urlParams }) =>
         Effect.gen(function* () {
-          const period = yield* periodOf(billing_period)
+          const period = yield* periodOf(urlParams.billing_period)
+          const currency = urlParams.currency ?? (yield* ownCurrency)
           const entries = yield* Effect.mapError(convertedCosts(yield* ofCaller, currency, period), fromDomain)
           const total = (amounts: ReadonlyArray<string | null>) => {
             const known = amounts.filter((amount) => amount !== null)

@@ -132,7 +132,7 @@ const matrix = Effect.gen(function* () {
       Effect.map(
         World.call(operation.method, address(operation.path, runId, ids), request(operation, headers)),
         (answer) => {
-          expect(answer.status, operation.name).toBeLessThan(500)
+          expect(answer.status, `${operation.name}: ${answer.text}`).toBeLessThan(500)
           if (answer.status >= 400) expect(answer.json, operation.name).toHaveProperty("request_id")
           if (headers["X-API-Key"] === keys.other) expect(answer.text, operation.name).not.toContain("acme_corp")
           return codeOf(answer)
