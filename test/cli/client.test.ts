@@ -79,7 +79,7 @@ it.scopedLive("a call that cannot be made says what to do", () =>
         expect(foreign.failure).toContain("RUN_NOT_FOUND")
 
         const nothing = yield* cli(there, "reconcile", "--json")
-        expect(JSON.parse(nothing.out)).toEqual({ is_exact: true, entries: [], quarantined: [] })
+        expect(JSON.parse(nothing.out)).toEqual({ is_exact: true, entries: [], invoices: [], quarantined: [] })
         expect((yield* cli(there, "reconcile", "--period", "August")).failure).toContain("INVALID_DATE")
 
         const listed = JSON.parse((yield* cli(there, "procedures", "list", "--json")).out)
