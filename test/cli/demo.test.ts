@@ -32,11 +32,14 @@ it.scopedLive("the demo shows every cent, changes nothing the second time, and l
       "--org",
       "dev_org_local",
       "--json",
-      "SELECT COUNT(*) AS n, COUNT(DISTINCT x_run_id) AS runs FROM cost_data_standard_1_3"
+      "SELECT x_source_system AS source, COUNT(*) AS n, COUNT(DISTINCT x_run_id) AS runs FROM cost_data_standard_1_3 GROUP BY 1 ORDER BY 1"
     )
-    const [counted] = JSON.parse(rows.out)
-    expect(counted.n).toBeGreaterThan(1000)
-    expect(counted.runs).toBe(1)
+    const bySource = JSON.parse(rows.out)
+    expect(bySource).toMatchObject([
+      { source: "cloud_aws_billing_raw_daily", runs: 1 },
+      { source: "genai_costs_daily_unified", runs: 1 }
+    ])
+    expect(bySource[0].n).toBeGreaterThan(1000)
 
     const key = readFileSync(keyFile, "utf8").trim()
     const { busy, listed, reconciled } = yield* withService({ DATA_DIR: dataDir }, (base) =>
@@ -51,7 +54,8 @@ it.scopedLive("the demo shows every cent, changes nothing the second time, and l
         busy: cli(dataDir, "query", "--org", "dev_org_local", "SELECT 1 AS one")
       })
     )
-    expect(listed).toMatchObject({ total: 2 })
+    // Of each demo: the bill, two model providers, and what makes FOCUS rows of them.
+    expect(listed).toMatchObject({ total: 8 })
     expect(reconciled.code).toBe(0)
     const equal = [...reconciled.out.matchAll(/^2026-\d\d-01 .* demo_cur[12] +(\S+) +(\S+) +0 +\d+$/gm)]
     expect(equal).toHaveLength(6)
