@@ -14,6 +14,7 @@ const common = {
  */
 export default defineConfig({
   test: {
+    globalSetup: fileURLToPath(new URL("support/bigquery/install.ts", import.meta.url)),
     // A file mostly waits for its own evaluator, so two at a time pay on any machine.
     poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     // Left to the embedded warehouse: more rows than the evaluator takes; a procedure's text, of which BigQuery keeps the body only; and the

@@ -78,7 +78,8 @@ export const start = async (): Promise<Emulator> => {
   }
 }
 
-const install = async (): Promise<string> => {
+/** Installs it when it is not there; answers its Python. One process at a time may do so. */
+export const install = async (): Promise<string> => {
   const python = join(cacheFolder, "bin/python")
   const mark = join(cacheFolder, "installed.txt")
   const wanted = readFileSync(versions, "utf8")

@@ -201,7 +201,8 @@ const isNamesAnswer = (
 ): answer is { readonly table_name?: ReadonlyArray<{ readonly table_name_segment: ReadonlyArray<string> }> } =>
   isNode(answer)
 
-const install = async () => {
+/** Installs it when it is not there. One process at a time may do so. */
+export const install = async () => {
   if (existsSync(join(cacheFolder, "node_modules/@fivetrandevelopers/zetasql/package.json"))) return
   mkdirSync(cacheFolder, { recursive: true })
   writeFileSync(join(cacheFolder, "package.json"), JSON.stringify({ name: "zetasql-cache", private: true }))
