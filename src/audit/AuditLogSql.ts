@@ -24,6 +24,18 @@ const Row = Schema.Struct({
 })
 const decodeRows = Schema.decodeUnknown(Schema.Array(Row))
 
+/** Entries are kept so long. */
+export const AUDIT_RETENTION_DAYS = 400
+
+/** Forgets at most `limit` old entries; answers how many. */
+export const sweep = Effect.fnUntraced(function* (now: number, limit: number) {
+  const sql = yield* SqlClient.SqlClient
+  const before = new Date(now - AUDIT_RETENTION_DAYS * 86_400_000).toISOString()
+  const entries = yield* sql`delete from org_audit_logs where audit_id in (
+    select audit_id from org_audit_logs where created_at < ${before} limit ${limit}) returning audit_id`
+  return entries.length
+})
+
 /** The layer over the service database; creates its table. */
 export const layer = Layer.effect(
   AuditLog,

@@ -14,6 +14,7 @@ import * as Server from "../http/Server.ts"
 import { Shutdown } from "../http/Shutdown.ts"
 import * as Installation from "../Installation.ts"
 import * as Worker from "../notifier/Worker.ts"
+import * as Sweeping from "../sweeping.ts"
 import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
 import { Settings } from "../platform/Settings.ts"
@@ -42,6 +43,9 @@ export const prepare = Effect.gen(function* () {
     Effect.annotateLogs({ pipelines: pipelines.length, resumed, warehouse: (yield* Warehouse).location })
   )
 })
+
+/** Forgets what is over. */
+const keepSwept = Effect.forkScoped(Sweeping.keepSwept)
 
 /** Looks for schedules that are due while the service runs; with an interval of 0 only its endpoints do. */
 const keepSchedules = Effect.gen(function* () {
@@ -73,7 +77,7 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
 export const layer = Layer.unwrapScoped(
-  Effect.as(Effect.all([prepare, keepSchedules, watchCosts]), Layer.provideMerge(Server.layer, Worker.layer))
+  Effect.as(Effect.all([prepare, keepSwept, keepSchedules, watchCosts]), Layer.provideMerge(Server.layer, Worker.layer))
 ).pipe(
   Layer.provideMerge(Shutdown.layer),
   Layer.provideMerge(Installation.layer),
