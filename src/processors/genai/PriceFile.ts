@@ -15,8 +15,16 @@ import { Day, type RunId } from "../../platform/Identifiers.ts"
 import type { OrgWarehouse, Slice } from "../../warehouse/Warehouse.ts"
 import { SourceRejected } from "../../warehouse/Warehouse.ts"
 
-/** x_pipeline_id of the rows that ship; all others are the organisation's own. */
-const owner = "genai_prices"
+/** x_pipeline_id of the rows that ship. */
+export const shippedOwner = "genai_prices"
+
+/** The slice of a table of prices. Prices are no facts of a day: they lie under one that no usage has. */
+export const sliceOf = (table: string, pipelineId: string, credentialId: string): Slice => ({
+  table,
+  pipelineId,
+  credentialId,
+  extent: { kind: "day", date: Schema.decodeSync(Day)("1970-01-01") }
+})
 
 const decodeRecords = Schema.decodeUnknown(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.String })))
 
@@ -34,13 +42,7 @@ export const load = Effect.fn("PriceFile.load")(function* <Price>(
   runId: RunId,
   { file, read, table }: PriceKind<Price>
 ) {
-  const slice: Slice = {
-    table,
-    pipelineId: owner,
-    credentialId: "default",
-    // Prices are no facts of a day: they lie under one that no usage has.
-    extent: { kind: "day", date: Schema.decodeSync(Day)("1970-01-01") }
-  }
+  const slice = sliceOf(table, shippedOwner, "default")
   const files = yield* FileSystem.FileSystem
   const { parse } = yield* Effect.promise(() => import("csv-parse/sync"))
   const path = join(configsPath, "genai", "prices", file)
@@ -76,7 +78,7 @@ export const listedOf = (row: JsonObject): Listed => ({
   effectiveFrom: dayAt(row, "effective_from"),
   effectiveTo: dayAt(row, "effective_to"),
   lastUpdated: textAt(row, "last_updated") ?? "",
-  isOwn: row["x_pipeline_id"] !== owner,
+  isOwn: row["x_pipeline_id"] !== shippedOwner,
   isOverride: row["is_override"] === true,
   overrideFrom: dayAt(row, "override_effective_from")
 })

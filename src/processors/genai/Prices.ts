@@ -1,9 +1,6 @@
 /**
  * The price file that ships with the program, kept in each organisation's genai_payg_pricing beside the organisation's own prices.
  */
-import { createHash } from "node:crypto"
-import { join } from "node:path"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,54 +9,24 @@ import * as Stream from "effect/Stream"
 import type { Price } from "../../genai/PaygPrice.ts"
 import type { PriceRow } from "../../genai/PriceListRows.ts"
 import { type Json, type JsonObject, textOrNull } from "../../platform/Json.ts"
-import { Day, RunId } from "../../platform/Identifiers.ts"
-import type { OrgWarehouse, Slice } from "../../warehouse/Warehouse.ts"
+import { RunId } from "../../platform/Identifiers.ts"
+import type { OrgWarehouse } from "../../warehouse/Warehouse.ts"
 import { SourceRejected } from "../../warehouse/Warehouse.ts"
+import * as PriceFile from "./PriceFile.ts"
 
-/** x_pipeline_id of the rows that ship, and of those that were imported; all others are the organisation's own. */
-const owner = "genai_prices"
+/** x_pipeline_id of the rows that were imported; those that ship have one, too, and all others are the organisation's own. */
 export const importOwner = "genai_prices_import"
-const file = join("genai", "prices", "payg.csv")
 
-const decodeRecords = Schema.decodeUnknown(Schema.Array(Schema.Record({ key: Schema.String, value: Schema.String })))
-
-const slice: Slice = {
+/** Prices of tokens. */
+const kind: PriceFile.PriceKind<Price> = {
+  file: "payg.csv",
   table: "genai_payg_pricing",
-  pipelineId: owner,
-  credentialId: "default",
-  // Prices are no facts of a day: they lie under one that no usage has.
-  extent: { kind: "day", date: Schema.decodeSync(Day)("1970-01-01") }
+  read: (row) => priceOf(row)
 }
 
 /** Brings the shipped prices into the organisation's table, if they are not there as they are now, and answers all prices. */
-export const load = Effect.fn("Prices.load")(function* (org: OrgWarehouse, configsPath: string, runId: RunId) {
-  const files = yield* FileSystem.FileSystem
-  const { parse } = yield* Effect.promise(() => import("csv-parse/sync"))
-  const path = join(configsPath, file)
-  const refused = (reason: string) => () => new SourceRejected({ file: path, reason })
-  const content = yield* Effect.mapError(files.readFileString(path), refused("the price file cannot be read"))
-  const records = yield* Effect.try({
-    try: (): unknown => parse(content, { columns: true, skip_empty_lines: true }),
-    catch: refused("the price file is no CSV with a header")
-  }).pipe(Effect.flatMap((rows) => Effect.mapError(decodeRecords(rows), refused("the price file has no rows of text"))))
-  const rows = records.map((record): JsonObject => ({
-    region: "global",
-    ...Object.fromEntries(Object.entries(record).map(([name, cell]) => [name, cell === "" ? null : cell]))
-  }))
-  const token = createHash("sha256").update(content).digest("hex")
-  if ((yield* org.token(slice)) !== token) {
-    const report = yield* org.replaceSlice({
-      slice,
-      source: { _tag: "Rows", rows: Stream.fromIterable(rows) },
-      runId,
-      token
-    })
-    const [fault] = report.quarantine
-    if (fault !== undefined) return yield* refused(`${fault.reason}: ${fault.example}`)()
-  }
-  const prices = yield* org.query("SELECT * FROM genai_payg_pricing")
-  return prices.map(priceOf)
-})
+export const load = (org: OrgWarehouse, configsPath: string, runId: RunId) =>
+  PriceFile.load(org, configsPath, runId, kind)
 
 const columns = [
   "provider",
@@ -99,7 +66,7 @@ export const importPrices = Effect.fn("Prices.importPrices")(function* (
   token: string
 ) {
   const report = yield* org.replaceSlice({
-    slice: { ...slice, pipelineId: importOwner, credentialId: format.replaceAll("-", "_") },
+    slice: PriceFile.sliceOf(kind.table, importOwner, format.replaceAll("-", "_")),
     source: { _tag: "Rows", rows: Stream.fromIterable(rows.map((row): JsonObject => ({ ...row }))) },
     runId: yield* Effect.sync(() => Schema.decodeSync(RunId)(crypto.randomUUID())),
     token
@@ -110,7 +77,8 @@ export const importPrices = Effect.fn("Prices.importPrices")(function* (
   }
 })
 
-const precedenceOf = (pipelineId: string | undefined) => (pipelineId === owner ? 0 : pipelineId === importOwner ? 1 : 2)
+const precedenceOf = (pipelineId: string | undefined) =>
+  pipelineId === PriceFile.shippedOwner ? 0 : pipelineId === importOwner ? 1 : 2
 
 const priceOf = (row: JsonObject): Price => {
   const text = (name: string) => textOrNull(row[name]) ?? undefined
