@@ -98,7 +98,9 @@ export const Reconciliation = Schema.Struct({
 /** The costs of each billing period and currency in one currency. */
 export const ConvertedCosts = Schema.Struct({
   currency: Schema.String,
-  billed: Schema.NullOr(Schema.String).annotations({ description: "Sum of the entries; null: one has no rate" }),
+  billed: Schema.NullOr(Schema.String).annotations({
+    description: "Sum of the entries; null: one has no rate, or there is none"
+  }),
   effective: Schema.NullOr(Schema.String),
   entries: Schema.Array(ConvertedCost),
   findings: Schema.Array(Schema.String).annotations({ description: "Which rates are missing" })

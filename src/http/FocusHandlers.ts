@@ -83,7 +83,7 @@ export const layer = HttpApiBuilder.group(Api, "focus", (handlers) =>
           const entries = yield* Effect.mapError(convertedCosts(yield* ofCaller, currency, period), fromDomain)
           const total = (amounts: ReadonlyArray<string | null>) => {
             const known = amounts.filter((amount) => amount !== null)
-            return known.length === amounts.length ? sum(known) : null
+            return known.length > 0 && known.length === amounts.length ? sum(known) : null
           }
           return {
             currency,

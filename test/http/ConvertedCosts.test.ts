@@ -110,7 +110,14 @@ layer(World.layer({ variables: { CONFIGS_BASE_PATH: "configs" } }))("costs in on
         entries: [{ original_currency: "CAD", billed: "-1.8" }, eur, usd],
         findings: []
       })
-      expect((yield* get("currency=EUR&billing_period=2026-04-01")).json).toMatchObject({ entries: [], findings: [] })
+      // A period without charges costs nothing that is known: null, not 0.
+      expect((yield* get("currency=EUR&billing_period=2026-04-01")).json).toEqual({
+        currency: "EUR",
+        billed: null,
+        effective: null,
+        entries: [],
+        findings: []
+      })
       expect((yield* get("currency=euro")).status).toBe(422)
       expect(
         yield* org.query("SELECT SUM(BilledCost) AS usd FROM cost_data_standard_1_3 WHERE BillingCurrency = 'USD'")
