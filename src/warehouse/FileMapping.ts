@@ -27,7 +27,9 @@ export interface ColumnSource {
    * one that is filled.
    */
   readonly isMonth?: boolean
-  /** Regular expression that the whole value must match; a row that does not stops the whole slice. */
+  /** What words of the file mean: each is read as the word beside it. */
+  readonly words?: Readonly<Record<string, string>>
+  /** Regular expression that the whole value (as read by `words`) must match; a row that does not stops the whole slice. */
   readonly mustMatch?: string
   /** A measured quantity, never money: decimals beyond the column's type are rounded half away from zero instead of quarantining the row. */
   readonly rounded?: boolean

@@ -68,6 +68,19 @@ layer(support.layer)("FOCUS rows of the Azure samples", (it) => {
   )
 
   it.effect.skipIf(support.samplesMissing)(
+    "of an export with a code that is no currency, once the credential says which",
+    () =>
+      Effect.gen(function* () {
+        const dataset = yield* support.org("azure_code")
+        yield* loadDetails(dataset, { "azure/ea/version2_2020-09.csv": "actual" }, { currencyCodes: { MC: "USD" } })
+        yield* convert(dataset, "2020-09-01")
+        const { reconciliation, rows } = yield* expectSound(dataset, "azure", periods("2020-09-01"))
+        expect(rows).toEqual({ in: 5, converted: 5, extra: 0, dropped: {}, quarantined: 0 })
+        expect(reconciliation).toMatchObject([{ currency: "USD", nativeBilled: "19.998413754", difference: "0" }])
+      })
+  )
+
+  it.effect.skipIf(support.samplesMissing)(
     "is refused with the place and the reason where money or currency is unknown",
     () =>
       Effect.gen(function* () {
@@ -80,11 +93,12 @@ layer(support.layer)("FOCUS rows of the Azure samples", (it) => {
         )
         expect(yield* refusal(subset, { shortRows: true })).toContain("which billing_currency needs, is missing")
         expect(yield* refusal("azure/ea/tags_without_braces.csv")).toContain("which billing_currency needs, is missing")
-        // MC is no currency, and a row of empty cells bills nothing that could be known: no setting makes them true.
+        // A code that is no currency is not overruled by the currency of files that name none.
         const invented = "azure/ea/version2_2020-09.csv"
         expect(yield* refusal(invented, { currency: "USD" })).toContain(
           `${invented}:2: BillingCurrencyCode is not of the form [A-Z]{3}`
         )
+        // The one row has a date and no cost: no setting can tell what it bills.
         const empty = "azure/header-dialects/BOM.csv"
         expect(yield* refusal(empty, { currency: "USD", shortRows: true })).toContain(
           `${empty}:2: Currency has no value`

@@ -3,7 +3,7 @@
  */
 import * as Stream from "effect/Stream"
 import type { JsonObject } from "../../src/platform/Json.ts"
-import { costDetailsMapping } from "../../src/processors/cloud/azure/CostDetailsMapping.ts"
+import { costDetailsMapping, type CostDetailsReading } from "../../src/processors/cloud/azure/CostDetailsMapping.ts"
 import { focusMapping } from "../../src/processors/cloud/azure/FocusMapping.ts"
 import type { CostView } from "../../src/sources/azure/AzureDataFile.ts"
 import type { OrgWarehouse, Slice } from "../../src/warehouse/Warehouse.ts"
@@ -25,7 +25,7 @@ const focusSlice: Slice = {
 export const loadDetails = (
   dataset: OrgWarehouse,
   files: Readonly<Record<string, CostView>>,
-  settings: { readonly currency?: string; readonly shortRows?: boolean } = {}
+  { currency, ...reading }: CostDetailsReading & { readonly currency?: string } = {}
 ) =>
   support.load(dataset, detailsSlice, {
     _tag: "Files",
@@ -35,11 +35,11 @@ export const loadDetails = (
         ...file,
         values: {
           cost_view: view,
-          ...(settings.currency === undefined ? {} : { billing_currency: settings.currency })
+          ...(currency === undefined ? {} : { billing_currency: currency })
         }
       }))
     ),
-    mapping: { ...costDetailsMapping, shortRows: settings.shortRows === true }
+    mapping: costDetailsMapping(reading)
   })
 
 /** Loads FOCUS exports of the samples. */

@@ -19,7 +19,7 @@ const details: Target = {
   table: "cloud_azure_billing_raw_daily",
   periodColumn: "billing_period_start",
   runDateColumn: "usage_date",
-  mapping: costDetailsMapping
+  mapping: costDetailsMapping()
 }
 const focus: Target = {
   table: "cloud_azure_focus_raw_daily",
@@ -27,16 +27,23 @@ const focus: Target = {
   runDateColumn: "ChargePeriodStart",
   mapping: focusMapping
 }
+const isWords = Schema.is(Schema.Record({ key: Schema.String, value: Schema.String }))
+
 /**
- * How files are read of which `viewOfFile` knows the view. In the credential's metadata `currency` is that of files that name none, and
- * `short_rows: true` accepts rows that lack cells at their end.
+ * How files are read of which `viewOfFile` knows the view. In the credential's metadata `currency` is that of files that name none,
+ * `currency_codes` says which currency a code means that is none of ISO 4217 (`{"MC": "USD"}`), and `short_rows: true` accepts rows that
+ * lack cells at their end.
  */
 const reading = (
   { credential: { metadata } }: LoadRequest,
   store: FileSet["store"],
   viewOfFile: (object: StoredObject) => CostView
 ): Omit<FileSet, "files" | "token"> => {
-  const mapping = { ...costDetailsMapping, shortRows: metadata["short_rows"] === true }
+  const codes = metadata["currency_codes"]
+  const mapping = costDetailsMapping({
+    shortRows: metadata["short_rows"] === true,
+    currencyCodes: isWords(codes) ? codes : {}
+  })
   const targetOf: Readonly<Record<AzureFormat, Target>> = { "cost-details": { ...details, mapping }, focus }
   const currency = metadata["currency"]
   const common = { x_cloud_provider: "azure", ...(typeof currency === "string" ? { billing_currency: currency } : {}) }

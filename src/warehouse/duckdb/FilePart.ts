@@ -89,7 +89,9 @@ const compile = (
       }
       const label = first.key === undefined ? first.native.name : `${first.native.name}[${first.key}]`
       const isDate = column.type === "DATE" || column.type === "TIMESTAMP"
-      const cells = found.map(({ cell }) => (isDate && dates !== undefined ? LocalDates.iso(cell, dates) : cell))
+      const cells = found
+        .map(({ cell }) => (isDate && dates !== undefined ? LocalDates.iso(cell, dates) : cell))
+        .map((cell) => meant(cell, source.words))
       const cell = cells.length === 1 ? String(cells[0]) : `coalesce(${cells.join(", ")})`
       const sql = source.isMonth === true ? monthOf(cells) : value(cell, column.type)
       values.push({ column, sql })
@@ -152,6 +154,12 @@ const compile = (
       refused: (error) => sourceError(file, error)
     }
   })
+
+/** The cell with the words that mean another one replaced. */
+const meant = (cell: string, words: ColumnSource["words"]): string => {
+  const cases = Object.entries(words ?? {}).map(([written, read]) => `WHEN ${text(written)} THEN ${text(read)}`)
+  return cases.length === 0 ? cell : `CASE ${cell} ${cases.join(" ")} ELSE ${cell} END`
+}
 
 const lineageNames = new Set(lineageColumns.map((column) => column.name))
 const isLineage = (column: string): boolean => lineageNames.has(column.toLowerCase())

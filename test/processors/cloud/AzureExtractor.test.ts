@@ -345,6 +345,18 @@ describe.skipIf(isAbsent)("Azure samples (skipped where ../shared is absent)", (
     )
   )
 
+  it.scoped("with a code that is no currency is read when the credential says what it means", () =>
+    world(() =>
+      Effect.gen(function* () {
+        yield* folderCredential(join(samples, "ea/version2_2020-09.csv"), { currency_codes: { MC: "USD" } })
+        expect(yield* extract()).toMatchObject({ rowsProcessed: 5, rowsWritten: 5 })
+        expect(yield* query("SELECT DISTINCT billing_currency AS currency FROM cloud_azure_billing_raw_daily")).toEqual(
+          [{ currency: "USD" }]
+        )
+      })
+    )
+  )
+
   it.scoped("the same rows come from day-first dates as from month-first ones", () =>
     world((folder) =>
       Effect.gen(function* () {

@@ -115,13 +115,33 @@ const resourceColumns: ReadonlyArray<ColumnSource> = [
   { column: "additional_info_json", from: ["AdditionalInfo"] }
 ]
 
+/** What the files of one credential need. */
+export interface CostDetailsReading {
+  /** Rows may lack cells at their end. */
+  readonly shortRows?: boolean
+  /** Which currency a code means that is none of ISO 4217. */
+  readonly currencyCodes?: Readonly<Record<string, string>>
+}
+
 /** The mapping of all cost details; load it into `cloud_azure_billing_raw_daily` with `billing_period_start` as the period and `usage_date` as the run date. */
-export const costDetailsMapping: FileMapping = {
-  columns: [...keyColumns, ...accountColumns, ...chargeColumns, ...productColumns, ...resourceColumns],
+export const costDetailsMapping = ({
+  currencyCodes = {},
+  shortRows = false
+}: CostDetailsReading = {}): FileMapping => ({
+  columns: [
+    ...keyColumns.map((source) =>
+      source.column === "billing_currency" ? { ...source, words: currencyCodes } : source
+    ),
+    ...accountColumns,
+    ...chargeColumns,
+    ...productColumns,
+    ...resourceColumns
+  ],
   collected: [],
   driftColumn: "native_columns_json",
   fileColumn: "x_source_file",
   rowColumn: "x_source_row",
   nullWords: [],
-  localDates: { firstDays: ["BillingPeriodStartDate", "ServicePeriodStartDate"] }
-}
+  localDates: { firstDays: ["BillingPeriodStartDate", "ServicePeriodStartDate"] },
+  shortRows
+})
