@@ -96,9 +96,7 @@ export const resolve = (
       const [first] = valid
         .filter((price) => price.model === model && price.region === region)
         // Where nobody tells the term, units by the hour are the rule.
-        .sort(
-          (a, b) => Number(b.isOwn) - Number(a.isOwn) || (a.termMonths ?? 0) - (b.termMonths ?? 0) || byPrecedence(a, b)
-        )
+        .sort((a, b) => b.precedence - a.precedence || (a.termMonths ?? 0) - (b.termMonths ?? 0) || byPrecedence(a, b))
       if (first !== undefined) return first
     }
   }

@@ -28,8 +28,8 @@ export interface Listed {
   readonly effectiveFrom: string | undefined
   readonly effectiveTo: string | undefined
   readonly lastUpdated: string
-  /** The organisation's own row, which wins over one that ships with the program. */
-  readonly isOwn: boolean
+  /** A higher one wins: the organisation's own rows over imported ones, and those over what ships with the program. */
+  readonly precedence: number
   readonly isOverride: boolean
   readonly overrideFrom: string | undefined
 }
@@ -50,9 +50,9 @@ export const regionsOf = (region: string | undefined): ReadonlyArray<string> => 
 
 const statusRank = (status: string | undefined) => (status === undefined || status === "active" ? 0 : 1)
 
-/** Own before shipped, active before preview and deprecated, then the latest. */
+/** Own before imported before shipped, active before preview and deprecated, then the latest. */
 export const byPrecedence = (a: Listed, b: Listed): number =>
-  Number(b.isOwn) - Number(a.isOwn) ||
+  b.precedence - a.precedence ||
   statusRank(a.status) - statusRank(b.status) ||
   (b.effectiveFrom ?? "").localeCompare(a.effectiveFrom ?? "") ||
   b.lastUpdated.localeCompare(a.lastUpdated)

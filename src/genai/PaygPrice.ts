@@ -3,28 +3,29 @@
  * amount is rounded once, to 9 decimals, half away from zero.
  */
 import * as BigDecimal from "effect/BigDecimal"
-
-type Decimal = BigDecimal.BigDecimal
+import {
+  amountDecimals,
+  byPrecedence,
+  type Decimal,
+  isNegotiatedOn,
+  isValidOn,
+  less,
+  type Listed,
+  regionsOf,
+  round,
+  times,
+  zero
+} from "./Listed.ts"
 
 /** One row of genai_payg_pricing. Prices are US dollars per million tokens; absent ones are undefined. */
-export interface Price {
-  readonly provider: string
+export interface Price extends Listed {
   readonly model: string
   /** undefined: the standard tier. */
   readonly serviceTier: string | undefined
   /** undefined: whatever the length of the context. */
   readonly contextWindow: string | undefined
-  readonly region: string
-  readonly status: string | undefined
-  readonly effectiveFrom: string | undefined
-  readonly effectiveTo: string | undefined
-  readonly lastUpdated: string
   /** What the tokens are of: `audio`, `image`, `video`; undefined: text. */
   readonly tokenKind: string | undefined
-  /** A higher one wins: the organisation's own rows over imported ones, and those over what ships with the program. */
-  readonly precedence: number
-  readonly isOverride: boolean
-  readonly overrideFrom: string | undefined
   readonly input: Decimal
   readonly output: Decimal
   readonly cachedInput: Decimal | undefined
@@ -81,18 +82,11 @@ export interface Cost {
   readonly listRates: Rates
 }
 
-const zero = BigDecimal.fromBigInt(0n)
 const hundred = BigDecimal.fromBigInt(100n)
 const million = BigDecimal.fromBigInt(1_000_000n)
 const half = BigDecimal.make(50n, 0)
 
-const amountDecimals = 9
 const percentDecimals = 4
-
-const round = (value: Decimal, scale: number): Decimal => BigDecimal.round(value, { scale, mode: "half-from-zero" })
-const times = (a: Decimal, b: Decimal): Decimal => BigDecimal.multiply(a, b)
-const less = (value: Decimal, percent: Decimal | undefined): Decimal =>
-  BigDecimal.unsafeDivide(times(value, BigDecimal.subtract(hundred, percent ?? zero)), hundred)
 
 /** Tiers whose price is the model's own, in the words of the providers. */
 const standardTiers = new Set(["standard", "default", "batch", "auto"])
@@ -108,8 +102,7 @@ export const resolve = (prices: ReadonlyArray<Price>, usage: Usage): Price | und
       (!usage.isBatch ||
         price.batchDiscountPct !== undefined ||
         (price.batchInput !== undefined && price.batchOutput !== undefined)) &&
-      (price.effectiveFrom === undefined || price.effectiveFrom <= usage.day) &&
-      (price.effectiveTo === undefined || price.effectiveTo >= usage.day)
+      isValidOn(price, usage.day)
   )
   const { contextWindow: told } = usage
   // Most contexts are short: where the usage does not tell, the window that begins at 0 counts.
@@ -118,7 +111,7 @@ export const resolve = (prices: ReadonlyArray<Price>, usage: Usage): Price | und
       ? [isUndefined, (window: string | undefined) => window?.startsWith("0-") === true]
       : [(window: string | undefined) => window === told, isUndefined]
   const kinds = [...new Set([usage.tokenKind, undefined])]
-  const regions = [...new Set([usage.region ?? "global", "global"])]
+  const regions = regionsOf(usage.region)
   for (const model of namesOf(usage)) {
     const ofModel = valid.filter((price) => price.model === model)
     for (const kind of kinds) {
@@ -143,20 +136,12 @@ export const namesOf = ({ model, modelFamily }: Usage): ReadonlyArray<string> =>
   return [...new Set([model, ...(modelFamily === undefined ? [] : [modelFamily]), undated])]
 }
 
-const statusRank = (status: string | undefined) => (status === undefined || status === "active" ? 0 : 1)
-
-const byPrecedence = (a: Price, b: Price): number =>
-  b.precedence - a.precedence ||
-  statusRank(a.status) - statusRank(b.status) ||
-  (b.effectiveFrom ?? "").localeCompare(a.effectiveFrom ?? "") ||
-  b.lastUpdated.localeCompare(a.lastUpdated)
-
 /** The cost of a usage; undefined when more was cached than there was input. */
 export const costOf = (price: Price, usage: Usage): Cost | undefined => {
   const uncached = usage.input - usage.cachedInput - usage.cacheWrite - usage.cacheWrite1h
   const counts = [uncached, usage.cachedInput, usage.cacheWrite, usage.cacheWrite1h, usage.output]
   if (counts.some((count) => count < 0n)) return undefined
-  const negotiated = price.isOverride && (price.overrideFrom === undefined || price.overrideFrom <= usage.day)
+  const negotiated = isNegotiatedOn(price, usage.day)
   const rates = ratesOf(price, usage, negotiated, price.volumeDiscountPct)
   const listRates = ratesOf(price, usage, false, undefined)
   const parts = partsOf({ ...usage, uncached }, rates)

@@ -17,7 +17,7 @@ const listed = {
   effectiveFrom: undefined,
   effectiveTo: undefined,
   lastUpdated: "",
-  isOwn: false,
+  precedence: 0,
   isOverride: false,
   overrideFrom: undefined
 }
@@ -152,7 +152,7 @@ describe("which price of provisioned units counts", () => {
   it("one row of a day: the term that is told, own before shipped, active before preview, the latest", () => {
     const byHour = price({ hourly: decimal("1") })
     const year = price({ hourly: decimal("0.3"), termMonths: 12 })
-    const ownYear = price({ hourly: decimal("0.25"), termMonths: 12, isOwn: true })
+    const ownYear = price({ hourly: decimal("0.25"), termMonths: 12, precedence: 2 })
     expect(chosen([year, byHour])).toBe("1")
     expect(chosen([year, byHour], { termMonths: 12 })).toBe("0.3")
     expect(chosen([byHour], { termMonths: 12 })).toBeUndefined()

@@ -15,8 +15,9 @@ import { Day, type RunId } from "../../platform/Identifiers.ts"
 import type { OrgWarehouse, Slice } from "../../warehouse/Warehouse.ts"
 import { SourceRejected } from "../../warehouse/Warehouse.ts"
 
-/** x_pipeline_id of the rows that ship. */
+/** x_pipeline_id of the rows that ship, and of those that were imported from a list; all others are the organisation's own. */
 export const shippedOwner = "genai_prices"
+export const importOwner = "genai_prices_import"
 
 /** The slice of a table of prices. Prices are no facts of a day: they lie under one that no usage has. */
 export const sliceOf = (table: string, pipelineId: string, credentialId: string): Slice => ({
@@ -70,6 +71,9 @@ export const load = Effect.fn("PriceFile.load")(function* <Price>(
   return (yield* org.query(`SELECT * FROM ${table}`)).map(read)
 })
 
+const precedenceOf = (owner: JsonObject[string] | undefined) =>
+  owner === shippedOwner ? 0 : owner === importOwner ? 1 : 2
+
 /** What every price list has, of one of its rows. */
 export const listedOf = (row: JsonObject): Listed => ({
   provider: (textAt(row, "provider") ?? "").toLowerCase(),
@@ -78,7 +82,7 @@ export const listedOf = (row: JsonObject): Listed => ({
   effectiveFrom: dayAt(row, "effective_from"),
   effectiveTo: dayAt(row, "effective_to"),
   lastUpdated: textAt(row, "last_updated") ?? "",
-  isOwn: row["x_pipeline_id"] !== shippedOwner,
+  precedence: precedenceOf(row["x_pipeline_id"]),
   isOverride: row["is_override"] === true,
   overrideFrom: dayAt(row, "override_effective_from")
 })

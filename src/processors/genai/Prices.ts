@@ -1,21 +1,17 @@
 /**
  * The price file that ships with the program, kept in each organisation's genai_payg_pricing beside the organisation's own prices.
  */
-import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { zero } from "../../genai/Listed.ts"
 import type { Price } from "../../genai/PaygPrice.ts"
 import type { PriceRow } from "../../genai/PriceListRows.ts"
-import { type Json, type JsonObject, textOrNull } from "../../platform/Json.ts"
+import type { JsonObject } from "../../platform/Json.ts"
 import { RunId } from "../../platform/Identifiers.ts"
 import type { OrgWarehouse } from "../../warehouse/Warehouse.ts"
 import { SourceRejected } from "../../warehouse/Warehouse.ts"
 import * as PriceFile from "./PriceFile.ts"
-
-/** x_pipeline_id of the rows that were imported; those that ship have one, too, and all others are the organisation's own. */
-export const importOwner = "genai_prices_import"
 
 /** Prices of tokens. */
 const kind: PriceFile.PriceKind<Price> = {
@@ -66,7 +62,7 @@ export const importPrices = Effect.fn("Prices.importPrices")(function* (
   token: string
 ) {
   const report = yield* org.replaceSlice({
-    slice: PriceFile.sliceOf(kind.table, importOwner, format.replaceAll("-", "_")),
+    slice: PriceFile.sliceOf(kind.table, PriceFile.importOwner, format.replaceAll("-", "_")),
     source: { _tag: "Rows", rows: Stream.fromIterable(rows.map((row): JsonObject => ({ ...row }))) },
     runId: yield* Effect.sync(() => Schema.decodeSync(RunId)(crypto.randomUUID())),
     token
@@ -77,27 +73,15 @@ export const importPrices = Effect.fn("Prices.importPrices")(function* (
   }
 })
 
-const precedenceOf = (pipelineId: string | undefined) =>
-  pipelineId === PriceFile.shippedOwner ? 0 : pipelineId === importOwner ? 1 : 2
-
 const priceOf = (row: JsonObject): Price => {
-  const text = (name: string) => textOrNull(row[name]) ?? undefined
-  const decimal = (name: string) => decimalOf(row[name])
-  const day = (name: string) => text(name)?.slice(0, 10)
+  const text = (name: string) => PriceFile.textAt(row, name)
+  const decimal = (name: string) => PriceFile.decimalAt(row, name)
   return {
-    provider: (text("provider") ?? "").toLowerCase(),
+    ...PriceFile.listedOf(row),
     model: text("model") ?? "",
     serviceTier: text("service_tier"),
     contextWindow: text("context_window"),
-    region: text("region") ?? "global",
-    status: text("status"),
-    effectiveFrom: day("effective_from"),
-    effectiveTo: day("effective_to"),
-    lastUpdated: text("last_updated") ?? "",
     tokenKind: text("token_kind"),
-    precedence: precedenceOf(text("x_pipeline_id")),
-    isOverride: row["is_override"] === true,
-    overrideFrom: day("override_effective_from"),
     input: decimal("input_per_1m") ?? zero,
     output: decimal("output_per_1m") ?? zero,
     cachedInput: decimal("cached_input_per_1m"),
@@ -112,8 +96,3 @@ const priceOf = (row: JsonObject): Price => {
     volumeDiscountPct: decimal("volume_discount_pct")
   }
 }
-
-const zero = BigDecimal.fromBigInt(0n)
-
-const decimalOf = (value: Json | undefined): BigDecimal.BigDecimal | undefined =>
-  value === null || value === undefined ? undefined : Option.getOrUndefined(BigDecimal.fromString(String(value)))
