@@ -9,7 +9,8 @@ import type * as Scope from "effect/Scope"
 import type { OpenCredential } from "../../credentials/Credentials.ts"
 import type { SettingsValues } from "../../platform/Settings.ts"
 import * as AwsSession from "../../sources/aws/AwsSession.ts"
-import * as AzureClient from "../../sources/azure/AzureClient.ts"
+import * as AzureSession from "../../sources/azure/AzureSession.ts"
+import { accountsOf, neededForAccounts } from "../../sources/azure/OpenAiAccounts.ts"
 import { checkEndpoint } from "../../sources/Endpoint.ts"
 import * as GoogleClient from "../../sources/gcp/GoogleClient.ts"
 import * as Monitoring from "../../sources/gcp/Monitoring.ts"
@@ -25,7 +26,7 @@ import * as OpenAi from "../../sources/genai/OpenAi.ts"
 import * as VertexAi from "../../sources/genai/VertexAi.ts"
 import * as ObjectStoreFile from "../../sources/object-store/ObjectStoreFile.ts"
 import * as ObjectStoreS3 from "../../sources/object-store/ObjectStoreS3.ts"
-import { SourceError } from "../../sources/SourceError.ts"
+import { credentialIncomplete, SourceError } from "../../sources/SourceError.ts"
 
 /** One provider. */
 export interface PaygProvider {
@@ -101,32 +102,15 @@ export const providers = {
     credentials: ["AZURE_OPENAI"],
     pipelineId: "genai_payg_azure_openai",
     open: Effect.fnUntraced(function* (opened) {
-      const metadata = yield* metadataOf(opened)
-      const secret = yield* Schema.decodeUnknown(AzureSecret)(Redacted.value(opened.secret)).pipe(
-        Effect.mapError(() => incomplete(opened, "tenant_id, client_id, client_secret, subscription_id and endpoint"))
-      )
-      const account = metadata.account_name ?? new URL(secret.endpoint).hostname.split(".")[0]
-      const resourceId =
-        metadata.resource_id ??
-        (metadata.resource_group === undefined
-          ? undefined
-          : `/subscriptions/${secret.subscription_id}/resourceGroups/${metadata.resource_group}/providers/Microsoft.CognitiveServices/accounts/${account}`)
-      if (resourceId === undefined) {
+      const { client, managementEndpoint, subscriptionId } = yield* AzureSession.open(opened)
+      const accounts = yield* accountsOf(opened, subscriptionId)
+      if (accounts.length === 0) {
         return yield* usageUnavailable(
-          `credential ${opened.credential.credentialId} (AZURE_OPENAI) names no resource`,
-          "store metadata.resource_group, or metadata.resource_id (/subscriptions/.../accounts/NAME), and give the service principal Monitoring Reader on it"
+          `credential ${opened.credential.credentialId} (AZURE_OPENAI) names no account`,
+          `store ${neededForAccounts}, and give the service principal Monitoring Reader on it`
         )
       }
-      const endpoint = (replaced: string | undefined, own: string) =>
-        Effect.as(checkEndpoint(replaced), (replaced ?? own).replace(/\/+$/, ""))
-      const client = yield* AzureClient.make({
-        tenantId: secret.tenant_id,
-        clientId: secret.client_id,
-        clientSecret: secret.client_secret,
-        loginEndpoint: yield* endpoint(metadata.login_endpoint, "https://login.microsoftonline.com")
-      })
-      const management = yield* endpoint(metadata.management_endpoint, "https://management.azure.com")
-      return yield* AzureOpenAi.make(client, resourceId, management)
+      return yield* AzureOpenAi.make(client, accounts, managementEndpoint)
     })
   },
   aws_bedrock: {
@@ -170,32 +154,13 @@ const Metadata = Schema.Struct({
   endpoint: Schema.optional(Schema.String),
   region: Schema.optional(Schema.String),
   project: Schema.optional(Schema.String.pipe(Schema.pattern(/^[a-z][a-z0-9-]*[a-z0-9]$/))),
-  resource_group: Schema.optional(Schema.String.pipe(Schema.pattern(/^[\w.()-]{1,90}$/))),
-  account_name: Schema.optional(Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][\w.-]{1,63}$/))),
-  resource_id: Schema.optional(Schema.String.pipe(Schema.pattern(/^\/subscriptions\/[\w./()-]+\/accounts\/[\w.-]+$/))),
-  login_endpoint: Schema.optional(Schema.String),
-  management_endpoint: Schema.optional(Schema.String),
   /** Comma-separated. */
   model_ids: Schema.optional(Schema.String)
 })
-const AzureSecret = Schema.Struct({
-  tenant_id: Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9.-]+$/)),
-  client_id: Schema.NonEmptyString,
-  client_secret: Schema.Redacted(Schema.NonEmptyString),
-  subscription_id: Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9-]+$/)),
-  endpoint: Schema.String.pipe(Schema.filter((endpoint) => URL.canParse(endpoint)))
-})
-
 const metadataOf = (opened: OpenCredential) =>
-  Effect.mapError(Schema.decodeUnknown(Metadata)(opened.credential.metadata), () => incomplete(opened, "metadata"))
-
-const incomplete = ({ credential }: OpenCredential, what: string) =>
-  new SourceError({
-    kind: "permanent",
-    code: "CREDENTIAL_INCOMPLETE",
-    message: `credential ${credential.credentialId} (${credential.provider}) lacks a valid ${what}`,
-    suggestedAction: "store the credential again with all its fields"
-  })
+  Effect.mapError(Schema.decodeUnknown(Metadata)(opened.credential.metadata), () =>
+    credentialIncomplete(opened.credential)("metadata")
+  )
 
 const keyOf = ({ credential, secret }: OpenCredential) => {
   const key = Redacted.value(secret)["api_key"]
@@ -223,7 +188,7 @@ const storeOf = Effect.fnUntraced(function* (opened: OpenCredential, path: strin
   if (bucket === undefined) return yield* ObjectStoreFile.open(path)
   const { endpoint, region = "us-east-1" } = yield* metadataOf(opened)
   const keys = yield* Schema.decodeUnknown(S3Keys)(Redacted.value(opened.secret)).pipe(
-    Effect.mapError(() => incomplete(opened, "access_key_id and secret_access_key for its bucket"))
+    Effect.mapError(() => credentialIncomplete(opened.credential)("access_key_id and secret_access_key for its bucket"))
   )
   return yield* ObjectStoreS3.open({
     bucket,

@@ -16,8 +16,7 @@ const Deployment = Schema.Struct({
   name: Schema.NonEmptyString,
   sku: Schema.Struct({ name: Schema.String, capacity: Schema.String.pipe(Schema.pattern(/^\d{1,9}$/)) }),
   properties: Schema.Struct({
-    model: Schema.Struct({ name: Schema.NonEmptyString, version: Schema.optional(Schema.NullOr(Schema.String)) }),
-    provisioningState: Schema.optional(Schema.String)
+    model: Schema.Struct({ name: Schema.NonEmptyString, version: Schema.optional(Schema.NullOr(Schema.String)) })
   }),
   systemData: Schema.optional(Schema.NullOr(Schema.Struct({ createdAt: Schema.optional(Moment) })))
 })
@@ -53,4 +52,20 @@ export const list = Effect.fn("OpenAiDeployments.list")(function* (
     link = page.nextLink ?? undefined
   } while (link !== undefined)
   return found
+})
+
+/** Where an account lies: `swedencentral`. */
+export const locationOf = Effect.fn("OpenAiDeployments.locationOf")(function* (
+  client: AzureClient,
+  managementEndpoint: string,
+  account: string
+) {
+  const target = `account ${account}`
+  const request = HttpClientRequest.get(`${managementEndpoint}${account}?api-version=${apiVersion}`)
+  const calls = client.authorized("https://management.azure.com/.default")
+  const answer = yield* calls.send({ target, request }, pageLimitBytes)
+  return yield* Json.parse(textOf(answer.body)).pipe(
+    Effect.flatMap(Schema.decodeUnknown(Schema.Struct({ location: Schema.NonEmptyString }))),
+    Effect.mapBoth({ onFailure: () => badAnswer(target), onSuccess: ({ location }) => location })
+  )
 })

@@ -5,11 +5,11 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { OpenCredential } from "../../credentials/Credentials.ts"
 import * as AzureSession from "../azure/AzureSession.ts"
 import * as Metrics from "../azure/Metrics.ts"
+import * as OpenAiAccounts from "../azure/OpenAiAccounts.ts"
 import * as OpenAiDeployments from "../azure/OpenAiDeployments.ts"
 import { credentialIncomplete, type SourceError } from "../SourceError.ts"
 import {
@@ -24,26 +24,15 @@ import {
   sumOf
 } from "./Commitments.ts"
 
-const accountsLimit = 100
 /** Days of one question to Azure Monitor. */
 const questionDays = 31
 const hundred = BigDecimal.fromBigInt(100n)
 
-const accountPattern =
-  /^\/subscriptions\/[A-Za-z0-9-]+\/resourceGroups\/[A-Za-z0-9._()-]+\/providers\/Microsoft\.CognitiveServices\/accounts\/[A-Za-z0-9-]+$/i
-
 /**
- * What is not secret. The accounts by their resource ids; when absent, the one of the secret's endpoint in `resource_group`. Azure's
- * deployments do not say whether a reservation pays for them: `commitment_term_months` and `commitment_start` say it.
+ * What is not secret, beside the accounts. Azure's deployments do not say whether a reservation pays for them: `commitment_term_months` and
+ * `commitment_start` say it.
  */
 const Metadata = Schema.Struct({
-  resource_ids: Schema.optional(
-    Schema.Array(Schema.String.pipe(Schema.pattern(accountPattern))).pipe(
-      Schema.minItems(1),
-      Schema.maxItems(accountsLimit)
-    )
-  ),
-  resource_group: Schema.optional(Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9._()-]+$/))),
   region: Schema.optional(Schema.NonEmptyString),
   commitment_term_months: Schema.optional(Schema.Int.pipe(Schema.between(0, 36))),
   commitment_start: Schema.optional(Schema.String.pipe(Schema.pattern(/^\d{4}-\d{2}-\d{2}$/)))
@@ -59,13 +48,12 @@ const byDeployment = ["ModelDeploymentName"]
 export const read = Effect.fn("AzurePtu.read")(function* (credential: OpenCredential, days: Days) {
   const fault = credentialIncomplete(credential.credential)
   const metadata = yield* Schema.decodeUnknown(Metadata)(credential.credential.metadata).pipe(
-    Effect.mapError(() =>
-      fault("metadata: resource_ids, resource_group, region, commitment_term_months and commitment_start as documented")
-    )
+    Effect.mapError(() => fault("metadata: region, commitment_term_months and commitment_start as documented"))
   )
   const { client, managementEndpoint, subscriptionId } = yield* AzureSession.open(credential)
   const metrics = Metrics.make(client, managementEndpoint)
-  const accounts = metadata.resource_ids ?? (yield* accountOf(credential, subscriptionId, metadata.resource_group))
+  const accounts = yield* OpenAiAccounts.accountsOf(credential, subscriptionId)
+  if (accounts.length === 0) return yield* fault(OpenAiAccounts.neededForAccounts)
   const term = metadata.commitment_term_months ?? null
   const start = term === null || term === 0 ? null : (metadata.commitment_start ?? null)
   const lines: Array<CommitmentLine> = []
@@ -139,19 +127,6 @@ export const read = Effect.fn("AzurePtu.read")(function* (credential: OpenCreden
   }
   return { lines, findings: [] } satisfies Commitments
 }) satisfies (credential: OpenCredential, days: Days) => Effect.Effect<Commitments, SourceError, HttpClient.HttpClient>
-
-/** The account that the secret's endpoint names: https://NAME.openai.azure.com. */
-const accountOf = (credential: OpenCredential, subscriptionId: string, resourceGroup: string | undefined) => {
-  const endpoint = Redacted.value(credential.secret)["endpoint"]
-  const name = /^https:\/\/([A-Za-z0-9-]+)\./.exec(typeof endpoint === "string" ? endpoint : "")?.[1]
-  return name === undefined || resourceGroup === undefined
-    ? credentialIncomplete(credential.credential)(
-        "metadata.resource_ids, or metadata.resource_group beside an endpoint https://NAME.openai.azure.com"
-      )
-    : Effect.succeed([
-        `/subscriptions/${subscriptionId}/resourceGroups/${resourceGroup}/providers/Microsoft.CognitiveServices/accounts/${name}`
-      ])
-}
 
 const subscriptionOf = (account: string) => account.split("/")[2] ?? null
 
