@@ -1,7 +1,7 @@
 /**
- * Loads and prices 90 days of OpenAI's usage in a fresh installation and prints the seconds and rows of each step as JSON.
+ * Loads and prices 90 days of a provider's usage in a fresh installation and prints the seconds and rows of each step as JSON.
  *
- *   node test/bench/genaiChild.ts BASE_URL DATA_FOLDER FIRST_DAY LAST_DAY
+ *   node test/bench/genaiChild.ts PROVIDER BASE_URL DATA_FOLDER FIRST_DAY LAST_DAY
  */
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
@@ -15,27 +15,27 @@ import { Day } from "../../src/platform/Identifiers.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
-import { openAiKey } from "../support/genaiServer.ts"
+import { anthropicKey, openAiKey } from "../support/genaiServer.ts"
 import { org } from "../support/pipelines.ts"
 
-const [, , base = "", dataFolder = "", first = "", last = ""] = process.argv
+const [, , provider = "", base = "", dataFolder = "", first = "", last = ""] = process.argv
 const day = Schema.decodeSync(Day)
 
 const program = Effect.gen(function* () {
   yield* (yield* Organizations).create({ org, companyName: "Bench", adminEmail: "b@localhost", plan: "ENTERPRISE" })
   yield* (yield* Credentials).put({
     org,
-    credentialId: "openai",
-    provider: "OPENAI",
-    credentialName: "openai",
+    credentialId: provider,
+    provider: provider.toUpperCase(),
+    credentialName: provider,
     metadata: {},
-    secret: Redacted.make(openAiKey)
+    secret: Redacted.make(provider === "openai" ? openAiKey : anthropicKey)
   })
   yield* (yield* ProcedureSync).sync()
   const runs = yield* Runs
   const { runId } = yield* runs.request({
     org,
-    configId: "genai/payg/openai",
+    configId: `genai/payg/${provider}`,
     trigger: "manual",
     triggerBy: "bench",
     startDate: day(first),
@@ -56,7 +56,8 @@ const settings = Settings.layer.pipe(
         ConfigProvider.fromMap(
           new Map([
             ["DATA_DIR", dataFolder],
-            ["OPENAI_API_BASE_URL", `${base}/v1`]
+            ["OPENAI_API_BASE_URL", `${base}/v1`],
+            ["ANTHROPIC_API_BASE_URL", base]
           ])
         ),
         () => ConfigProvider.fromEnv()

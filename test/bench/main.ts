@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --json FILE] [--rows N] [--only engine|http|conversion|start|quotas]`: figures of this machine, each beside a ceiling that is
+ * `npm run bench [-- --json FILE] [--rows N] [--only engine|http|conversion|start|models|quotas]`: figures of this machine, each beside a ceiling that is
  * measured in the same run. Nothing here fails a build: a figure is for reading.
  */
 import { writeFileSync } from "node:fs"
@@ -145,9 +145,12 @@ const quotas = Effect.sync(() => {
 
 const models = Effect.gen(function* () {
   const found = yield* Genai.measure
-  console.log(
-    `90 days of 50 models and 20 keys of OpenAI: ${found.rows} rows by ${found.calls} calls, loaded in ${found.loadSeconds.toFixed(1)} s, priced in ${found.priceSeconds.toFixed(1)} s, peak ${found.peakMegabytes.toFixed(0)} MB (goal under 512 MB)\n`
-  )
+  for (const each of found) {
+    console.log(
+      `90 days of 50 models and 20 keys of ${each.provider}: ${each.rows} rows by ${each.calls} calls, loaded in ${each.loadSeconds.toFixed(1)} s, priced in ${each.priceSeconds.toFixed(1)} s, peak ${each.peakMegabytes.toFixed(0)} MB (goal under 512 MB)`
+    )
+  }
+  console.log()
   return found
 })
 

@@ -20,7 +20,7 @@ import * as Allocation from "./Allocation.ts"
 import { type CommitmentProvider, providerOf, providers } from "./Commitments.ts"
 import { daysOf, filledDays, replaceDay, totalOf } from "./DaySlices.ts"
 import { Findings } from "./Findings.ts"
-import { withIds } from "./PaygRows.ts"
+import { identify } from "./PaygRows.ts"
 
 const table = "genai_commitment_usage_raw"
 const rowKey = ["usage_date", "commitment_id", "model", "region"]
@@ -137,7 +137,7 @@ const loadCredential = Effect.fn("CommitmentUsage.loadCredential")(function* (
     }
     return rowOf(line, { name, credentialId, provider, allocate })
   })
-  const identified = withIds(rows, rowKey, [context.org, pipelineId, credentialId])
+  const identified = rows.map(identify(rowKey, [context.org, pipelineId, credentialId]))
   const reports: Array<SliceReport> = []
   for (const day of daysOf(context)) {
     const ofDay = identified.filter(({ usage_date }) => usage_date === day)

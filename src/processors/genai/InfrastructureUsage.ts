@@ -16,7 +16,7 @@ import * as StepFailure from "../StepFailure.ts"
 import * as Allocation from "./Allocation.ts"
 import { daysOf, filledDays, replaceDay, totalOf } from "./DaySlices.ts"
 import { Findings } from "./Findings.ts"
-import { withIds } from "./PaygRows.ts"
+import { identify } from "./PaygRows.ts"
 import { decimalAt } from "./PriceFile.ts"
 
 const table = "genai_infrastructure_usage_raw"
@@ -64,7 +64,7 @@ export const make: Effect.Effect<Processor, never, Warehouse | Credentials> = Ef
         for (const credentialId of owners) {
           if (context.credentialId !== undefined && context.credentialId !== credentialId) continue
           const own = rows.flatMap((each) => (each.credentialId === credentialId ? [each.row] : []))
-          const identified = withIds(own, rowKey, [context.org, pipelineId, credentialId])
+          const identified = own.map(identify(rowKey, [context.org, pipelineId, credentialId]))
           reports.push(yield* replaceDay(org, context, { table, pipelineId, credentialId, date: day }, identified))
           yield* context.progress({ rows: totalOf(reports).written })
         }

@@ -18,14 +18,10 @@ export const ingestionId = (key: ReadonlyArray<string | number | boolean | null>
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-")
 }
 
-/** Adds x_ingestion_id: the hash of the key, and of how many rows before have the same one. */
-export const withIds = (
-  rows: ReadonlyArray<JsonObject>,
-  key: ReadonlyArray<string>,
-  prefix: ReadonlyArray<string>
-): ReadonlyArray<JsonObject> => {
+/** Adds x_ingestion_id to row after row: the hash of the key, and of how many rows before have the same one. */
+export const identify = (key: ReadonlyArray<string>, prefix: ReadonlyArray<string>) => {
   const seen = new Map<string, number>()
-  return rows.map((row) => {
+  return (row: JsonObject): JsonObject => {
     const parts = key.map((column) => {
       const value = row[column] ?? null
       return typeof value === "object" ? null : value
@@ -34,7 +30,7 @@ export const withIds = (
     const ordinal = (seen.get(name) ?? 0) + 1
     seen.set(name, ordinal)
     return { ...row, x_ingestion_id: ingestionId([...prefix, ...parts, ordinal]) }
-  })
+  }
 }
 
 /** One month of one owner and credential in a table with the columns `{usage,cost}_{month,date}`. */
@@ -47,4 +43,15 @@ export const monthSlice = (
   table,
   ...owner,
   extent: { kind: "periods", periodColumn: `${kind}_month`, runDateColumn: `${kind}_date`, expected: [month] }
+})
+
+/** Rows that are made each time they are read: all rows of a month would take several times the memory of its lines. */
+export const rowsOf = <Line>(
+  lines: ReadonlyArray<Line>,
+  begin: () => (line: Line) => JsonObject
+): Iterable<JsonObject> => ({
+  *[Symbol.iterator]() {
+    const rowOf = begin()
+    for (const line of lines) yield rowOf(line)
+  }
 })

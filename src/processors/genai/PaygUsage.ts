@@ -31,7 +31,7 @@ import { monthsOf } from "../focus/Periods.ts"
 import * as StepFailure from "../StepFailure.ts"
 import * as Allocation from "./Allocation.ts"
 import { Findings } from "./Findings.ts"
-import { monthSlice, withIds } from "./PaygRows.ts"
+import { identify, monthSlice, rowsOf } from "./PaygRows.ts"
 import { type PaygProvider, providerOf, providers } from "./Providers.ts"
 
 const Config = Schema.Struct({
@@ -182,23 +182,23 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
   const common = { provider: name, x_genai_provider: name, x_genai_account_id: organization }
   const owner = { pipelineId: provider.pipelineId, credentialId }
   const prefix = [context.org, provider.pipelineId, credentialId]
-  /** Adds who bears each row, on its day. */
-  const borne = (rows: ReadonlyArray<Json.JsonObject>, dayColumn: "usage_date" | "cost_date") =>
-    rows.map((row) => ({
-      ...row,
-      ...allocate({
-        credentialId,
-        day: Json.textOrNull(row[dayColumn]) ?? "",
-        keys: [row["x_genai_api_key_id"], row["x_genai_project_id"]]
-      })
-    }))
-  const replace = Effect.fnUntraced(function* (slice: Slice, month: Day, rows: ReadonlyArray<Json.JsonObject>) {
-    // When the bearers were looked up makes no difference.
-    const content = rows.map((row) => ({ ...row, x_hierarchy_validated_at: null }))
-    const token = createHash("sha256").update(Json.canonical(content)).digest("hex")
+  /** Makes rows of lines, each with its id and who bears it on its day. */
+  const rowMaker = (dayColumn: "usage_date" | "cost_date", key: ReadonlyArray<string>) => {
+    const identified = identify(key, prefix)
+    return (line: Json.JsonObject): Json.JsonObject => {
+      const row = identified({ ...common, ...line })
+      const day = Json.textOrNull(row[dayColumn]) ?? ""
+      return {
+        ...row,
+        ...allocate({ credentialId, day, keys: [row["x_genai_api_key_id"], row["x_genai_project_id"]] })
+      }
+    }
+  }
+  const replace = Effect.fnUntraced(function* (slice: Slice, month: Day, rows: Iterable<Json.JsonObject>) {
+    const { count, token } = contentOf(rows)
     const known = yield* org.token(slice)
     // A day of which nothing was ever written needs no write to be empty.
-    const isEmpty = known === undefined && rows.length === 0 && slice.extent.kind === "day"
+    const isEmpty = known === undefined && count === 0 && slice.extent.kind === "day"
     const isUnchanged = isEmpty || (!context.forceRefresh && known === token)
     const report = isUnchanged
       ? undefined
@@ -216,7 +216,7 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
     const loaded: Loaded = {
       month,
       table: slice.table,
-      rows: rows.length,
+      rows: count,
       outcome: isUnchanged ? "unchanged" : "written",
       ...(report === undefined ? {} : { report })
     }
@@ -225,11 +225,12 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
   const billed = Effect.fnUntraced(function* (month: Day) {
     if (source.billed === undefined) return []
     const { doubts = [], lines, unknownFields } = yield* source.billed(month)
-    const rows = lines.map((line): Json.JsonObject => ({ ...common, ...line, cost_month: month }))
+    const rows = rowsOf(lines, () => {
+      const rowOf = rowMaker("cost_date", billedKey)
+      return (line) => rowOf({ ...line, cost_month: month })
+    })
     const slice = monthSlice("genai_payg_billed_raw", "cost", owner, month)
-    return [
-      { ...(yield* replace(slice, month, borne(withIds(rows, billedKey, prefix), "cost_date"))), unknownFields, doubts }
-    ]
+    return [{ ...(yield* replace(slice, month, rows)), unknownFields, doubts }]
   })
   const usage = Effect.fnUntraced(function* (month: Day) {
     const slice = monthSlice("genai_payg_usage_raw", "usage", owner, month)
@@ -244,15 +245,16 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
       }
     }
     const { doubts = [], lines, unknownFields } = yield* source.usage(month)
-    const rows = lines.map((line): Json.JsonObject => ({
-      ...common,
-      ...line,
-      usage_month: month,
-      total_tokens: line.meter === "tokens" ? addCounts([line.input_tokens, line.output_tokens]) : null
-    }))
-    return [
-      { ...(yield* replace(slice, month, borne(withIds(rows, usageKey, prefix), "usage_date"))), unknownFields, doubts }
-    ]
+    const rows = rowsOf(lines, () => {
+      const rowOf = rowMaker("usage_date", usageKey)
+      return (line) =>
+        rowOf({
+          ...line,
+          usage_month: month,
+          total_tokens: line.meter === "tokens" ? addCounts([line.input_tokens, line.output_tokens]) : null
+        })
+    })
+    return [{ ...(yield* replace(slice, month, rows)), unknownFields, doubts }]
   })
   const daily = Effect.fnUntraced(function* (
     table: string,
@@ -262,7 +264,7 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
   ) {
     const rows = (yield* found).map((row) => ({ provider: name, x_genai_account_id: organization, ...row }))
     const slice: Slice = { table, ...owner, extent: { kind: "day", date } }
-    return yield* replace(slice, date, withIds(rows, key, [...prefix, date]))
+    return yield* replace(slice, date, rows.map(identify(key, [...prefix, date])))
   })
 
   const loaded: Array<Loaded> = []
@@ -308,6 +310,17 @@ const loadCredential = Effect.fn("PaygUsage.loadCredential")(function* (request:
   }
   return loaded
 })
+
+/** How many rows there are, and the hash of what they say; when their bearers were looked up makes no difference. */
+const contentOf = (rows: Iterable<Json.JsonObject>) => {
+  const hash = createHash("sha256")
+  let count = 0
+  for (const row of rows) {
+    hash.update(`${count === 0 ? "[" : ","}${Json.canonical({ ...row, x_hierarchy_validated_at: null })}`)
+    count++
+  }
+  return { count, token: hash.update(count === 0 ? "[]" : "]").digest("hex") }
+}
 
 const unavailableCodes = new Set(["ANTHROPIC_ACCESS_DENIED", "ANTHROPIC_NOT_FOUND"])
 

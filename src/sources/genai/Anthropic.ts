@@ -5,11 +5,12 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { JsonObject } from "../../platform/Json.ts"
+import * as Stream from "effect/Stream"
+import { Json } from "../../platform/Json.ts"
 import type { Vendor } from "../HttpCalls.ts"
 import * as ClaudeCode from "./ClaudeCode.ts"
 import { addCounts, type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
-import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, readAll, unknownOf } from "./Pages.ts"
+import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, buckets, unknownOf } from "./Pages.ts"
 
 /** Days of one page. With more than five dimensions the API refuses longer pages. */
 const usageBucketsLimit = 7
@@ -42,7 +43,7 @@ const UsageResult = Schema.Struct(
     context_window: text,
     inference_geo: text
   },
-  { key: Schema.String, value: Schema.Unknown }
+  { key: Schema.String, value: Json }
 )
 const CostResult = Schema.Struct(
   {
@@ -57,7 +58,7 @@ const CostResult = Schema.Struct(
     model: text,
     workspace_id: text
   },
-  { key: Schema.String, value: Schema.Unknown }
+  { key: Schema.String, value: Json }
 )
 const Instant = Schema.String.pipe(Schema.pattern(/^\d{4}-\d{2}-\d{2}T00:00:00(\.0+)?(Z|\+00:00)$/))
 const bucketOf = <A, I>(result: Schema.Schema<A, I>) =>
@@ -81,7 +82,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
     settings: { readonly limit: number; readonly groupBy: ReadonlyArray<string> },
     result: Schema.Schema<A, I>
   ) =>
-    readAll(calls, {
+    buckets(calls, {
       vendor: vendor.name,
       target: `Anthropic ${report} of ${month.slice(0, 7)}`,
       bucket: bucketOf(result),
@@ -101,48 +102,52 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
   /** The usage of the month that begins on this day. Tools that the server ran are lines of their own. */
   const usage = Effect.fn("Anthropic.usage")(function* (month: string) {
     const groupBy = ["api_key_id", "context_window", "inference_geo", "model", "service_tier", "workspace_id"]
-    const buckets = yield* ask("usage_report/messages", month, { limit: usageBucketsLimit, groupBy }, UsageResult)
     const unknown = new Set<string>()
-    const lines = buckets.flatMap(({ results, starting_at }) =>
-      results.flatMap((result): ReadonlyArray<UsageLine> => {
-        const strange = unknownOf(Schema.decodeUnknownSync(JsonObject)(result), knownUsage)
-        for (const name of strange) unknown.add(`usage.${name}`)
-        const common = {
-          usage_date: starting_at.slice(0, 10),
-          model: result.model ?? "unknown model",
-          service_tier: result.service_tier ?? null,
-          context_window: result.context_window ?? null,
-          region: result.inference_geo === "not_available" ? null : (result.inference_geo ?? null),
-          is_batch: result.service_tier === "batch",
-          x_genai_project_id: result.workspace_id ?? null,
-          x_genai_api_key_id: result.api_key_id ?? null,
-          request_count: null,
-          details: detailsOf(Schema.decodeUnknownSync(JsonObject)(result), strange)
+    const lines: Array<UsageLine> = []
+    const asked = ask("usage_report/messages", month, { limit: usageBucketsLimit, groupBy }, UsageResult)
+    yield* Stream.runForEach(asked, ({ results, starting_at }) =>
+      Effect.sync(() => {
+        for (const result of results) {
+          const strange = unknownOf(result, knownUsage)
+          for (const name of strange) unknown.add(`usage.${name}`)
+          const common = {
+            usage_date: starting_at.slice(0, 10),
+            model: result.model ?? "unknown model",
+            service_tier: result.service_tier ?? null,
+            context_window: result.context_window ?? null,
+            region: result.inference_geo === "not_available" ? null : (result.inference_geo ?? null),
+            is_batch: result.service_tier === "batch",
+            x_genai_project_id: result.workspace_id ?? null,
+            x_genai_api_key_id: result.api_key_id ?? null,
+            request_count: null,
+            details: detailsOf(result, strange)
+          }
+          const { ephemeral_1h_input_tokens: hour, ephemeral_5m_input_tokens: minutes } = result.cache_creation ?? {}
+          const input = [result.uncached_input_tokens, result.cache_read_input_tokens, minutes, hour]
+          const tools = Object.entries(result.server_tool_use ?? {}).filter(
+            ([, count]) => count !== null && count !== "0"
+          )
+          const isToolOnly =
+            tools.length > 0 && [...input, result.output_tokens].every((count) => (count ?? "0") === "0")
+          const tokens: UsageLine = {
+            ...common,
+            meter: "tokens",
+            input_tokens: addCounts(input),
+            cached_input_tokens: result.cache_read_input_tokens ?? "0",
+            cache_write_tokens: minutes ?? "0",
+            cache_write_1h_tokens: hour ?? "0",
+            output_tokens: result.output_tokens ?? "0",
+            quantity: null
+          }
+          const calls = tools.map(([meter, count]): UsageLine => ({
+            ...common,
+            ...noTokens,
+            meter,
+            quantity: count,
+            details: null
+          }))
+          lines.push(...(isToolOnly ? calls : [tokens, ...calls]))
         }
-        const { ephemeral_1h_input_tokens: hour, ephemeral_5m_input_tokens: minutes } = result.cache_creation ?? {}
-        const input = [result.uncached_input_tokens, result.cache_read_input_tokens, minutes, hour]
-        const tools = Object.entries(result.server_tool_use ?? {}).filter(
-          ([, count]) => count !== null && count !== "0"
-        )
-        const isToolOnly = tools.length > 0 && [...input, result.output_tokens].every((count) => (count ?? "0") === "0")
-        const tokens: UsageLine = {
-          ...common,
-          meter: "tokens",
-          input_tokens: addCounts(input),
-          cached_input_tokens: result.cache_read_input_tokens ?? "0",
-          cache_write_tokens: minutes ?? "0",
-          cache_write_1h_tokens: hour ?? "0",
-          output_tokens: result.output_tokens ?? "0",
-          quantity: null
-        }
-        const calls = tools.map(([meter, count]): UsageLine => ({
-          ...common,
-          ...noTokens,
-          meter,
-          quantity: count,
-          details: null
-        }))
-        return isToolOnly ? calls : [tokens, ...calls]
       })
     )
     return { lines, unknownFields: [...unknown].sort() } satisfies Month<UsageLine>
@@ -151,12 +156,11 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
   /** What the month was billed. The report's amounts are cents. */
   const billed = Effect.fn("Anthropic.billed")(function* (month: string) {
     const settings = { limit: costBucketsLimit, groupBy: ["description", "workspace_id"] }
-    const buckets = yield* ask("cost_report", month, settings, CostResult)
+    const found = yield* Stream.runCollect(ask("cost_report", month, settings, CostResult))
     const unknown = new Set<string>()
-    const lines = buckets.flatMap(({ results, starting_at }) =>
+    const lines = [...found].flatMap(({ results, starting_at }) =>
       results.map((result): BilledLine => {
-        for (const name of unknownOf(Schema.decodeUnknownSync(JsonObject)(result), knownCost))
-          unknown.add(`cost.${name}`)
+        for (const name of unknownOf(result, knownCost)) unknown.add(`cost.${name}`)
         return {
           cost_date: starting_at.slice(0, 10),
           line_item: result.description ?? result.cost_type ?? "unnamed",

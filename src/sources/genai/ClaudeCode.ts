@@ -6,9 +6,10 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as BigDecimal from "effect/BigDecimal"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Json from "../../platform/Json.ts"
 import type { HttpCalls } from "../HttpCalls.ts"
-import { Amount, Count, maybe, readAll } from "./Pages.ts"
+import { Amount, buckets, Count, maybe } from "./Pages.ts"
 
 /** Records of one page: the most that the API gives. */
 const recordsLimit = 1000
@@ -48,7 +49,7 @@ export const read = Effect.fn("ClaudeCode.read")(function* (
   day: string,
   request: (path: string) => HttpClientRequest.HttpClientRequest
 ) {
-  const records = yield* readAll(calls, {
+  const records = buckets(calls, {
     vendor: "ANTHROPIC",
     target: `Anthropic usage_report/claude_code of ${day}`,
     bucket: Record,
@@ -61,7 +62,8 @@ export const read = Effect.fn("ClaudeCode.read")(function* (
         ])
       )
   })
-  return records.flatMap((record): ReadonlyArray<Json.JsonObject> => {
+  const found = yield* Stream.runCollect(records)
+  return [...found].flatMap((record): ReadonlyArray<Json.JsonObject> => {
     const { actor, core_metrics, customer_type, model_breakdown, organization_id, terminal_type } = record
     const all = Schema.decodeUnknownSync(Json.JsonObject)(record)
     const common = {

@@ -5,11 +5,12 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { JsonObject } from "../../platform/Json.ts"
+import * as Stream from "effect/Stream"
+import { Json, textOrNull } from "../../platform/Json.ts"
 import type { Vendor } from "../HttpCalls.ts"
 import { type BilledLine, type Month, noTokens, type PaygSource, type UsageLine } from "./Lines.ts"
 import * as Media from "./OpenAiMedia.ts"
-import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, quantityOf, readAll, unknownOf } from "./Pages.ts"
+import { Amount, Count, detailsOf, maybe, monthAfter, pacedCalls, quantityOf, buckets, unknownOf } from "./Pages.ts"
 
 /** Day buckets of one page: the most that each API gives. */
 const usageBucketsLimit = 31
@@ -99,7 +100,7 @@ const UsageResult = Schema.Struct(
     num_sessions: maybe(Count),
     num_requests: maybe(Count)
   },
-  { key: Schema.String, value: Schema.Unknown }
+  { key: Schema.String, value: Json }
 )
 const CostResult = Schema.Struct({
   amount: Schema.Struct({ value: Amount, currency: Schema.String.pipe(Schema.pattern(/^[A-Za-z]{3}$/)) }),
@@ -131,7 +132,7 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
     settings: { readonly limit: number; readonly groupBy: ReadonlyArray<string> },
     result: Schema.Schema<A, I>
   ) =>
-    readAll(calls, {
+    buckets(calls, {
       vendor: vendor.name,
       target: `OpenAI ${path} of ${month.slice(0, 7)}`,
       bucket: bucketOf(result),
@@ -155,38 +156,40 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
     const unknown = new Set<string>()
     for (const endpoint of endpoints) {
       const settings = { limit: usageBucketsLimit, groupBy: endpoint.groupBy }
-      for (const bucket of yield* ask(`usage/${endpoint.name}`, month, settings, UsageResult)) {
-        for (const result of bucket.results) {
-          const all = Schema.decodeUnknownSync(JsonObject)(result)
-          const strange = unknownOf(all, knownUsage)
-          for (const name of strange) unknown.add(`${endpoint.name}.${name}`)
-          const isTokens = endpoint.meter === "tokens"
-          const line: UsageLine = {
-            usage_date: dayOf(bucket.start_time),
-            model: result.model ?? (isTokens ? `unknown ${endpoint.name} model` : endpoint.name),
-            meter: endpoint.meter,
-            service_tier: result.service_tier ?? null,
-            context_window: null,
-            region: null,
-            is_batch: result.batch === true || result.service_tier === "batch",
-            x_genai_project_id: result.project_id ?? null,
-            x_genai_api_key_id: result.api_key_id ?? null,
-            request_count: result.num_model_requests ?? result.num_requests ?? null,
-            ...(isTokens
-              ? {
-                  input_tokens: result.input_tokens ?? "0",
-                  cached_input_tokens: result.input_cached_tokens ?? "0",
-                  cache_write_tokens: result.input_cache_write_tokens ?? "0",
-                  cache_write_1h_tokens: "0",
-                  output_tokens: result.output_tokens ?? "0"
-                }
-              : noTokens),
-            quantity: isTokens ? null : textIn(all, endpoint.count),
-            details: detailsOf(all, [...endpoint.details, ...strange])
+      const asked = ask(`usage/${endpoint.name}`, month, settings, UsageResult)
+      yield* Stream.runForEach(asked, (bucket) =>
+        Effect.sync(() => {
+          for (const result of bucket.results) {
+            const strange = unknownOf(result, knownUsage)
+            for (const name of strange) unknown.add(`${endpoint.name}.${name}`)
+            const isTokens = endpoint.meter === "tokens"
+            const line: UsageLine = {
+              usage_date: dayOf(bucket.start_time),
+              model: result.model ?? (isTokens ? `unknown ${endpoint.name} model` : endpoint.name),
+              meter: endpoint.meter,
+              service_tier: result.service_tier ?? null,
+              context_window: null,
+              region: null,
+              is_batch: result.batch === true || result.service_tier === "batch",
+              x_genai_project_id: result.project_id ?? null,
+              x_genai_api_key_id: result.api_key_id ?? null,
+              request_count: result.num_model_requests ?? result.num_requests ?? null,
+              ...(isTokens
+                ? {
+                    input_tokens: result.input_tokens ?? "0",
+                    cached_input_tokens: result.input_cached_tokens ?? "0",
+                    cache_write_tokens: result.input_cache_write_tokens ?? "0",
+                    cache_write_1h_tokens: "0",
+                    output_tokens: result.output_tokens ?? "0"
+                  }
+                : noTokens),
+              quantity: isTokens ? null : textOrNull(result[endpoint.count]),
+              details: detailsOf(result, [...endpoint.details, ...strange])
+            }
+            lines.push(...(isTokens ? Media.split(line, result, strange) : [line]))
           }
-          lines.push(...(isTokens ? Media.split(line, all, strange) : [line]))
-        }
-      }
+        })
+      )
     }
     return { lines, unknownFields: [...unknown].sort() } satisfies Month<UsageLine>
   })
@@ -194,8 +197,8 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
   /** What the month was billed, by line item, project and key. */
   const billed = Effect.fn("OpenAi.billed")(function* (month: string) {
     const settings = { limit: costBucketsLimit, groupBy: ["line_item", "project_id", "api_key_id"] }
-    const buckets = yield* ask("costs", month, settings, CostResult)
-    const lines = buckets.flatMap(({ results, start_time }) =>
+    const found = yield* Stream.runCollect(ask("costs", month, settings, CostResult))
+    const lines = [...found].flatMap(({ results, start_time }) =>
       results.map((result): BilledLine => ({
         cost_date: dayOf(start_time),
         line_item: result.line_item ?? "unnamed",
@@ -220,8 +223,3 @@ export const make = Effect.fnUntraced(function* (key: Redacted.Redacted, baseUrl
 const seconds = (day: string) => String(Date.parse(`${day}T00:00:00Z`) / millisecondsPerSecond)
 
 const dayOf = (startTime: string) => new Date(Number(startTime) * millisecondsPerSecond).toISOString().slice(0, 10)
-
-const textIn = (result: JsonObject, name: string): string | null => {
-  const value = result[name]
-  return typeof value === "string" ? value : null
-}

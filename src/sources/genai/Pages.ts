@@ -3,10 +3,12 @@
  */
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as BigDecimal from "effect/BigDecimal"
+import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as RateLimiter from "effect/RateLimiter"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as Json from "../../platform/Json.ts"
 import { type Call, type HttpCalls, make as makeCalls, type Vendor } from "../HttpCalls.ts"
 import { SourceError } from "../SourceError.ts"
@@ -63,49 +65,49 @@ export interface Question<Bucket, Encoded> {
   readonly bucket: Schema.Schema<Bucket, Encoded>
 }
 
-/** All buckets of all pages. */
-export const readAll = Effect.fn("Pages.readAll")(function* <Bucket, Encoded>(
+/** All buckets of all pages, read one by one: a page can hold a month of many keys and models. */
+export const buckets = <Bucket, Encoded>(
   calls: HttpCalls,
   { bucket, request, target, vendor }: Question<Bucket, Encoded>
-) {
-  const Page = Schema.Struct({
-    data: Schema.Array(bucket),
+): Stream.Stream<Bucket, SourceError> =>
+  Stream.suspend(() => {
+    const unreadable = (reason: string) =>
+      new SourceError({
+        kind: "permanent",
+        code: `${vendor}_ANSWER_UNREADABLE`,
+        message: `${target}: ${reason}`,
+        suggestedAction: "check the base URL of the provider; if it is right, report that its answers have changed"
+      })
+    const isOtherwise = ({ message }: { readonly message: string }) =>
+      unreadable(`the answer is not what the contract says: ${placeOf(message)}`)
+    const seen = new Set<string>()
+    const read = Effect.fn("Pages.buckets")(function* (cursor: string | undefined) {
+      const answer = yield* calls.send({ target, request: request(cursor) }, pageLimitBytes)
+      const page = yield* Json.parseLossless(new TextDecoder().decode(answer.body)).pipe(
+        Effect.mapError(() => unreadable("the answer is no JSON")),
+        Effect.flatMap((body) => Effect.mapError(decodePage(body), isOtherwise))
+      )
+      const next = page.has_more ? (page.next_page ?? undefined) : undefined
+      if (page.has_more && next === undefined) return yield* unreadable("more pages are announced without a cursor")
+      if (next !== undefined && seen.has(next)) return yield* unreadable("a page's cursor came twice")
+      if (next !== undefined && seen.add(next).size >= pagesLimit) {
+        return yield* unreadable(`there are more than ${pagesLimit} pages`)
+      }
+      return [Chunk.fromIterable(page.data), Option.fromNullable(next)] as const
+    })
+    const decode = Schema.decodeUnknown(bucket)
+    return Stream.paginateChunkEffect<string | undefined, unknown, SourceError, never>(undefined, read).pipe(
+      Stream.mapEffect((found) => Effect.mapError(decode(found), isOtherwise))
+    )
+  })
+
+const decodePage = Schema.decodeUnknown(
+  Schema.Struct({
+    data: Schema.Array(Schema.Unknown),
     has_more: Schema.Boolean,
     next_page: maybe(Schema.NonEmptyString)
   })
-  const unreadable = (reason: string) =>
-    new SourceError({
-      kind: "permanent",
-      code: `${vendor}_ANSWER_UNREADABLE`,
-      message: `${target}: ${reason}`,
-      suggestedAction: "check the base URL of the provider; if it is right, report that its answers have changed"
-    })
-  const buckets: Array<Bucket> = []
-  const seen = new Set<string>()
-  let cursor: string | undefined
-  do {
-    const answer = yield* calls.send({ target, request: request(cursor) }, pageLimitBytes)
-    const page = yield* Json.parseLossless(new TextDecoder().decode(answer.body)).pipe(
-      Effect.flatMap(Schema.decodeUnknown(Page)),
-      Effect.mapError((error) =>
-        unreadable(
-          error._tag === "InvalidJson"
-            ? "the answer is no JSON"
-            : `the answer is not what the contract says: ${placeOf(error.message)}`
-        )
-      )
-    )
-    buckets.push(...page.data)
-    const next = page.has_more ? page.next_page : undefined
-    if (page.has_more && typeof next !== "string") return yield* unreadable("more pages are announced without a cursor")
-    cursor = next ?? undefined
-    if (cursor !== undefined && seen.has(cursor)) return yield* unreadable("a page's cursor came twice")
-    if (cursor !== undefined && seen.add(cursor).size >= pagesLimit) {
-      return yield* unreadable(`there are more than ${pagesLimit} pages`)
-    }
-  } while (cursor !== undefined)
-  return buckets
-})
+)
 
 /** Where in an answer the fault lies, without what stands there. */
 const placeOf = (message: string): string => {
