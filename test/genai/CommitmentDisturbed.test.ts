@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as HierarchiesWarehouse from "../../src/hierarchy/HierarchiesWarehouse.ts"
 import * as Hierarchy from "../../src/hierarchy/HierarchyImport.ts"
 import { Credentials } from "../../src/credentials/Credentials.ts"
-import type { Fault } from "../support/awsServer.ts"
+import type { Fault } from "../support/httpServer.ts"
 import { azureAccount, azureCredential, bedrockCredential, Clouds } from "./commitmentSupport.ts"
 import { acme, globex, layer, query, run } from "./support.ts"
 

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { expect, layer as withLayer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { strToU8, zipSync } from "fflate"
-import { httpServer } from "../support/httpServer.ts"
+import { deepSeekKey, deepSeekServer } from "../support/deepSeekServer.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import { acme, globex, isAbsent, layer, query, run, sample, stored } from "./support.ts"
 
@@ -175,20 +175,10 @@ withLayer(layer, { excludeTestServices: true })("DeepSeek's console export", (it
 
   it.scoped("a plain key tells its balance, and fails with what is needed for usage", () =>
     Effect.gen(function* () {
-      const key = "sk-deepseek-0001"
-      let balance = "110.00"
-      const { endpoint, journal } = yield* httpServer(({ headers, url }, response) => {
-        const isKnown = headers.authorization === `Bearer ${key}` && url.pathname === "/user/balance"
-        response.writeHead(isKnown ? 200 : 401)
-        response.end(
-          isKnown
-            ? `{"is_available":true,"balance_infos":[{"currency":"CNY","total_balance":"${balance}","granted_balance":"10.00","topped_up_balance":"100.00"}]}`
-            : `{"error":{"message":"never show this ${key}","type":"authentication_error","code":"invalid_request_error"}}`
-        )
-      })
+      const { endpoint, journal, state } = yield* deepSeekServer
       const put = (secret: string) =>
         stored(globex, "DEEPSEEK", { credentialId: "key", secret: { api_key: secret }, metadata: { endpoint } })
-      yield* put(key)
+      yield* put(deepSeekKey)
       const named = (credentialId: string) => run(globex, pipeline, "2026-08-01", "2026-08-01", credentialId)
       const refused = yield* named("key")
       expect([refused.run.status, refused.steps[0]?.errorContext]).toMatchObject([
@@ -196,7 +186,7 @@ withLayer(layer, { excludeTestServices: true })("DeepSeek's console export", (it
         { error_code: "PROVIDER_USAGE_UNAVAILABLE", error_type: "PERMANENT" }
       ])
       expect(JSON.stringify(refused.steps[0])).toContain("usage_data_*.zip")
-      balance = "84.12"
+      state.total = "84.12"
       yield* named("key")
       expect(yield* query(globex, "SELECT currency, total_balance AS total FROM genai_payg_balance_raw")).toEqual([
         { currency: "CNY", total: "84.12" }

@@ -9,16 +9,21 @@ import * as Effect from "effect/Effect"
 import { httpServer, type SeenRequest } from "./httpServer.ts"
 
 export const roleArn = "arn:aws:iam::123456789012:role/genai-reader"
+export const otherRoleArn = `${roleArn}-2`
 export const externalId = "ext-4711-not-public"
 const session = { accessKeyId: "ASIASESSION", secretAccessKey: "session-secret", sessionToken: "session-token" }
 /** The identity of the process, which may take over the role. */
 export const processKeys = { accessKeyId: "AKIAPROCESS", secretAccessKey: "process-secret" }
 
+const metrics = [
+  "Invocations",
+  "InputTokenCount",
+  "OutputTokenCount",
+  "CacheReadInputTokenCount",
+  "CacheWriteInputTokenCount"
+]
 const skewMillis = 5 * 60_000
 const pageSize = 1
-
-/** What happens to a request instead of its usual answer; true: it was answered. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
 
 /** SHA-256 as AWS's library wants it. */
 class Sha256 {
@@ -50,7 +55,8 @@ export const awsServer = Effect.gen(function* () {
   const throughputs = new Map<string, ReadonlyArray<Readonly<Record<string, unknown>>>>()
   /** By region, metric, ModelId and day. */
   const values = new Map<string, string>()
-  const faults: Array<Fault> = []
+  /** Models that CloudWatch lists, by region. */
+  const listed = new Map<string, ReadonlyArray<string>>()
 
   const refuse = (response: ServerResponse, status: number, code: string) => {
     response.writeHead(status, {
@@ -66,7 +72,7 @@ export const awsServer = Effect.gen(function* () {
     const isRight =
       form.get("Action") === "AssumeRole" &&
       form.get("Version") === "2011-06-15" &&
-      form.get("RoleArn") === roleArn &&
+      [roleArn, otherRoleArn].includes(form.get("RoleArn") ?? "") &&
       form.get("ExternalId") === externalId &&
       /^CloudAct-[\w+=,.@-]{1,55}$/.test(form.get("RoleSessionName") ?? "") &&
       Number(form.get("DurationSeconds")) <= 3600
@@ -139,13 +145,37 @@ export const awsServer = Effect.gen(function* () {
     response.end(JSON.stringify({ nextToken: next, provisionedModelSummaries: all.slice(start, start + pageSize) }))
   }
 
+  /** One model a page. */
+  const listMetrics = (form: URLSearchParams, response: ServerResponse, region: string) => {
+    const isKnown = form.get("Namespace") === "AWS/Bedrock" && metrics.includes(form.get("MetricName") ?? "")
+    const models = listed.get(region) ?? []
+    const token = form.get("NextToken")
+    const start = token === null ? 0 : models.findIndex((_, index) => seal(`list ${region} ${index}`) === token)
+    if (!isKnown || start < 0) return refuse(response, 400, "InvalidParameterValue")
+    const next = start + 1 < models.length ? `<NextToken>${seal(`list ${region} ${start + 1}`)}</NextToken>` : ""
+    const dimension = (name: string, value: string) => `<member><Name>${name}</Name><Value>${value}</Value></member>`
+    const members = models
+      .slice(start, start + 1)
+      .map(
+        (model) =>
+          `<member><Namespace>AWS/Bedrock</Namespace><MetricName>${form.get("MetricName")}</MetricName><Dimensions>${dimension("ModelId", model)}</Dimensions></member>`
+      )
+    response.writeHead(200, { "content-type": "text/xml", "x-amzn-requestid": "REQ1" })
+    response.end(
+      `<ListMetricsResponse xmlns="http://monitoring.amazonaws.com/doc/2010-08-01/"><ListMetricsResult>` +
+        `<Metrics>${members.join("")}</Metrics>${next}</ListMetricsResult></ListMetricsResponse>`
+    )
+  }
+
   const cloudWatch = (request: SeenRequest, response: ServerResponse, region: string) => {
     const form = new URLSearchParams(request.body)
     const bad = () => {
       response.writeHead(400, { "content-type": "text/xml" })
       response.end("<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code></Error></ErrorResponse>")
     }
-    if (form.get("Action") !== "GetMetricData" || form.get("Version") !== "2010-08-01") return bad()
+    if (form.get("Version") !== "2010-08-01") return bad()
+    if (form.get("Action") === "ListMetrics") return listMetrics(form, response, region)
+    if (form.get("Action") !== "GetMetricData") return bad()
     const [from, to] = [form.get("StartTime"), form.get("EndTime")]
     if (!isDayTime(from) || !isDayTime(to) || (from ?? "") >= (to ?? "")) return bad()
     const results: Array<string> = []
@@ -156,7 +186,7 @@ export const awsServer = Effect.gen(function* () {
       if (
         index > 500 ||
         form.get(`${stat}.Metric.Namespace`) !== "AWS/Bedrock" ||
-        !["Invocations", "InputTokenCount", "OutputTokenCount"].includes(metric) ||
+        !metrics.includes(metric) ||
         form.get(`${stat}.Metric.Dimensions.member.1.Name`) !== "ModelId" ||
         form.get(`${stat}.Period`) !== "86400" ||
         form.get(`${stat}.Stat`) !== "Sum" ||
@@ -200,7 +230,6 @@ export const awsServer = Effect.gen(function* () {
   }
 
   const server = yield* httpServer((request, response) => {
-    if (faults[0]?.(request, response) === true) return void faults.shift()
     if (request.body.includes("Action=AssumeRole")) return assumeRole(request, response)
     const isBedrock = request.url.pathname === "/provisioned-model-throughputs"
     if (isBedrock ? request.method !== "GET" : request.method !== "POST" || request.url.pathname !== "/")
@@ -216,10 +245,11 @@ export const awsServer = Effect.gen(function* () {
 
   return {
     ...server,
-    faults,
     /** Sets what a region has provisioned. */
     provision: (region: string, summaries: ReadonlyArray<Readonly<Record<string, unknown>>>) =>
       void throughputs.set(region, summaries),
+    /** Sets the models that a region's metrics name. */
+    list: (region: string, models: ReadonlyArray<string>) => void listed.set(region, models),
     /** Sets a metric's sum of a day. */
     measure: (region: string, metric: string, arn: string, day: string, value: string) =>
       void values.set(`${region} ${metric} ${arn} ${day}`, value)

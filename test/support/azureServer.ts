@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto"
 import type { ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
-import { httpServer, type SeenRequest } from "./httpServer.ts"
+import { httpServer, type RunningServer, type SeenRequest } from "./httpServer.ts"
 
 export const tenant = "11111111-aaaa-4000-8000-000000000001"
 export const clientId = "22222222-aaaa-4000-8000-000000000001"
@@ -13,9 +13,6 @@ export const subscription = "33333333-aaaa-4000-8000-000000000001"
 
 /** Answers of one report: the bytes of its blobs, or that there are no costs. */
 export type Report = ReadonlyArray<string | Uint8Array> | "no data" | "failed"
-
-/** What happens to a request instead of its usual answer; undefined leaves it alone. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
 
 const pageSize = 2
 
@@ -40,7 +37,6 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
   const reports = new Map<string, Report>()
   const operations = new Map<string, { report: Report; questions: number }>()
   const links = new Map<string, Buffer>()
-  const faults: Array<Fault> = []
   const series: Array<Series> = []
   const deployments = new Map<string, ReadonlyArray<Deployment>>()
   let tokens = 0
@@ -225,34 +221,28 @@ export const azureServer = Effect.fnUntraced(function* (container: string) {
     response.end(body)
   }
 
-  const server: { readonly endpoint: string; readonly journal: Array<SeenRequest> } = yield* httpServer(
-    (request, response) => {
-      const fault = faults.findIndex((each) => each(request, response))
-      if (fault >= 0) return void faults.splice(fault, 1)
-      const path = request.url.pathname
-      const { endpoint } = server
-      if (request.method === "POST" && path.endsWith("/oauth2/v2.0/token")) return login(request, response)
-      if (request.method === "POST" && path.endsWith("/generateCostDetailsReport"))
-        return generate(request, response, endpoint)
-      if (path.includes("/costDetailsOperationResults/")) return void operation(request, response, endpoint)
-      if (path.startsWith("/sas/")) return signed(request, response)
-      const measured = /^(\/subscriptions\/.+)\/providers\/Microsoft\.Insights\/metrics$/.exec(path)?.[1]
-      if (request.method === "GET" && measured !== undefined) return metrics(request, response, measured)
-      const account = /^(\/subscriptions\/.+\/accounts\/[^/]+)\/deployments$/.exec(path)?.[1]
-      if (request.method === "GET" && deployments.has(path)) {
-        return isAuthorized(request, "management.azure.com")
-          ? json(response, 200, { location: "swedencentral" })
-          : refuse(response, 401, "InvalidAuthenticationToken")
-      }
-      if (request.method === "GET" && account !== undefined) return deployed(request, response, endpoint, account)
-      if (path === `/${container}` || path.startsWith(`/${container}/`)) return storage(request, response)
-      return refuse(response, 404, "ResourceNotFound")
+  const server: RunningServer = yield* httpServer((request, response) => {
+    const path = request.url.pathname
+    const { endpoint } = server
+    if (request.method === "POST" && path.endsWith("/oauth2/v2.0/token")) return login(request, response)
+    if (request.method === "POST" && path.endsWith("/generateCostDetailsReport"))
+      return generate(request, response, endpoint)
+    if (path.includes("/costDetailsOperationResults/")) return void operation(request, response, endpoint)
+    if (path.startsWith("/sas/")) return signed(request, response)
+    const measured = /^(\/subscriptions\/.+)\/providers\/Microsoft\.Insights\/metrics$/.exec(path)?.[1]
+    if (request.method === "GET" && measured !== undefined) return metrics(request, response, measured)
+    const account = /^(\/subscriptions\/.+\/accounts\/[^/]+)\/deployments$/.exec(path)?.[1]
+    if (request.method === "GET" && deployments.has(path)) {
+      return isAuthorized(request, "management.azure.com")
+        ? json(response, 200, { location: "swedencentral" })
+        : refuse(response, 401, "InvalidAuthenticationToken")
     }
-  )
+    if (request.method === "GET" && account !== undefined) return deployed(request, response, endpoint, account)
+    if (path === `/${container}` || path.startsWith(`/${container}/`)) return storage(request, response)
+    return refuse(response, 404, "ResourceNotFound")
+  })
   return {
-    endpoint: server.endpoint,
-    journal: server.journal,
-    faults,
+    ...server,
     /** What Azure Monitor has measured; tests change it between calls. */
     series,
     /** Model deployments by the id of their account. */

@@ -9,9 +9,6 @@ import { httpServer, type SeenRequest } from "./httpServer.ts"
 export const openAiKey = "sk-admin-0000000000000000"
 export const anthropicKey = "sk-ant-admin01-00000000"
 
-/** What happens to a request instead of its usual answer; true: it was answered. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
-
 interface Api {
   readonly groups: ReadonlyArray<string>
   readonly limit: number
@@ -52,7 +49,6 @@ const anthropic: Readonly<Record<string, Api>> = {
 export const genaiServer = Effect.gen(function* () {
   /** JSON text of the results of a day, by API and day: numbers stay as they are written. */
   const results = new Map<string, string>()
-  const faults: Array<Fault> = []
   const send = (response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}) => {
     response.writeHead(status, { "content-type": "application/json", ...headers })
     response.end(body)
@@ -114,10 +110,6 @@ export const genaiServer = Effect.gen(function* () {
   }
 
   const server = yield* httpServer((request, response) => {
-    if (faults[0]?.(request, response) === true) {
-      faults.shift()
-      return
-    }
     const isOpenAi = request.url.pathname.startsWith("/v1/organization/")
     if (request.method !== "GET") return refuse(response, isOpenAi ? "openai" : "anthropic", 405, "method")
     if (isOpenAi) {
@@ -154,5 +146,5 @@ export const genaiServer = Effect.gen(function* () {
   const put = (vendor: "openai" | "anthropic", path: string, day: string, rows: string | ReadonlyArray<unknown>) =>
     results.set(`${vendor} ${path} ${day}`, typeof rows === "string" ? rows : JSON.stringify(rows))
 
-  return { ...server, results, faults, put }
+  return { ...server, results, put }
 })

@@ -6,7 +6,7 @@ import { createHash, generateKeyPairSync } from "node:crypto"
 import type { ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import { tokenFault } from "./bigQueryServer.ts"
-import { httpServer, type SeenRequest } from "./httpServer.ts"
+import { httpServer } from "./httpServer.ts"
 
 export const project = "acme-prod"
 export const bucket = "acme-billing"
@@ -24,9 +24,6 @@ export const keyFile = {
   private_key: keys.privateKey,
   token_uri: "http://127.0.0.1:1/never"
 }
-
-/** What happens to a request instead of its usual answer; true: it was answered. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
 
 const auth = "https://www.googleapis.com/auth"
 /** Items that a page has at most, whatever is asked for, so that small lists have pages. */
@@ -67,7 +64,6 @@ const lists = [
 
 /** Starts the server; it ends with the scope. */
 export const googleServer = Effect.gen(function* () {
-  const faults: Array<Fault> = []
   const objects = new Map<string, Buffer>()
   const state: {
     billingAccounts: ReadonlyArray<object>
@@ -154,7 +150,6 @@ export const googleServer = Effect.gen(function* () {
   }
 
   const server = yield* httpServer((request, response) => {
-    if (faults[0]?.(request, response) === true) return void faults.shift()
     const { pathname, searchParams: query } = request.url
     const folder = `/storage/v1/b/${bucket}/o/`
     const list = lists.find(({ path }) => path === pathname)
@@ -173,5 +168,5 @@ export const googleServer = Effect.gen(function* () {
     return answerList(pathname, query, response)
   })
 
-  return { ...server, faults, objects, state }
+  return { ...server, objects, state }
 })

@@ -5,9 +5,6 @@ import type { ServerResponse } from "node:http"
 import * as Effect from "effect/Effect"
 import { httpServer, type SeenRequest } from "./httpServer.ts"
 
-/** What happens to a request instead of its usual answer; true: it was answered. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
-
 export const secret = "s3cr3t-of-the-api"
 const pageSize = 2
 const parameters: Readonly<Record<string, string>> = { cursor: "after", offset: "offset", page: "page", link: "token" }
@@ -16,7 +13,6 @@ const basic = `Basic ${Buffer.from(`reader:${secret}`).toString("base64")}`
 
 /** Starts the server; `auth` is how requests must prove who they are. It ends with the scope. */
 export const jsonApiServer = Effect.gen(function* () {
-  const faults: Array<Fault> = []
   /** JSON text of each item: numbers stay as they are written. */
   const items: Array<string> = []
   const state = { auth: "none", tokens: 0 }
@@ -55,7 +51,6 @@ export const jsonApiServer = Effect.gen(function* () {
   }
 
   const server = yield* httpServer((request, response) => {
-    if (faults[0]?.(request, response) === true) return void faults.shift()
     const { pathname, searchParams: query } = request.url
     if (pathname === "/token") return giveToken(request, response)
     const paging = /^\/v1\/(cursor|offset|page|link|none)\/items$/.exec(pathname)?.[1]
@@ -91,5 +86,5 @@ export const jsonApiServer = Effect.gen(function* () {
       link
     )
   })
-  return { ...server, faults, items, state }
+  return { ...server, items, state }
 })

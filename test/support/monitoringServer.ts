@@ -21,9 +21,6 @@ export interface MeasuredSeries {
   readonly values: Readonly<Record<string, string>>
 }
 
-/** What happens to a request instead of its usual answer; true: it was answered. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
-
 /** Starts the server; it ends with the scope. A metric of which nothing is known is answered with 404. */
 export const monitoringServer = Effect.gen(function* () {
   const keys = generateKeyPairSync("rsa", {
@@ -34,7 +31,6 @@ export const monitoringServer = Effect.gen(function* () {
   const series: Array<MeasuredSeries> = []
   /** Metrics that are known, beside those of `series`. */
   const known = new Set<string>()
-  const faults: Array<Fault> = []
 
   const send = (response: ServerResponse, status: number, body: unknown) => {
     response.writeHead(status, { "content-type": "application/json" })
@@ -48,6 +44,7 @@ export const monitoringServer = Effect.gen(function* () {
     const filter = query.get("filter") ?? ""
     const metric = /^metric\.type="([^"]+)"( AND |$)/.exec(filter)?.[1]
     const resourceType = / AND resource\.type="([^"]+)"/.exec(filter)?.[1]
+    const labels = [...filter.matchAll(/ AND metric\.labels\.(\w+)="([^"]+)"/g)]
     const [from = Number.NaN, to = Number.NaN] = ["interval.startTime", "interval.endTime"].map((name) =>
       Date.parse(query.get(name) ?? "")
     )
@@ -63,7 +60,10 @@ export const monitoringServer = Effect.gen(function* () {
       groups.every((group) => /^(metric|resource)\.labels\.\w+$/.test(group))
     if (metric === undefined || !isValid) return refuse(response, 400, "INVALID_ARGUMENT")
     const measured = series.filter(
-      (each) => each.metric === metric && (resourceType === undefined || each.resourceType === resourceType)
+      (each) =>
+        each.metric === metric &&
+        (resourceType === undefined || each.resourceType === resourceType) &&
+        labels.every(([, name = "", value]) => each.metricLabels[name] === value)
     )
     if (measured.length === 0 && !known.has(metric)) return refuse(response, 404, "NOT_FOUND")
 
@@ -127,7 +127,6 @@ export const monitoringServer = Effect.gen(function* () {
   }
 
   const server = yield* httpServer((request, response) => {
-    if (faults[0]?.(request, response) === true) return void faults.shift()
     const fault = tokenFault(request, {
       publicKey: keys.publicKey,
       clientEmail,
@@ -146,5 +145,5 @@ export const monitoringServer = Effect.gen(function* () {
     client_email: clientEmail,
     private_key: keys.privateKey
   }
-  return { ...server, series, known, faults, keyFile }
+  return { ...server, series, known, keyFile }
 })

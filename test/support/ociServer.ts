@@ -54,15 +54,11 @@ const usageDays = (body: string, query: URLSearchParams) => {
   return days >= 1 && days <= longestDays ? { from, to } : undefined
 }
 
-/** What happens to a request instead of its usual answer; false leaves it alone. */
-export type Fault = (request: SeenRequest, response: ServerResponse) => boolean
-
 /** Starts the server with the tenancy's bucket; it ends with the scope. */
 export const ociServer = Effect.gen(function* () {
   const objects = new Map<string, Buffer>()
   /** JSON text of the items of a day, by day: numbers stay as they are written. */
   const usage = new Map<string, ReadonlyArray<string>>()
-  const faults: Array<Fault> = []
   const etagOf = (body: Buffer) => createHash("md5").update(body).digest("hex")
   const refuse = (response: ServerResponse, status: number, code: string) => {
     response.writeHead(status, { "content-type": "application/json", "opc-request-id": "req-1" })
@@ -117,7 +113,6 @@ export const ociServer = Effect.gen(function* () {
     )
   }
   const server = yield* httpServer((request, response) => {
-    if (faults.some((fault) => fault(request, response))) return
     if (!isSigned(request, Date.now())) return refuse(response, 401, "NotAuthenticated")
     if (request.method === "POST" && request.url.pathname === "/20200107/usage") return answerUsage(request, response)
     const place = `/n/bling/b/${tenancy}/o`
@@ -130,5 +125,5 @@ export const ociServer = Effect.gen(function* () {
     response.writeHead(200, { "content-length": String(body.length), etag: etagOf(body) })
     response.end(body)
   })
-  return { ...server, objects, usage, faults }
+  return { ...server, objects, usage }
 })

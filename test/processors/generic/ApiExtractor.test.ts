@@ -8,7 +8,8 @@ import { Credentials } from "../../../src/credentials/Credentials.ts"
 import { isLoopbackAddress } from "../../../src/platform/PublicAddress.ts"
 import type { JsonObject } from "../../../src/platform/Json.ts"
 import * as ApiExtractor from "../../../src/processors/generic/ApiExtractor.ts"
-import { type Fault, jsonApiServer, secret } from "../../support/jsonApiServer.ts"
+import type { Fault } from "../../support/httpServer.ts"
+import { jsonApiServer, secret } from "../../support/jsonApiServer.ts"
 import { contextOf, days, org, query, world } from "../cloud/support.ts"
 
 const five = ["0.10", "1.234567890123456789", "-3e-9", "4", "null"].map(
