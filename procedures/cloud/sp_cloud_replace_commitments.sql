@@ -4,7 +4,7 @@
 -- A reservation, savings plan or committed use discount is one commitment; commitments that a FOCUS export or OCI's universal credits name
 -- in ContractApplied are taken as they name them. A commitment lasts longer than a billing period, so its row is made of all charges of the
 -- cloud that the organisation has, whatever periods a conversion has. What is committed over the term is extrapolated from the fees;
--- without a fee or a term it is what the charges applied. x_PeriodSource and x_AmountSource say which.
+-- without a fee or a term it is what the charges applied, or else the sum of the fees. x_PeriodSource and x_AmountSource say which.
 CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_replace_commitments`(
   p_project_id STRING,
   p_dataset_id STRING,
@@ -107,6 +107,7 @@ commitment AS (
     MIN(IF(is_fee AND is_upfront AND amount > 0, ChargePeriodStart, NULL)) AS bought_at,
     SUM(IF(is_fee AND is_upfront, amount, NULL)) AS upfront,
     SUM(IF(is_fee, NULL, amount)) AS applied,
+    SUM(IF(is_fee, amount, NULL)) AS fees,
     ROUND(SAFE_DIVIDE(SUM(IF(status = 'Used', amount, NULL)), SUM(IF(status IN ('Used', 'Unused'), amount, NULL))), 6) AS utilization
   FROM applied
   GROUP BY x_credential_id, currency, commitment_id
@@ -204,8 +205,8 @@ recurring AS (
 committed AS (
   SELECT
     term.*,
-    COALESCE(recurring.amount, term.upfront, term.applied) AS amount,
-    IF(COALESCE(recurring.amount, term.upfront) IS NULL, 'charges', 'fees') AS amount_source
+    COALESCE(recurring.amount, term.upfront, term.applied, term.fees) AS amount,
+    IF(recurring.amount IS NULL AND term.upfront IS NULL AND term.applied IS NOT NULL, 'charges', 'fees') AS amount_source
   FROM term
   LEFT JOIN recurring ON recurring.commitment_id = term.commitment_id
 )

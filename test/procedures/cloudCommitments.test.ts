@@ -163,6 +163,20 @@ layer(support.layer)("contract commitments of clouds", (it) => {
     })
   )
 
+  it.effect("a commitment whose fees are nothing is one of nothing, not an unknown one", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("commitments_nothing")
+      const nothing = { unblended_cost: "0", unblended_rate: "0" }
+      yield* support.loadLines(dataset, [
+        fee({ ...nothing, savings_plan_total_commitment_to_date: "0", savings_plan_used_commitment: "0" })
+      ])
+      yield* support.convert(dataset, { from: "2026-03-01" })
+      expect(yield* commitments(dataset)).toEqual([
+        ["a", "Spend", "0", "USD", "2026-01-10", "2027-01-10", "term", "fees", null]
+      ])
+    })
+  )
+
   it.effect("usage without any fee or term is what is known of its commitment", () =>
     Effect.gen(function* () {
       const dataset = yield* support.org("commitments_usage")
