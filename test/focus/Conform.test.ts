@@ -109,6 +109,25 @@ layer(services)("focus.conformance", (it) => {
     })
   )
 
+  it.effect("a price that a bill does not tell is a gap of every source", () =>
+    Effect.gen(function* () {
+      const unpriced = {
+        BillingAccountName: "Acme",
+        ListUnitPrice: null,
+        ContractedUnitPrice: null,
+        PricingCurrencyListUnitPrice: null,
+        PricingCurrencyContractedUnitPrice: null
+      }
+      for (const cloud of ["aws", "azure", "gcp", "oci"]) {
+        for (const kind of ["billing", "focus"]) {
+          const rows = [row({ ...unpriced, x_source_system: `cloud_${cloud}_${kind}_raw_daily` })]
+          const { details } = yield* conform(`unpriced_${cloud}_${kind}`, rows, { provider: cloud })
+          expect([cloud, kind, details["conformance"]]).toMatchObject([cloud, kind, { rows: 1, violated: [] }])
+        }
+      }
+    })
+  )
+
   it.effect("reports a violated rule with its rows and an example, and passes unless told otherwise", () =>
     Effect.gen(function* () {
       const named = { BillingAccountName: "Acme" }
