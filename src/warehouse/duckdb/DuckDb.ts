@@ -4,6 +4,7 @@
 import { DuckDBInstance, type DuckDBConnection, type DuckDBType, type DuckDBValue } from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { existsSync } from "node:fs"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
 import { text } from "./SqlText.ts"
 
@@ -75,7 +76,9 @@ export const open = (
       }),
       (instance) => Effect.sync(() => instance.closeSync())
     )
-    const attach = `ATTACH ${text(path)} AS ${catalogue} (BLOCK_SIZE ${BLOCK_BYTES}, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, STORAGE_VERSION ${text(STORAGE_VERSION)})`
+    // A file keeps the blocks that it was made with, and is not opened with a size that it does not have.
+    const blockSize = (yield* Effect.sync(() => existsSync(path))) ? "" : `BLOCK_SIZE ${BLOCK_BYTES}, `
+    const attach = `ATTACH ${text(path)} AS ${catalogue} (${blockSize}ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, STORAGE_VERSION ${text(STORAGE_VERSION)})`
     const session = ["SET TimeZone = 'UTC'", ...(path === ":memory:" ? [] : [`USE ${catalogue}`])].join("; ")
     const connectWith = (sql: string) =>
       Effect.acquireRelease(

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
+import { DuckDBInstance } from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { JsonObject } from "../../../src/platform/Json.ts"
 import { Warehouse, type OrgWarehouse } from "../../../src/warehouse/Warehouse.ts"
 import { billOf, billTable, fileSource, fixture, type Fixture, load, org, runId, warehouseOf } from "./support.ts"
@@ -26,6 +27,23 @@ const writeRows = (acme: OrgWarehouse, table: string, ...rows: ReadonlyArray<Jso
 
 const small = (columns: string) => `name: small\ndescription: Small.\nclusterBy: []\ncolumns:\n${columns}`
 const id = "  - {name: id, type: STRING, required: true, description: Id.}\n"
+
+it.scoped("a file of an older version, with blocks of another size, is opened as it is", () =>
+  Effect.gen(function* () {
+    const given = yield* fixture({ small: small(id) })
+    const file = join(given.folder, "data", "warehouse", "warehouse.duckdb")
+    mkdirSync(dirname(file), { recursive: true })
+    const older = yield* Effect.promise(() => DuckDBInstance.create(":memory:"))
+    const connection = yield* Effect.promise(() => older.connect())
+    yield* Effect.promise(() => connection.run(`ATTACH '${file}' AS older (BLOCK_SIZE 65536); DETACH older`))
+    connection.closeSync()
+    older.closeSync()
+    const rows = yield* withWarehouse(given, (acme) =>
+      Effect.zipRight(writeRows(acme, "small", { id: "a" }), acme.query("SELECT id FROM small"))
+    )
+    expect(rows).toEqual([{ id: "a" }])
+  })
+)
 
 describe("tables", () => {
   it.scoped("keep their rows over a restart, and get new nullable columns", () =>
