@@ -15,6 +15,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { Settings } from "../platform/Settings.ts"
 import * as AlertHandlers from "./AlertHandlers.ts"
 import { Api } from "./Api.ts"
@@ -127,11 +128,25 @@ export const layerApp = serve.pipe(
 /** Tells load balancers before the port closes. */
 const announceEnd = Layer.scopedDiscard(Effect.flatMap(Shutdown, ({ begin }) => Effect.addFinalizer(() => begin)))
 
+/** The server does not listen; the message says why and what to do. */
+export class PortRefused extends Schema.TaggedError<PortRefused>()("PortRefused", { message: Schema.String }) {}
+
+const listen = Layer.unwrapEffect(
+  Effect.map(Settings, ({ port }) =>
+    NodeHttpServer.layer(makeServer, { port }).pipe(
+      Layer.mapError(({ cause }) => {
+        const reason = cause instanceof Error ? cause.message : String(cause)
+        return new PortRefused({
+          message: `port ${port} cannot be opened: ${reason}. Stop the process that has it, or set another API_PORT`
+        })
+      })
+    )
+  )
+)
+
 /** The address that the server listens on is that of the `HttpServer` service; API_PORT 0 takes a free port. */
 export const layer = announceEnd.pipe(
   Layer.provideMerge(layerApp),
   Layer.provideMerge(Shutdown.layer),
-  Layer.provideMerge(
-    Layer.unwrapEffect(Effect.map(Settings, (settings) => NodeHttpServer.layer(makeServer, { port: settings.port })))
-  )
+  Layer.provideMerge(listen)
 )

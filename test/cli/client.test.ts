@@ -2,6 +2,7 @@
  * The commands that talk to a running service, which is a process of its own.
  */
 import { mkdirSync } from "node:fs"
+import { createServer, type Server } from "node:net"
 import { join } from "node:path"
 import { expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -60,6 +61,22 @@ it.scopedLive("a run is asked for, watched, listed, shown and replayed", () =>
     const rebuilt = yield* cli(local, "replay", "--rebuild", "--verify")
     expect(rebuilt.out).toMatch(/^\d+ events folded anew[\s\S]*every chain and projection holds/)
     expect((yield* cli(local, "replay", failed, "--at", "yesterday")).out).toContain("--at takes a version")
+  })
+)
+
+it.scopedLive("a service whose port somebody else has says so, and what to do", () =>
+  Effect.gen(function* () {
+    const local = yield* installation
+    const other = yield* Effect.acquireRelease(
+      Effect.async<Server>((resume) => {
+        const server = createServer().listen(0, () => resume(Effect.succeed(server)))
+      }),
+      (server) => Effect.sync(() => server.close())
+    )
+    const address = other.address()
+    const port = typeof address === "object" ? String(address?.port) : ""
+    const { failure } = yield* cli({ ...local, API_PORT: port }, "serve")
+    expect(failure).toMatch(new RegExp(`^port ${port} cannot be opened: .*EADDRINUSE.* API_PORT`))
   })
 )
 
