@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import { SourceRejected } from "../Warehouse.ts"
 import type { Connection } from "./DuckDb.ts"
 import type { Part } from "./Part.ts"
-import { text } from "./SqlText.ts"
+import { text, texts } from "./SqlText.ts"
 
-/** The order of the parts, for the engine's parser. */
-export type Order = "%m/%d/%Y" | "%d/%m/%Y"
+/** The order of day and month, for the engine's parser. */
+export type Order = "%m/%d" | "%d/%m"
 
-const pattern = "^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-][0-9]{4}"
+const pattern = String.raw`^([0-9]{1,2})[/.-]([0-9]{1,2})[/.-]([0-9]{4}|[0-9]{2})\b`
 
 /**
  * The order in which a file writes its dates; undefined when its first row has none but ISO dates. `firstDays` are the cells among them
@@ -47,7 +47,7 @@ export const orderOf = Effect.fn("LocalDates.orderOf")(function* (
     })
   }
   const isDayFirst = dayFirst === true || (monthFirst !== true && firstIsOne === true && secondIsOne !== true)
-  const order: Order = isDayFirst ? "%d/%m/%Y" : "%m/%d/%Y"
+  const order: Order = isDayFirst ? "%d/%m" : "%m/%d"
   return order
 })
 
@@ -56,5 +56,5 @@ const partOf = (cell: string, group: number) =>
 
 /** SQL of a cell whose local date is in ISO form; what is none stays as it is. */
 export const iso = (cell: string, order: Order): string =>
-  `coalesce(strftime(try_strptime(translate(nullif(regexp_extract(${cell}, ${text(pattern)}), ''), '.-', '//'), ${text(order)}), '%Y-%m-%d') ` +
+  `coalesce(strftime(try_strptime(translate(nullif(regexp_extract(${cell}, ${text(pattern)}), ''), '.-', '//'), [${texts([`${order}/%y`, `${order}/%Y`])}]), '%Y-%m-%d') ` +
   `|| regexp_replace(${cell}, ${text(pattern)}, ''), ${cell})`

@@ -62,6 +62,11 @@ describe("dates", () => {
       ["2026-01-01 2026-01-02"]
     ],
     ["points and times", "PeriodStart,Date,Cost\n01.04.2026,05.04.2026 00:00:00,1", ["2026-04-01 2026-04-05"]],
+    [
+      "a year of two digits is one of this century",
+      "PeriodStart,Date,Cost\n4/1/26,4/5/26 10:00,1\n04/01/2026,4/30/26,1",
+      ["2026-04-01 2026-04-05", "2026-04-01 2026-04-30"]
+    ],
     ["ISO dates stay", "PeriodStart,Date,Cost\n2026-04-01,2026-04-05T00:00:00Z,1", ["2026-04-01 2026-04-05"]]
   ]
   for (const [what, text, expected] of files) {
