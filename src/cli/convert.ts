@@ -19,12 +19,14 @@ import { Credentials } from "../credentials/Credentials.ts"
 import * as Installation from "../Installation.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
+import type { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Runs } from "../runs/Runs.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import { type Cloud, clouds, ConversionFailed, credentialOf } from "./ConversionInput.ts"
 import * as Summary from "./ConversionSummary.ts"
+import { metadata, metadataOf } from "./Metadata.ts"
 
 const provider = Options.choice("provider", clouds).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
@@ -39,10 +41,10 @@ const output = Options.text("output").pipe(
 const json = Options.boolean("json").pipe(Options.withDescription("Print the summary as one JSON object"))
 
 /** The command. It fails unless every difference is 0 and no rule is violated. */
-export const convert = Command.make("convert", { provider, input, output, json }, (options) =>
+export const convert = Command.make("convert", { provider, input, metadata, output, json }, (options) =>
   Effect.gen(function* () {
     const format = yield* formatOf(options.output)
-    const steps = yield* run(options.provider, options.input)
+    const steps = yield* run(options.provider, options.input, yield* metadataOf(options.metadata))
     const summary = yield* Summary.of((stepId) => steps.find((step) => step.stepId === stepId)?.metadata["output"])
     if (Option.isSome(options.output) && format !== undefined) yield* exportRows(options.output.value, format)
     yield* Console.log(options.json ? JSON.stringify(summary) : Summary.render(summary, options.output))
@@ -94,15 +96,21 @@ const formatOf = (file: Option.Option<string>) =>
     }
   })
 
-/** Runs the provider's billing pipeline over the input; answers its steps. */
-const run = Effect.fn("convert.run")(function* (cloud: Cloud, from: string) {
+/** Runs the provider's billing pipeline over the input, read as the metadata say; answers its steps. */
+const run = Effect.fn("convert.run")(function* (cloud: Cloud, from: string, more: JsonObject) {
   yield* (yield* Organizations).create({
     org,
     companyName: "convert",
     adminEmail: "convert@localhost",
     plan: "ENTERPRISE"
   })
-  yield* (yield* Credentials).put({ org, credentialId: "input", ...(yield* credentialOf(cloud, from)) })
+  const credential = yield* credentialOf(cloud, from)
+  yield* (yield* Credentials).put({
+    org,
+    credentialId: "input",
+    ...credential,
+    metadata: { ...credential.metadata, ...more }
+  })
   const { failed } = yield* (yield* ProcedureSync).sync()
   const [fault] = failed
   if (fault !== undefined) return yield* new ConversionFailed({ message: `${fault.procedure}: ${fault.error}` })

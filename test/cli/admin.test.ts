@@ -139,7 +139,7 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
       const printed = [
         yield* run("credential", "list", "acme"),
         yield* run(
-          ..."credential add acme AWS_KEYS --id prod --metadata cur_bucket=acme-cur --metadata cur_prefix=a=b".split(
+          ..."credential add acme AWS_KEYS --id prod --metadata cur_bucket=acme-cur --metadata cur_prefix=a=b --metadata all_periods=true".split(
             " "
           ),
           "--name",
@@ -168,7 +168,7 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
 
         CREDENTIAL ID  PROVIDER   NAME            ACTIVE  STATUS   EXPIRES                   METADATA
         files          AWS_FILES  AWS_FILES       no      INVALID  1970-01-02T00:00:00.000Z  path=<folder>/exports
-        prod           AWS_KEYS   billing reader  yes     VALID    -                         cur_bucket=acme-cur cur_prefix=a=b
+        prod           AWS_KEYS   billing reader  yes     VALID    -                         cur_bucket=acme-cur cur_prefix=a=b all_periods=true
         rotated        AWS_FILES  AWS_FILES       yes     VALID    -                         path=<folder>/exports"
       `)
       const [opened] = yield* credentials.open({ org: acme, providers: ["AWS_KEYS"] })
@@ -176,7 +176,7 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
         access_key_id: "AKIA1",
         secret_access_key: "swordfish-9"
       })
-      expect(opened?.credential.metadata).toEqual({ cur_bucket: "acme-cur", cur_prefix: "a=b" })
+      expect(opened?.credential.metadata).toEqual({ cur_bucket: "acme-cur", cur_prefix: "a=b", all_periods: true })
       expect(bytesOf(folder)).not.toContain("swordfish")
     })
   )

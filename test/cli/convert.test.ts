@@ -179,6 +179,20 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
     })
   )
 
+  it.scopedLive("reads a file as the metadata say what it does not", () =>
+    Effect.gen(function* () {
+      const bill = ["--provider", "azure", "--input", join(samples, "azure/ea/subset_2021-02.csv"), "--json"]
+      const { code, err, out } = yield* convert(...bill, "--metadata", "currency=USD", "--metadata", "short_rows=true")
+      expect([code, err]).toEqual([0, ""])
+      expect(JSON.parse(out)).toMatchObject({ rowsIn: 52, rowsOut: 52, quarantined: 0 })
+      const refused = yield* convert(...bill, "--metadata", "currency_codes={MC}")
+      expect([refused.code, refused.err.trim()]).toEqual([
+        1,
+        '--metadata "currency_codes={MC}" has a value that is no JSON'
+      ])
+    })
+  )
+
   it.scopedLive("refuses a Parquet file that lacks a column", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

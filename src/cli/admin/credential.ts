@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type Credential, Credentials, ValidationStatus } from "../../credentials/Credentials.ts"
 import { table } from "../table.ts"
+import { metadata, metadataOf } from "../Metadata.ts"
 import { AdminUsageError, answer, expires, json, knownOrg, org, readSecret } from "./shared.ts"
 
 const credentialAdd = Command.make(
@@ -33,10 +34,7 @@ const credentialAdd = Command.make(
       ),
       Options.optional
     ),
-    metadata: Options.text("metadata").pipe(
-      Options.withDescription("KEY=VALUE that is not secret, as in cur_bucket=acme-cur; may be repeated"),
-      Options.repeated
-    ),
+    metadata,
     secretFile: Options.text("secret-file").pipe(
       Options.withDescription("file with the secret (a JSON object, or a bare API key); standard input when absent"),
       Options.optional
@@ -47,7 +45,7 @@ const credentialAdd = Command.make(
   Effect.fnUntraced(function* (options) {
     yield* knownOrg(options.org)
     const provider = options.provider.toUpperCase()
-    const metadata = Object.fromEntries(yield* Effect.forEach(options.metadata, keyAndValue))
+    const given = yield* metadataOf(options.metadata)
     const folder = yield* Effect.transposeMapOption(options.path, existingFolder)
     const hasNone = Option.isSome(folder) && Option.isNone(options.secretFile)
     const secret = hasNone ? Redacted.make("") : yield* readSecret(options.secretFile)
@@ -55,7 +53,7 @@ const credentialAdd = Command.make(
       org: options.org,
       provider,
       credentialName: Option.getOrElse(options.name, () => provider),
-      metadata: { ...metadata, ...(Option.isSome(folder) ? { path: folder.value } : {}) },
+      metadata: { ...given, ...(Option.isSome(folder) ? { path: folder.value } : {}) },
       secret,
       ...(Option.isSome(options.id) ? { credentialId: options.id.value } : {}),
       ...(Option.isSome(options.expires) ? { expiresAt: options.expires.value } : {})
@@ -144,13 +142,6 @@ export const credentialCommand = Command.make("credential").pipe(
   Command.withDescription("Providers' credentials."),
   Command.withSubcommands([credentialAdd, credentialList, credentialStatus, credentialDeactivate])
 )
-
-const keyAndValue = (text: string) => {
-  const at = text.indexOf("=")
-  return at > 0
-    ? Effect.succeed([text.slice(0, at), text.slice(at + 1)] as const)
-    : Effect.fail(new AdminUsageError({ message: `--metadata ${JSON.stringify(text)} is not of the form KEY=VALUE` }))
-}
 
 /** The server may run in another folder, so the path is stored from the root on. */
 const existingFolder = Effect.fnUntraced(function* (given: string) {
