@@ -2,26 +2,14 @@
  * Runs GoogleSQL scripts: Google's parser gives the tree, Google's evaluator the answer of each statement; what is left is the control flow
  * as BigQuery documents it: variables, IF, blocks with handlers, transactions, CALL, EXECUTE IMMEDIATE.
  */
-import { answered, batches, withoutJsonKeys } from "./Evaluation.ts"
+import { Changes } from "./Changes.ts"
+import { answered, withoutJsonKeys } from "./Evaluation.ts"
 import { BigQueryError, type Store, type StoredTable } from "./Store.ts"
-import { expression, member, nodes, pathOf, slice, targetOf, unwrap } from "./Syntax.ts"
+import { expression, type Frame, member, nodes, pathOf, type Place, slice, unwrap } from "./Syntax.ts"
 import { scalarType } from "./Values.ts"
-import {
-  isNode,
-  type Node,
-  type Relation,
-  type Surroundings,
-  type Typed,
-  type ZetaSql,
-  ZetaSqlError
-} from "./ZetaSql.ts"
+import { isNode, type Node, type Relation, type Surroundings, type Typed, type ZetaSql } from "./ZetaSql.ts"
 
 const nothing: Relation = { columns: [], rows: [] }
-
-interface Frame {
-  readonly parent: Frame | undefined
-  readonly variables: Map<string, Typed & { readonly sqlType: string | undefined }>
-}
 
 /** One job's script. Statements change the store at once; an open transaction that is not committed is undone. */
 export class Script {
@@ -29,6 +17,7 @@ export class Script {
   readonly #store: Store
   readonly #project: string
   readonly #defaultDataset: string | undefined
+  readonly #changes: Changes
   #snapshot: Map<string, StoredTable> | undefined
   #errorMessage = ""
   #rowCount = 0
@@ -39,6 +28,10 @@ export class Script {
     this.#store = store
     this.#project = project
     this.#defaultDataset = defaultDataset
+    this.#changes = new Changes(zeta, store, {
+      resolve: (written) => this.#resolve(written),
+      surroundings: (sql, at) => this.#surroundings(sql, at)
+    })
   }
 
   /** Runs a text with its parameters; answers the last SELECT's rows. */
@@ -75,11 +68,12 @@ export class Script {
         this.#result = await this.#query(slice(at, node), at)
         return
       case "ast_insert_statement_node":
-        return this.#insert(node, at)
       case "ast_delete_statement_node":
-        return this.#delete(node, at)
       case "ast_update_statement_node":
-        return this.#update(node, at)
+      case "ast_merge_statement_node":
+        this.#rowCount = await this.#changes.run(kind, node, at)
+        this.#result = nothing
+        return
       case "ast_begin_statement_node":
         if (this.#snapshot !== undefined) throw new BigQueryError(400, "invalidQuery", "Transaction is already open")
         this.#snapshot = new Map(this.#store.tables)
@@ -119,81 +113,6 @@ export class Script {
   async #messageOf(node: Node, at: Place): Promise<string> {
     if (node["message"] === undefined || node["message"] === null) return this.#errorMessage
     return (await this.#scalar(slice(at, expression(node, "message")), at)).value.string_value ?? ""
-  }
-
-  async #insert(node: Node, at: Place) {
-    const written = targetOf(node)
-    const { around, text } = await this.#surroundings(slice(at, node), at)
-    const tables = new Map(around.tables)
-    const filled = tables.get(written)
-    // Of the table that it fills a statement sees the rows only where it reads from it, too.
-    if (filled !== undefined && text.split(written).length === 2) tables.set(written, { ...filled, rows: [] })
-    const staging = [...tables.keys()].find((name) => name.includes(".x_staging_"))
-    const added = []
-    for (const batch of staging === undefined ? [tables] : batches(tables, staging)) {
-      added.push(...(await answered(this.#inserted(text, { ...around, tables: batch }, node, at))))
-    }
-    const target = this.#resolve(written)
-    this.#store.setRows(target, [...this.#store.table(target).rows, ...added])
-    this.#rowCount = added.length
-    this.#result = nothing
-  }
-
-  /**
-   * The rows of an INSERT. The evaluator fails on some INSERTs whose common table expressions are used twice; those are evaluated as the
-   * query and the INSERT of its result.
-   */
-  async #inserted(text: string, around: Surroundings, node: Node, at: Place) {
-    try {
-      return await this.#zeta.insert(text, around)
-    } catch (error) {
-      if (!(error instanceof ZetaSqlError) || !/RET_CHECK failure.*Missing name/.test(error.message)) throw error
-      const { columns, rows } = await this.#query(slice(at, expression(node, "query")), at)
-      const written = targetOf(node)
-      const into = slice(at, member(node, "column_list"))
-      const result: Relation = { columns: columns.map(({ type }, index) => ({ name: `c${index}`, type })), rows }
-      const cells = columns.map((_, index) =>
-        rows.every((row) => Object.keys(row[index] ?? {}).length === 0) ? "NULL" : `c${index}`
-      )
-      const added = []
-      for (const part of batches(new Map([["result", result]]), "result")) {
-        const tables = new Map([...part, [written, { ...this.#store.relation(this.#resolve(written)), rows: [] }]])
-        const insert = `INSERT INTO \`${written}\` ${into} SELECT ${cells.join(", ")} FROM result`
-        added.push(...(await this.#zeta.insert(insert, { tables, variables: new Map(), parameters: new Map() })))
-      }
-      return added
-    }
-  }
-
-  /** What stays is what the condition is not true of. */
-  async #delete(node: Node, at: Place) {
-    const written = targetOf(node)
-    const alias = isNode(node["alias"]) ? ` ${slice(at, node["alias"])}` : ""
-    const where = slice(at, expression(node, "where"))
-    const stays = `SELECT * FROM \`${written}\`${alias} WHERE NOT COALESCE((${where}), FALSE)`
-    const { around, text } = await this.#surroundings(stays, at)
-    const kept = []
-    for (const tables of batches(around.tables, written)) {
-      kept.push(...(await answered(this.#zeta.query(text, { ...around, tables }))).rows)
-    }
-    this.#rowCount = this.#store.table(this.#resolve(written)).rows.length - kept.length
-    this.#store.setRows(this.#resolve(written), kept)
-    this.#result = nothing
-  }
-
-  /** A row of which the condition is true has the new values. */
-  async #update(node: Node, at: Place) {
-    const written = targetOf(node)
-    const where = slice(at, expression(node, "where"))
-    const columns = nodes(member(node, "update_item_list"), "update_items").map((item) => {
-      const value = member(item, "set_value")
-      const column = pathOf(expression(value, "path"))
-      return `IF(COALESCE((${where}), FALSE), ${slice(at, expression(value, "value"))}, \`${column}\`) AS \`${column}\``
-    })
-    const changed = `SELECT * REPLACE (${columns.join(", ")}) FROM \`${written}\``
-    const { rows } = await this.#query(changed, at)
-    this.#store.setRows(this.#resolve(written), rows)
-    this.#result = nothing
   }
 
   async #declare(node: Node, at: Place) {
@@ -383,13 +302,6 @@ export class Script {
 
 const errorVariable = "system_error_message"
 const countVariable = "system_row_count"
-
-/** A text, and what its statements see. */
-interface Place {
-  readonly source: Buffer
-  readonly frame: Frame
-  readonly parameters: ReadonlyMap<string, Typed>
-}
 
 const ownerOf = (frame: Frame, name: string): Frame => {
   for (let owner: Frame | undefined = frame; owner !== undefined; owner = owner.parent) {

@@ -1,7 +1,20 @@
 /**
  * Finding one's way in the syntax tree that the parser gives.
  */
-import { isNode, type Node } from "./ZetaSql.ts"
+import { isNode, type Node, type Typed } from "./ZetaSql.ts"
+
+/** Variables of a block, and of those around it. */
+export interface Frame {
+  readonly parent: Frame | undefined
+  readonly variables: Map<string, Typed & { readonly sqlType: string | undefined }>
+}
+
+/** A text, and what its statements see. */
+export interface Place {
+  readonly source: Buffer
+  readonly frame: Frame
+  readonly parameters: ReadonlyMap<string, Typed>
+}
 
 /** The parser wraps a node in its kinds, from the widest to its own. */
 export const unwrap = (wrapped: Node): readonly [kind: string, node: Node] => {

@@ -7,8 +7,9 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { type Counterpart, startCounterpart } from "../../support/bigquery/Counterpart.ts"
+import type { Counterpart } from "../../support/bigquery/Counterpart.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
+import { project } from "./support.ts"
 
 const victim = fileURLToPath(new URL("victim.ts", import.meta.url))
 
@@ -60,10 +61,7 @@ describe("a service that is killed while", () => {
       () =>
         Effect.gen(function* () {
           const folder = yield* temporaryFolder
-          const counterpart = yield* Effect.acquireRelease(
-            Effect.promise(() => startCounterpart()),
-            (running) => Effect.promise(() => running.close())
-          )
+          const counterpart = yield* project
           const bill = join(folder, "bill.csv")
           writeFileSync(bill, `${columns}\n${[1, 2, 3].map(lineOf).join("\n")}\n`)
           counterpart.fault({ ...fault, times: 1, what: { kind: "hold job" } })

@@ -9,21 +9,19 @@ import { fileURLToPath } from "node:url"
 import type { Json } from "../../../src/platform/Json.ts"
 import { typeOf } from "../../../src/warehouse/bigquery/Tables.ts"
 import * as Tables from "../../../src/warehouse/Tables.ts"
-import { startCounterpart } from "../../support/bigquery/Counterpart.ts"
 import { type Input, inputs, outcomeOf, samplesMissing, withoutParity } from "./parity.ts"
+import { project } from "./support.ts"
 
-const project = fileURLToPath(new URL("../../..", import.meta.url))
+const root = fileURLToPath(new URL("../../..", import.meta.url))
 
 const withoutSteps = (run: Json): Json => (Array.isArray(run) ? run.slice(0, 3) : run)
 
 const parity = (input: Input) =>
   Effect.gen(function* () {
-    const counterpart = yield* Effect.acquireRelease(
-      Effect.promise(() => startCounterpart()),
-      (started) => Effect.promise(() => started.close())
-    )
+    const counterpart = yield* project
     const bigQuery = yield* outcomeOf(input, { WAREHOUSE: "bigquery", BIGQUERY_ENDPOINT: counterpart.url })
     const embedded = yield* outcomeOf(input, { WAREHOUSE: "duckdb" })
+    for (const run of embedded.runs) expect(run).toEqual([expect.anything(), "COMPLETED", null, expect.anything()])
     expect(bigQuery.runs.map(withoutSteps)).toEqual(embedded.runs.map(withoutSteps))
     for (const [table, rows] of Object.entries(embedded.tables)) {
       const found = bigQuery.tables[table] ?? []
@@ -31,7 +29,7 @@ const parity = (input: Input) =>
       for (const [index, row] of rows.entries()) expect(found[index], `${table}, row ${index}`).toEqual(row)
     }
     expect(bigQuery.runs).toEqual(embedded.runs)
-    for (const table of (yield* Tables.load(join(project, "configs/tables"))).values()) {
+    for (const table of (yield* Tables.load(join(root, "configs/tables"))).values()) {
       const types = counterpart.store
         .table(`${counterpart.project}.acme_corp_test.${table.name}`)
         .fields.map((field) => `${field.name} ${typeOf(field)}`)
@@ -45,7 +43,7 @@ describe("on BigQuery as on the embedded warehouse:", () => {
   }
 
   it("every pipeline is named", () => {
-    const files = readdirSync(join(project, "configs"), { recursive: true, encoding: "utf8" })
+    const files = readdirSync(join(root, "configs"), { recursive: true, encoding: "utf8" })
     const pipelines = files
       .filter((file) => /^[a-z]+\/[a-z_]+\/.+\.yml$/.test(file) || /^subscription\/.+\.yml$/.test(file))
       .filter((file) => !/^(focus|tables|alerts|system|lookups|notifications)\//.test(file))

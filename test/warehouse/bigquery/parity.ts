@@ -120,6 +120,12 @@ export const inputs: ReadonlyArray<Input> = [
     { subscription_id: "anchored", billing_anchor_day: 31, discount_type: "fixed", discount_value: "3", seats: 4 },
     { subscription_id: "yearly", start_date: "2024-02-29", billing_cycle: "annual", seats: 7, unit_price: "99.99" }
   ]),
+  {
+    name: "own tables by statements",
+    runs: [{ pipeline: "generic/own/statements", days: { from: "2026-03-07", to: "2026-03-07" } }],
+    settings: { CUSTOM_CONFIGS_PATH: fileURLToPath(new URL("configs", import.meta.url)) },
+    prepare: Effect.void
+  },
   ...genaiInputs
 ]
 

@@ -18,15 +18,17 @@ export interface World extends Fixture {
   readonly counterpart: Counterpart
 }
 
-/** A counterpart that ends with the scope, and a folder of declarations. */
+/** A counterpart that ends with the scope. */
+export const project = Effect.acquireRelease(
+  Effect.promise(() => startCounterpart()),
+  (running) => Effect.promise(() => running.close())
+)
+
+/** The same, and a folder of declarations. */
 export const world = (tables?: Readonly<Record<string, string>>) =>
   Effect.gen(function* () {
     const given = yield* fixture(tables)
-    const counterpart = yield* Effect.acquireRelease(
-      Effect.promise(() => startCounterpart()),
-      (started) => Effect.promise(() => started.close())
-    )
-    return { ...given, counterpart } satisfies World
+    return { ...given, counterpart: yield* project } satisfies World
   })
 
 /** A new process of the service on the same project. */
