@@ -13,6 +13,8 @@ import { promisify } from "node:util"
 const version = "1.13.0"
 const cacheFolder = fileURLToPath(new URL("../../../node_modules/.cache/zetasql", import.meta.url))
 const messageLimitBytes = 512 * 1024 * 1024
+/** So many cells are sent as they are. */
+const fewCells = 20_000
 
 /** A type as ZetaSQL writes it. */
 export interface ZetaType {
@@ -113,30 +115,45 @@ export const start = async (): Promise<ZetaSql> => {
     product_mode: "PRODUCT_EXTERNAL",
     supported_statement_kinds: []
   }
-  const request = (sql: string, around: Surroundings, prune: boolean) => ({
-    sql,
+  const context = ({ parameters, tables, variables }: Surroundings, prune: boolean) => ({
     options: {
       language_options: languageOptions,
       default_timezone: "UTC",
       prune_unused_columns: prune,
-      query_parameters: Array.from(around.parameters, ([name, { type }]) => ({ name, type }))
+      query_parameters: Array.from(parameters, ([name, { type }]) => ({ name, type }))
     },
     simple_catalog: {
       name: "catalog",
       builtin_function_options: { language_options: languageOptions },
-      table: Array.from(around.tables, ([name, { columns }]) => ({ name, column: columns })),
-      constant: Array.from(around.variables, ([name, { type, value }]) => ({ name_path: [name], type, value }))
+      table: Array.from(tables, ([name, { columns }]) => ({ name, column: columns })),
+      constant: Array.from(variables, ([name, { type, value }]) => ({ name_path: [name], type, value }))
     },
-    descriptor_pool_list: { definitions: [{ builtin: {} }] },
+    descriptor_pool_list: { definitions: [{ builtin: {} }] }
+  })
+  const request = (sql: string, around: Surroundings, prune: boolean) => ({
+    sql,
+    ...context(around, prune),
     table_content: Object.fromEntries(
       Array.from(around.tables, ([name, { rows }]) => [name, { table_data: { row: rows.map((cell) => ({ cell })) } }])
     ),
     params: Array.from(around.parameters, ([name, { value }]) => ({ name, value }))
   })
+  /** The same without the cells that a statement does not read: messages to the evaluator have a limit of 4 MiB. */
+  const needed = async (sql: string, around: Surroundings): Promise<Surroundings> => {
+    const cells = Array.from(around.tables.values(), ({ columns, rows }) => columns.length * rows.length)
+    if (cells.reduce((sum, each) => sum + each, 0) < fewCells) return around
+    const statement = await call("Analyze", { sql_statement: sql, ...context(around, true) })
+    const read = new Map<string, Set<number>>()
+    gatherReads(statement, read)
+    const tables = Array.from(around.tables, ([name, { columns, rows }]) => {
+      const wanted = read.get(name) ?? new Set()
+      return [name, { columns, rows: rows.map((row) => row.map((cell, at) => (wanted.has(at) ? cell : {}))) }] as const
+    })
+    return { ...around, tables: new Map(tables) }
+  }
   return {
     query: async (sql, around) => {
-      const tables = new Map(Array.from(around.tables, ([name, table]) => [name, needed(sql, table)]))
-      const answer = await call("EvaluateQuery", request(sql, { ...around, tables }, true))
+      const answer = await call("EvaluateQuery", request(sql, await needed(sql, around), true))
       return isQueryAnswer(answer)
         ? {
             columns: (answer.prepared?.columns ?? []).map(({ name, type }) => ({ name: name ?? "", type })),
@@ -145,7 +162,7 @@ export const start = async (): Promise<ZetaSql> => {
         : { columns: [], rows: [] }
     },
     insert: async (sql, around) => {
-      const answer = await call("EvaluateModify", request(sql, around, false))
+      const answer = await call("EvaluateModify", request(sql, await needed(sql, around), false))
       return isModifyAnswer(answer) ? (answer.content ?? []).map(({ cell }) => cell ?? []) : []
     },
     analyze: async (sql, { parameters, tables }) => {
@@ -174,13 +191,16 @@ export const start = async (): Promise<ZetaSql> => {
   }
 }
 
-/** Only the columns that a statement can mean: the evaluator's messages have a limit of 4 MiB. */
-const needed = (sql: string, { columns, rows }: Relation): Relation => {
-  if (sql.replaceAll(/COUNT\(\s*\*\s*\)/gi, "").includes("*")) return { columns, rows }
-  const words = new Set(sql.toLowerCase().match(/\w+/g))
-  const kept = columns.flatMap(({ name }, index) => (words.has(name.toLowerCase()) || index === 0 ? [index] : []))
-  const only = <A>(all: ReadonlyArray<A>) => kept.flatMap((index) => all[index] ?? [])
-  return { columns: only(columns), rows: rows.map(only) }
+/** Positions of the columns that the scans of a resolved statement read, by table. */
+const gatherReads = (node: unknown, read: Map<string, Set<number>>): void => {
+  if (Array.isArray(node)) for (const member of node) gatherReads(member, read)
+  if (!isNode(node)) return
+  const { column_index_list: columns, table } = node
+  if (isNode(table) && Array.isArray(columns)) {
+    const name = String(table["name"])
+    read.set(name, new Set([...(read.get(name) ?? []), ...columns.map(Number)]))
+  }
+  for (const member of Object.values(node)) gatherReads(member, read)
 }
 
 const isQueryAnswer = (
