@@ -81,7 +81,15 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
       [...tables.values()].filter((table) => table.name !== OrgHierarchy.viewName)
     )
     const hierarchy = tables.get(OrgHierarchy.viewName)
-    if (hierarchy !== undefined) yield* OrgHierarchy.ensureView(session, org, dataset, hierarchy)
+    const openHierarchy =
+      hierarchy === undefined ? Effect.succeed(true) : OrgHierarchy.ensureView(session, org, dataset, hierarchy)
+    let hasHierarchy = yield* openHierarchy
+    if (!hasHierarchy) {
+      yield* Effect.logWarning(
+        `${org} has no hierarchy: the API service has not created ${Tables.centralDataset}.${OrgHierarchy.viewName} in project ` +
+          `${session.api.projectId}. Conversions look for it again and give costs to no entity until then`
+      )
+    }
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Tenant.TenantScope = { org, tables: new Set(tables.keys()), lookups }
 
@@ -155,6 +163,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
         return { table, rows: yield* writer.withPermits(1)(rows) }
       }),
       call: Effect.fnUntraced(function* (procedure, args) {
+        if (!hasHierarchy) hasHierarchy = yield* openHierarchy
         const all = [
           { type: "STRING", value: session.api.projectId },
           { type: "STRING", value: dataset },

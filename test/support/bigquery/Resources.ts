@@ -59,6 +59,8 @@ export class Resources {
 
   patchTable(key: string, body: Node) {
     const table = this.#store.table(key)
+    if (isNode(body["view"]))
+      return this.#createView(key, String(body["view"]["query"]), { ...table.resource, ...body })
     const fields = "schema" in body ? fieldsOf(body) : table.fields
     for (const [index, field] of table.fields.entries()) {
       const now = fields[index]

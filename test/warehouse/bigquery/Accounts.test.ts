@@ -33,21 +33,17 @@ import { ProcedureSync } from "../../../src/warehouse/ProcedureSync.ts"
 import * as CentralDatasetBigQuery from "../../../src/warehouse/bigquery/CentralDatasetBigQuery.ts"
 import { CentralDataset } from "../../../src/warehouse/CentralDataset.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
-import { type Counterpart, startCounterpart } from "../../support/bigquery/Counterpart.ts"
+import type { Counterpart } from "../../support/bigquery/Counterpart.ts"
 import { real } from "../../support/bigquery/OnBigQuery.ts"
 import { call } from "../../support/HttpWorld.ts"
 import { kms, service as encryptionKms } from "../../support/kmsServer.ts"
 import { settings } from "../../support/ServiceDatabase.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
+import { project } from "./support.ts"
 
 const [acme, globex] = ["acme_corp", "globex_inc"].map((name) => Schema.decodeSync(OrgSlug)(name)) as [OrgSlug, OrgSlug]
 const acmeKey = Redacted.make("acme_corp_api_0123456789abcdef")
 const globexKey = Redacted.make("globex_inc_api_0123456789abcdef")
-
-const project = Effect.acquireRelease(
-  Effect.promise(() => startCounterpart()),
-  (running) => Effect.promise(() => running.close())
-)
 
 /** The central dataset in real time, so that the test's clock moves what is kept only. */
 const central = Layer.effect(
@@ -531,5 +527,37 @@ it.scopedLive("a hierarchy is one table of all, of which each organisation sees 
         )
       )
     )
+  )
+)
+
+it.scopedLive("a hierarchy whose table the API service has not created is empty, and is seen when it is there", () =>
+  given(({ counterpart, folder }) =>
+    Effect.gen(function* () {
+      const remote = Installation.warehouse.pipe(
+        Layer.provide(settingsOf(folder, counterpart, { VALIDATOR: "remote" })),
+        Layer.provide(Logger.minimumLogLevel(LogLevel.None))
+      )
+      const entities = Effect.flatMap(Warehouse, (warehouse) => warehouse.org(acme)).pipe(
+        Effect.flatMap((dataset) => dataset.query("SELECT entity_id, path_ids, metadata FROM org_hierarchy"))
+      )
+      yield* Effect.gen(function* () {
+        expect(yield* entities).toEqual([])
+        yield* Effect.provide(tables, accountsOf(folder, counterpart))
+        yield* written(
+          counterpart,
+          `INSERT INTO org_hierarchy (org_slug, id, entity_id, entity_name, level, level_code, depth, path, version, is_active, created_at, created_by)
+           SELECT '${acme}', 'x', 'TEAM', 'Team', 1, 'team', 0, '/TEAM', 1, TRUE, ${at}, 'somebody'`
+        )
+        const { org, procedures, projectId } = yield* Warehouse
+        const text = `CREATE OR REPLACE PROCEDURE \`${projectId}.organizations\`.sp_convert(p_project_id STRING, p_dataset_id STRING)
+          BEGIN SELECT 1 AS n; END;`
+        yield* procedures.create({ name: "sp_convert", text, contentHash: text })
+        yield* (yield* org(acme)).call("sp_convert", [])
+        expect(yield* entities).toEqual([{ entity_id: "TEAM", path_ids: [], metadata: null }])
+      }).pipe(Effect.provide(remote))
+      // Gone again, as the next start of the service finds it.
+      counterpart.store.tables.delete(`${counterpart.project}.organizations.org_hierarchy`)
+      expect(yield* Effect.provide(entities, remote)).toEqual([])
+    })
   )
 )
