@@ -1,8 +1,5 @@
--- Inserts the rows of native AWS FOCUS exports (1.0-preview to 1.3), lifted to FOCUS 1.3. Called by sp_cloud_aws_convert_to_focus inside its
--- transaction, after the rows of these periods were deleted.
---
--- Every row and its BilledCost and EffectiveCost are taken as they are. What older versions lack is derived, what 1.3 forbids beside other
--- values is set to null.
+-- Inserts the rows of native AWS FOCUS exports (1.0-preview to 1.3), lifted to FOCUS 1.3 by sp_cloud_insert_focus. Called by
+-- sp_cloud_aws_convert_to_focus inside its transaction, after the rows of these periods were deleted.
 CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_aws_insert_focus`(
   p_project_id STRING,
   p_dataset_id STRING,
@@ -13,32 +10,14 @@ CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_aws_insert_focu
   p_run_id STRING
 )
 BEGIN
-  EXECUTE IMMEDIATE REPLACE(r"""
-INSERT INTO `$dataset.cost_data_standard_1_3` (
-  AvailabilityZone, BilledCost, BillingAccountId, BillingAccountName, BillingAccountType, BillingCurrency, BillingPeriodEnd,
-  BillingPeriodStart, CapacityReservationId, CapacityReservationStatus, ChargeCategory, ChargeClass, ChargeDescription,
-  ChargeFrequency, ChargePeriodEnd, ChargePeriodStart, CommitmentDiscountCategory, CommitmentDiscountId, CommitmentDiscountName,
-  CommitmentDiscountQuantity, CommitmentDiscountStatus, CommitmentDiscountType, CommitmentDiscountUnit, ConsumedQuantity,
-  ConsumedUnit, ContractApplied, ContractedCost, ContractedUnitPrice, EffectiveCost, HostProviderName, InvoiceId,
-  InvoiceIssuerName, ListCost, ListUnitPrice, PricingCategory, PricingCurrency, PricingCurrencyContractedUnitPrice,
-  PricingCurrencyEffectiveCost, PricingCurrencyListUnitPrice, PricingQuantity, PricingUnit, ProviderName, PublisherName, RegionId,
-  RegionName, ResourceId, ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory,
-  SkuId, SkuMeter, SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, AllocatedMethodDetails,
-  AllocatedMethodId, AllocatedResourceId, AllocatedResourceName, AllocatedTags, ChargeType, x_ChargeSubtype, x_ProductCode,
-  x_UsageType, x_Operation, x_Discounts, x_CostCategories, x_NativeQuantity, x_NativeCost, x_CostBasis, x_ListCostSource,
-  x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id, x_org_slug, x_pipeline_id,
-  x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
-)
-WITH
+  CALL `{project_id}.organizations.sp_cloud_insert_focus`(
+    p_project_id, p_dataset_id, p_org_slug, 'aws', p_first_period, p_last_period, p_credential_id, p_run_id, r"""
 service_names AS (
   SELECT service_name, MIN(service_category) AS service_category, MIN(service_subcategory) AS service_subcategory
   FROM `{project_id}.organizations.aws_services`
   GROUP BY service_name
 ),
-category_names AS (
-  SELECT DISTINCT service_category FROM `{project_id}.organizations.focus_service_categories`
-),
--- Many rows share their tags and SKU properties: JSON is parsed once per text, not once per row.
+-- Many rows share their tags: JSON is parsed once per text, not once per row.
 tags AS (
   SELECT native_text, PARSE_JSON(own_text) AS tags
   FROM (
@@ -49,232 +28,61 @@ tags AS (
     GROUP BY Tags
   )
 ),
-sku_details AS (
+services AS (
   SELECT
-    SkuPriceDetails AS native_text,
-    -- Keys that FOCUS 1.3 does not know, such as those of later versions, are custom ones.
-    PARSE_JSON(REGEXP_REPLACE(REGEXP_REPLACE(SkuPriceDetails, r'([{,]\s*)"([^"]+)"\s*:', r'\1"x_\2":'),
-      r'"x_(x_[^"]*|CoreCount|DiskMaxIops|DiskSpace|DiskType|GpuCount|InstanceSeries|InstanceType|MemorySize|NetworkMaxIops|NetworkMaxThroughput|OperatingSystem|Redundancy|StorageClass)":',
-      r'"\1":'), wide_number_mode => 'round') AS details
-  FROM `$dataset.cloud_aws_focus_raw_daily`
-  WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
-    AND (@credential_id IS NULL OR x_credential_id = @credential_id)
-  GROUP BY SkuPriceDetails
+    charge.* EXCEPT (x_Discounts, x_CostCategories),
+    IF(charge.x_Discounts IS NULL, NULL, PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round')) AS x_Discounts,
+    IF(charge.x_CostCategories IS NULL, NULL, PARSE_JSON(charge.x_CostCategories)) AS x_CostCategories,
+    COALESCE(codes.service_name, service_names.service_name) AS known_name,
+    COALESCE(codes.service_category, service_names.service_category) AS own_category,
+    COALESCE(codes.service_subcategory, service_names.service_subcategory) AS own_subcategory,
+    -- Volumes are billed as EC2, of which they are no machines: one service has one category.
+    COALESCE(charge.ServiceCategory = 'Storage'
+      AND COALESCE(codes.service_name, service_names.service_name) = 'Amazon Elastic Compute Cloud', FALSE) AS is_volume
+  FROM `$dataset.cloud_aws_focus_raw_daily` AS charge
+  LEFT JOIN `{project_id}.organizations.aws_services` AS codes ON codes.product_code = COALESCE(charge.x_ServiceCode, charge.ServiceName)
+  LEFT JOIN service_names ON service_names.service_name = charge.ServiceName
+  WHERE charge.x_org_slug = @org_slug AND charge.billing_period_start_date BETWEEN @first_period AND @last_period
+    AND (@credential_id IS NULL OR charge.x_credential_id = @credential_id)
 ),
 native AS (
   SELECT
     charge.*,
+    charge.x_ServiceCode AS x_ProductCode,
     tags.tags AS own_tags,
-    sku_details.details,
-    IF(charge.ChargeCategory = 'Adjustment' AND charge.x_ChargeSubcategory = 'Credit', 'Credit', charge.ChargeCategory) AS category,
-    COALESCE(codes.service_name, service_names.service_name) AS known_name,
-    COALESCE(codes.service_category, service_names.service_category) AS known_category,
-    COALESCE(codes.service_subcategory, service_names.service_subcategory) AS known_subcategory,
-    COALESCE(category_names.service_category, codes.service_category, service_names.service_category, 'Other') AS service_category,
-    CASE WHEN charge.ProviderName IS NULL OR REGEXP_CONTAINS(charge.ProviderName, r'^(AWS|Amazon)') THEN 'AWS' ELSE charge.ProviderName END
-      AS cloud,
-    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^.]+')) AS sku,
-    CASE
-      WHEN charge.CommitmentDiscountId IS NULL THEN NULL
-      WHEN charge.x_ChargeSubcategory = 'Used Commitment' THEN 'Used'
-      WHEN charge.x_ChargeSubcategory = 'Unused Commitment' THEN 'Unused'
-      ELSE charge.CommitmentDiscountStatus
-    END AS commitment_status,
-    IF(charge.CommitmentDiscountId IS NULL, NULL, COALESCE(charge.CommitmentDiscountCategory,
-      IF(STRPOS(charge.CommitmentDiscountId, ':savingsplan') > 0, 'Spend', 'Usage'))) AS commitment_category,
-    COALESCE(pricing_units.focus_unit, charge.PricingUnit) AS pricing_unit
-  FROM `$dataset.cloud_aws_focus_raw_daily` AS charge
-  LEFT JOIN tags ON tags.native_text = charge.Tags
-  LEFT JOIN sku_details ON sku_details.native_text = charge.SkuPriceDetails
-  LEFT JOIN `{project_id}.organizations.aws_services` AS codes ON codes.product_code = COALESCE(charge.x_ServiceCode, charge.ServiceName)
-  LEFT JOIN service_names ON service_names.service_name = charge.ServiceName
-  LEFT JOIN category_names
-    ON category_names.service_category = IF(charge.ServiceCategory = 'Database', 'Databases', charge.ServiceCategory)
-  LEFT JOIN `{project_id}.organizations.aws_units` AS pricing_units ON pricing_units.native_unit = charge.PricingUnit
-  WHERE charge.x_org_slug = @org_slug AND charge.billing_period_start_date BETWEEN @first_period AND @last_period
-    AND (@credential_id IS NULL OR charge.x_credential_id = @credential_id)
-),
-priced AS (
-  SELECT
-    *,
-    SkuPriceId IS NOT NULL AND category <> 'Tax' AS is_priced,
-    category = 'Usage' AND SkuPriceId IS NOT NULL AND COALESCE(commitment_status, '') <> 'Unused' AS is_consumption,
+    IF(charge.is_volume, 'Amazon EBS', COALESCE(charge.ServiceName, charge.known_name, charge.ChargeCategory)) AS service_name,
+    IF(charge.is_volume, 'Storage', charge.own_category) AS known_category,
+    IF(charge.is_volume, 'Block Storage', charge.own_subcategory) AS known_subcategory,
+    IF(COALESCE(REGEXP_CONTAINS(charge.ProviderName, r'^(AWS|Amazon)'), TRUE), 'AWS', charge.ProviderName) AS cloud,
     -- Marketplace products carry the seller as their publisher.
-    COALESCE(ServiceProviderName, IF(cloud = 'AWS' AND NOT REGEXP_CONTAINS(PublisherName, r'^(AWS|Amazon)'), PublisherName, NULL), cloud)
-      AS service_provider,
-    IF(commitment_status = 'Unused' OR (category = 'Purchase' AND CommitmentDiscountId IS NOT NULL), CommitmentDiscountId, ResourceId)
-      AS resource_id,
-    CASE
-      WHEN SkuPriceId IS NULL OR category NOT IN ('Usage', 'Purchase') OR CommitmentDiscountId IS NULL THEN NULL
-      WHEN CommitmentDiscountQuantity IS NOT NULL THEN CommitmentDiscountQuantity
-      WHEN commitment_category = 'Spend' THEN IF(category = 'Purchase', BilledCost, EffectiveCost)
-      ELSE COALESCE(ConsumedQuantity, PricingQuantity)
-    END AS commitment_quantity,
-    CASE
-      WHEN SkuPriceId IS NULL OR category = 'Tax' THEN NULL
-      WHEN ContractedUnitPrice IS NOT NULL THEN ContractedUnitPrice
-      WHEN COALESCE(PricingQuantity, 0) = 0 OR PricingQuantity <> ROUND(PricingQuantity, 12) THEN NULL
-      WHEN ROUND(SAFE_DIVIDE(ContractedCost, PricingQuantity), 12) * PricingQuantity = ContractedCost
-        THEN ROUND(SAFE_DIVIDE(ContractedCost, PricingQuantity), 12)
-    END AS contracted_price,
-    CASE
-      WHEN SkuPriceId IS NULL OR category = 'Tax' THEN NULL
-      WHEN ListUnitPrice IS NOT NULL THEN ListUnitPrice
-      WHEN COALESCE(PricingQuantity, 0) = 0 OR PricingQuantity <> ROUND(PricingQuantity, 12) THEN NULL
-      WHEN ROUND(SAFE_DIVIDE(ListCost, PricingQuantity), 12) * PricingQuantity = ListCost
-        THEN ROUND(SAFE_DIVIDE(ListCost, PricingQuantity), 12)
-    END AS list_price
-  FROM native
-),
-fitted AS (
-  SELECT
-    *,
-    CASE
-      WHEN NOT is_priced THEN NULL
-      WHEN PricingQuantity = ROUND(PricingQuantity, 12) AND COALESCE(contracted_price = ROUND(contracted_price, 12), TRUE)
-        AND (COALESCE(list_price = contracted_price, FALSE) OR COALESCE(list_price = ROUND(list_price, 12), TRUE)) THEN PricingQuantity
-      ELSE ROUND(PricingQuantity, 24 - GREATEST(
-        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(contracted_price AS STRING), r'\.([0-9]*[1-9])'), '')),
-        LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
-      ), 'ROUND_HALF_EVEN')
-    END AS pricing_quantity
-  FROM priced
-),
--- Exports round costs to ten decimals or more; on amounts so small that a millionth is finer than that, the rounding is what counts.
-costed AS (
-  SELECT
-    *,
-    contracted_price * pricing_quantity AS contracted_product,
-    list_price * pricing_quantity AS list_product,
-    GREATEST(ROUND(ABS(ContractedCost) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS contracted_tolerance,
-    GREATEST(ROUND(ABS(ListCost) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS list_tolerance
-  FROM fitted
-)
-SELECT
-  charge.AvailabilityZone,
-  charge.BilledCost,
-  charge.BillingAccountId,
-  charge.BillingAccountName,
-  COALESCE(charge.BillingAccountType, 'Payer Account') AS BillingAccountType,
-  charge.BillingCurrency,
-  COALESCE(charge.BillingPeriodEnd, TIMESTAMP(DATE_ADD(charge.billing_period_start_date, INTERVAL 1 MONTH))) AS BillingPeriodEnd,
-  charge.BillingPeriodStart,
-  charge.CapacityReservationId,
-  IF(charge.CapacityReservationId IS NULL, NULL, charge.CapacityReservationStatus) AS CapacityReservationStatus,
-  charge.category AS ChargeCategory,
-  charge.ChargeClass,
-  COALESCE(charge.ChargeDescription, CONCAT(charge.category, ' ', charge.ServiceName)) AS ChargeDescription,
-  CASE LOWER(charge.ChargeFrequency)
-    WHEN 'usage-based' THEN 'Usage-Based'
-    WHEN 'recurring' THEN 'Recurring'
-    WHEN 'one-time' THEN 'One-Time'
-    ELSE COALESCE(charge.ChargeFrequency, IF(charge.category = 'Usage', 'Usage-Based', 'One-Time'))
-  END AS ChargeFrequency,
-  TIMESTAMP_TRUNC(COALESCE(charge.ChargePeriodEnd, TIMESTAMP_ADD(charge.ChargePeriodStart, INTERVAL 1 HOUR)), SECOND) AS ChargePeriodEnd,
-  TIMESTAMP_TRUNC(charge.ChargePeriodStart, SECOND) AS ChargePeriodStart,
-  charge.commitment_category AS CommitmentDiscountCategory,
-  charge.CommitmentDiscountId,
-  IF(charge.CommitmentDiscountId IS NULL, NULL, charge.CommitmentDiscountName) AS CommitmentDiscountName,
-  charge.commitment_quantity AS CommitmentDiscountQuantity,
-  charge.commitment_status AS CommitmentDiscountStatus,
-  IF(charge.CommitmentDiscountId IS NULL, NULL, COALESCE(charge.CommitmentDiscountType,
-    IF(charge.commitment_category = 'Spend', 'Savings Plan', 'Reserved Instance'))) AS CommitmentDiscountType,
-  IF(charge.commitment_quantity IS NULL, NULL, COALESCE(charge.CommitmentDiscountUnit,
-    IF(charge.commitment_category = 'Spend', charge.BillingCurrency, charge.pricing_unit), 'Count')) AS CommitmentDiscountUnit,
-  IF(charge.is_consumption, charge.ConsumedQuantity, NULL) AS ConsumedQuantity,
-  IF(charge.is_consumption AND charge.ConsumedQuantity IS NOT NULL,
-    COALESCE(consumed_units.focus_unit, charge.ConsumedUnit, charge.pricing_unit, 'Count'), NULL) AS ConsumedUnit,
-  IF(charge.ContractApplied IS NULL, NULL,
-    PARSE_JSON(REPLACE(charge.ContractApplied, '"ContractCommitmentId"', '"ContractCommitmentID"'), wide_number_mode => 'round')) AS ContractApplied,
-  -- A cost that differs from price x quantity only by its own rounding is the product; a larger difference is kept and reported.
-  CASE
-    WHEN charge.ContractedCost IS NULL THEN COALESCE(charge.contracted_product, charge.BilledCost)
-    WHEN ABS(charge.ContractedCost - charge.contracted_product) <= charge.contracted_tolerance THEN charge.contracted_product
-    ELSE charge.ContractedCost
-  END AS ContractedCost,
-  charge.contracted_price AS ContractedUnitPrice,
-  charge.EffectiveCost,
-  COALESCE(charge.HostProviderName, charge.cloud) AS HostProviderName,
-  charge.InvoiceId,
-  COALESCE(charge.InvoiceIssuerName, charge.cloud) AS InvoiceIssuerName,
-  CASE
-    WHEN charge.ListCost IS NULL THEN COALESCE(charge.list_product, charge.ContractedCost, charge.contracted_product, charge.BilledCost)
-    WHEN ABS(charge.ListCost - charge.list_product) <= charge.list_tolerance THEN charge.list_product
-    ELSE charge.ListCost
-  END AS ListCost,
-  charge.list_price AS ListUnitPrice,
-  IF(charge.is_priced, CASE charge.PricingCategory WHEN 'On-Demand' THEN 'Standard' WHEN 'Commitment-Based' THEN 'Committed'
-    ELSE charge.PricingCategory END, NULL) AS PricingCategory,
-  COALESCE(charge.PricingCurrency, charge.BillingCurrency) AS PricingCurrency,
-  IF(charge.is_priced, COALESCE(charge.PricingCurrencyContractedUnitPrice, charge.contracted_price), NULL) AS PricingCurrencyContractedUnitPrice,
-  COALESCE(charge.PricingCurrencyEffectiveCost, charge.EffectiveCost) AS PricingCurrencyEffectiveCost,
-  IF(charge.is_priced, COALESCE(charge.PricingCurrencyListUnitPrice, charge.list_price), NULL) AS PricingCurrencyListUnitPrice,
-  charge.pricing_quantity AS PricingQuantity,
-  IF(charge.pricing_quantity IS NULL, NULL, COALESCE(charge.pricing_unit, 'Count')) AS PricingUnit,
-  COALESCE(charge.ProviderName, charge.service_provider) AS ProviderName,
-  COALESCE(charge.PublisherName, charge.ProviderName, charge.service_provider) AS PublisherName,
-  charge.RegionId,
-  IF(charge.RegionId IS NULL, NULL, COALESCE(charge.RegionName, places.region_name, charge.RegionId)) AS RegionName,
-  charge.resource_id AS ResourceId,
-  IF(charge.resource_id IS NULL, NULL, NULLIF(charge.ResourceName, charge.resource_id)) AS ResourceName,
-  IF(charge.resource_id IS NULL, NULL, COALESCE(charge.ResourceType, resources.resource_type,
-    REGEXP_EXTRACT(charge.resource_id, r'^arn:[^:]*:[^:]*:[^:]*:[^:]*:/?([A-Za-z][A-Za-z0-9-]*)[:/]'), charge.ServiceName, 'resource')) AS ResourceType,
-  charge.service_category AS ServiceCategory,
-  IF(charge.service_category = 'Storage' AND charge.known_name = 'Amazon Elastic Compute Cloud', 'Amazon EBS',
-    COALESCE(charge.ServiceName, charge.known_name, charge.category)) AS ServiceName,
-  charge.service_provider AS ServiceProviderName,
-  CASE
-    WHEN categories.service_subcategory IS NOT NULL THEN categories.service_subcategory
-    WHEN charge.service_category = 'Storage' AND charge.known_name = 'Amazon Elastic Compute Cloud' THEN 'Block Storage'
-    WHEN charge.known_category = charge.service_category THEN charge.known_subcategory
-    ELSE CONCAT('Other (', charge.service_category, ')')
-  END AS ServiceSubcategory,
-  IF(charge.category = 'Tax', NULL, charge.sku) AS SkuId,
-  IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, COALESCE(charge.SkuMeter, charge.x_UsageType)) AS SkuMeter,
-  IF(charge.is_priced, charge.details, NULL) AS SkuPriceDetails,
-  IF(charge.is_priced, charge.SkuPriceId, NULL) AS SkuPriceId,
-  charge.SubAccountId,
-  IF(charge.SubAccountId IS NULL, NULL, charge.SubAccountName) AS SubAccountName,
-  IF(charge.SubAccountId IS NULL, NULL, COALESCE(charge.SubAccountType, 'Linked Account')) AS SubAccountType,
-  charge.own_tags AS Tags,
-  IF(charge.AllocatedMethodDetails IS NULL, NULL, PARSE_JSON(charge.AllocatedMethodDetails, wide_number_mode => 'round')) AS AllocatedMethodDetails,
-  charge.AllocatedMethodId,
-  charge.AllocatedResourceId,
-  charge.AllocatedResourceName,
-  IF(charge.AllocatedTags IS NULL, NULL, PARSE_JSON(charge.AllocatedTags)) AS AllocatedTags,
-  charge.ChargeCategory AS ChargeType,
-  charge.x_ChargeSubcategory AS x_ChargeSubtype,
-  charge.x_ServiceCode AS x_ProductCode,
-  charge.x_UsageType,
-  charge.x_Operation,
-  IF(charge.x_Discounts IS NULL, NULL, PARSE_JSON(charge.x_Discounts, wide_number_mode => 'round')) AS x_Discounts,
-  IF(charge.x_CostCategories IS NULL, NULL, PARSE_JSON(charge.x_CostCategories)) AS x_CostCategories,
-  IF(charge.pricing_quantity = charge.PricingQuantity, NULL, charge.PricingQuantity) AS x_NativeQuantity,
-  charge.BilledCost AS x_NativeCost,
-  'BilledCost' AS x_CostBasis,
-  IF(charge.ListCost IS NULL, 'contracted_price', 'native') AS x_ListCostSource,
-  1 AS x_SplitPart,
-  'cloud_aws_focus_raw_daily' AS x_source_system,
-  charge.x_source_file,
-  charge.x_source_row,
-  'aws' AS x_cloud_provider,
-  charge.SubAccountId AS x_cloud_account_id,
-  charge.x_org_slug,
-  charge.x_pipeline_id,
-  charge.x_credential_id,
-  charge.x_pipeline_run_date,
-  @run_id AS x_run_id,
-  CURRENT_TIMESTAMP() AS x_ingested_at,
-  CURRENT_DATE() AS x_ingestion_date
-FROM costed AS charge
-LEFT JOIN `{project_id}.organizations.focus_service_categories` AS categories
-  ON categories.service_category = charge.service_category AND categories.service_subcategory = charge.ServiceSubcategory
-LEFT JOIN `{project_id}.organizations.aws_units` AS consumed_units ON consumed_units.native_unit = charge.ConsumedUnit
-LEFT JOIN `{project_id}.organizations.aws_places` AS places ON places.place = charge.RegionId
-LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
-  ON resources.resource_prefix = COALESCE(
-    REGEXP_EXTRACT(charge.resource_id, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(charge.resource_id, r'^([a-z]+)-[0-9a-f]'))
-""", '$dataset', CONCAT(p_project_id, '.', p_dataset_id))
-  USING p_org_slug AS org_slug, p_first_period AS first_period, p_last_period AS last_period, p_credential_id AS credential_id,
-    p_run_id AS run_id;
+    COALESCE(REGEXP_CONTAINS(charge.ProviderName, r'^(AWS|Amazon)'), TRUE)
+      AND COALESCE(NOT REGEXP_CONTAINS(charge.PublisherName, r'^(AWS|Amazon)'), FALSE) AS is_marketplace,
+    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^.]+')) AS sku,
+    charge.SkuPriceId AS sku_price,
+    COALESCE(charge.SkuMeter, charge.x_UsageType) AS sku_meter,
+    charge.ContractedUnitPrice AS contracted_price_given,
+    charge.ListUnitPrice AS list_price_given,
+    charge.ContractedCost AS contracted_cost_given,
+    charge.ListCost AS list_cost_given,
+    COALESCE(pricing_units.focus_unit, charge.PricingUnit) AS pricing_unit,
+    COALESCE(consumed_units.focus_unit, charge.ConsumedUnit) AS consumed_unit,
+    'Count' AS any_unit,
+    places.region_name,
+    COALESCE(resources.resource_type,
+      REGEXP_EXTRACT(charge.ResourceId, r'^arn:[^:]*:[^:]*:[^:]*:[^:]*:/?([A-Za-z][A-Za-z0-9-]*)[:/]')) AS own_resource_type,
+    'Payer Account' AS account_type,
+    'Linked Account' AS sub_account_type,
+    charge.SubAccountId AS cloud_account_id,
+    IF(STRPOS(charge.CommitmentDiscountId, ':savingsplan') > 0, 'Spend', 'Usage') AS likely_commitment,
+    'Savings Plan' AS spend_commitment,
+    'Reserved Instance' AS usage_commitment
+  FROM services AS charge
+  LEFT JOIN tags ON tags.native_text = charge.Tags
+  LEFT JOIN `{project_id}.organizations.aws_units` AS pricing_units ON pricing_units.native_unit = charge.PricingUnit
+  LEFT JOIN `{project_id}.organizations.aws_units` AS consumed_units ON consumed_units.native_unit = charge.ConsumedUnit
+  LEFT JOIN `{project_id}.organizations.aws_places` AS places ON places.place = charge.RegionId
+  LEFT JOIN `{project_id}.organizations.aws_resource_types` AS resources
+    ON resources.resource_prefix = COALESCE(
+      REGEXP_EXTRACT(charge.ResourceId, r'^arn:[^:]*:([a-z0-9-]+):'), REGEXP_EXTRACT(charge.ResourceId, r'^([a-z]+)-[0-9a-f]'))
+)""", 'x_ProductCode, x_UsageType, x_Operation, x_Discounts, x_CostCategories');
 END;

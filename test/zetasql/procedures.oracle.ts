@@ -48,16 +48,29 @@ interface Built {
 /** The statements that a file builds from one text literal, with what is bound to them by name. */
 const builtStatements = (text: string): ReadonlyArray<Built> => {
   const types = variablesOf(text)
-  return [...text.matchAll(/EXECUTE IMMEDIATE\s+(?:REPLACE\s*\(\s*)?r"""([\s\S]*?)"""([\s\S]*?);\n/g)].map(
-    ([, sql = "", rest = ""]) => ({
-      sql: sql.replaceAll("$dataset", "org-project.acme_prod"),
-      parameters: [...rest.matchAll(/(\w+) AS (\w+)/g)].map(([, variable = "", name = ""]) => ({
+  return [...text.matchAll(/EXECUTE IMMEDIATE\s+(?:REPLACE\s*\(\s*)*r"""([\s\S]*?)"""([\s\S]*?);\n/g)].flatMap(
+    ([, sql = "", rest = ""]) => {
+      const parameters = [...rest.matchAll(/(\w+) AS (\w+)/g)].map(([, variable = "", name = ""]) => ({
         name,
         type: types.get(variable) ?? "STRING"
       }))
-    })
+      const whole = sql.includes("$native") ? liftsOf(sql) : [sql]
+      return whole.map((sql) => ({ sql: sql.replaceAll("$dataset", "org-project.acme_prod"), parameters }))
+    }
   )
 }
+
+/** The shared lift of FOCUS exports with each cloud's own part in it. */
+const liftsOf = (sql: string): ReadonlyArray<string> =>
+  files.flatMap((file) =>
+    [...textOf(file).matchAll(/sp_cloud_insert_focus`\([^"]*?'(\w+)'[^"]*?r"""([\s\S]*?)""", '([^']*)'\);/g)].map(
+      ([, provider = "", native = "", ownColumns = ""]) =>
+        sql
+          .replaceAll("$native", () => native)
+          .replaceAll("$own_columns", ownColumns)
+          .replaceAll("$provider", provider)
+    )
+  )
 
 describe("procedures", () => {
   layer(ZetaSql.layer, { timeout: "5 minutes" })("by ZetaSQL", (it) => {
@@ -96,6 +109,8 @@ describe("procedures", () => {
           }
         }
         expect(analysed).toBeGreaterThan(30)
+        const lifts = liftsOf(textOf("cloud/sp_cloud_insert_focus.sql"))
+        expect(lifts.length).toBe(4)
         yield* Effect.flip(zeta.analyze("SELECT nonsense FROM `org-project.acme_prod.org_quarantine`", catalog, []))
       })
     )
