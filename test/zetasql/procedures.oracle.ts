@@ -54,23 +54,30 @@ const builtStatements = (text: string): ReadonlyArray<Built> => {
         name,
         type: types.get(variable) ?? "STRING"
       }))
-      const whole = sql.includes("$native") ? liftsOf(sql) : [sql]
-      return whole.map((sql) => ({ sql: sql.replaceAll("$dataset", "org-project.acme_prod"), parameters }))
+      return wholeOf(text, sql).map((sql) => ({ sql: sql.replaceAll("$dataset", "org-project.acme_prod"), parameters }))
     }
   )
 }
 
-/** The shared lift of FOCUS exports with each cloud's own part in it. */
-const liftsOf = (sql: string): ReadonlyArray<string> =>
-  files.flatMap((file) =>
-    [...textOf(file).matchAll(/sp_cloud_insert_focus`\([^"]*?'(\w+)'[^"]*?r"""([\s\S]*?)""", '([^']*)'\);/g)].map(
-      ([, provider = "", native = "", ownColumns = ""]) =>
+/**
+ * A statement that takes parts of its text from the procedure's parameters (`$lines` is p_lines), once for each call of the procedure that
+ * gives them as literals.
+ */
+const wholeOf = (text: string, sql: string): ReadonlyArray<string> => {
+  const [, name = ""] = /CREATE OR REPLACE PROCEDURE `[^`]*\.(\w+)`/.exec(text) ?? []
+  const parameters = [...text.matchAll(/^ {2}p_(\w+) \w+,?$/gm)].map(([, parameter = ""]) => parameter)
+  if (!parameters.some((parameter) => sql.includes(`$${parameter}`))) return [sql]
+  return files
+    .flatMap((file) => [...textOf(file).matchAll(/CALL [^(]*\.(\w+)`\(([^";]*(?:r"""[\s\S]*?"""[^";]*)?)\);\n/g)])
+    .filter(([, called]) => called === name)
+    .map(([, , given = ""]) => {
+      const literals = [...given.matchAll(/r"""([\s\S]*?)"""|'([^']*)'|\w+/g)].map(([, long, short]) => long ?? short)
+      return parameters.reduce(
+        (whole, parameter, index) => whole.replaceAll(`$${parameter}`, () => literals[index] ?? `$${parameter}`),
         sql
-          .replaceAll("$native", () => native)
-          .replaceAll("$own_columns", ownColumns)
-          .replaceAll("$provider", provider)
-    )
-  )
+      )
+    })
+}
 
 describe("procedures", () => {
   layer(ZetaSql.layer, { timeout: "5 minutes" })("by ZetaSQL", (it) => {
@@ -109,8 +116,8 @@ describe("procedures", () => {
           }
         }
         expect(analysed).toBeGreaterThan(30)
-        const lifts = liftsOf(textOf("cloud/sp_cloud_insert_focus.sql"))
-        expect(lifts.length).toBe(4)
+        expect(builtStatements(textOf("cloud/sp_cloud_insert_focus.sql")).length).toBe(4)
+        expect(builtStatements(textOf("cloud/sp_cloud_aws_insert_lines.sql")).length).toBe(1)
         yield* Effect.flip(zeta.analyze("SELECT nonsense FROM `org-project.acme_prod.org_quarantine`", catalog, []))
       })
     )
