@@ -20,6 +20,7 @@ import * as HierarchiesWarehouse from "./hierarchy/HierarchiesWarehouse.ts"
 import * as NotifierServices from "./notifier/NotifierServices.ts"
 import * as OrganizationsBigQuery from "./organizations/OrganizationsBigQuery.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
+import * as OrgProfile from "./organizations/OrgProfile.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Database from "./platform/Database.ts"
 import { Judge } from "./focus/Judge.ts"
@@ -133,7 +134,7 @@ export const hierarchies = Layer.unwrapEffect(
 )
 
 const onWarehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
-  Layer.provideMerge(warehouse)
+  Layer.provideMerge(OrgProfile.layer.pipe(Layer.provide(warehouse)))
 )
 
 /** Cost alerts and summaries, on the warehouse, told by the notifier. */

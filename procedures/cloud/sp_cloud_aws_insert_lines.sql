@@ -25,6 +25,8 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   x_DiscountType, x_TaxType, x_BillType, x_ProductCode, x_UsageType, x_Operation, x_Discounts, x_CostCategories, x_NativeQuantity,
   x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row,
   x_cloud_provider, x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
   x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at,
   x_ingestion_date
 )
@@ -182,6 +184,8 @@ SELECT
   line.x_source_row,
   'aws' AS x_cloud_provider,
   line.linked_account_id AS x_cloud_account_id,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
   line.x_org_slug,
   line.x_pipeline_id,
   line.x_credential_id,
@@ -190,6 +194,7 @@ SELECT
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
 FROM costed AS line
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = line.x_org_slug
 JOIN products
   ON products.instance_type = COALESCE(line.product_instance_type, '')
   AND products.instance_type_family = COALESCE(line.product_instance_type_family, '')

@@ -17,6 +17,8 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceId, InvoiceIssuerName, ProviderName, PublisherName,
   ServiceProviderName, HostProviderName, ServiceName, ServiceCategory, ServiceSubcategory, ChargeType, x_LineItemType, x_ChargeSubtype,
   x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_cloud_provider, x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
   x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH cost_basis AS (
@@ -51,8 +53,11 @@ SELECT
   'AWS', 'AWS', 'Invoice', 'Other', 'Other (Other)', 'SavingsPlanNegation', 'SavingsPlanNegation', 'Savings Plan Residue',
   IF(is_net, 'net_unblended_cost', 'unblended_cost'), 'billed_cost', 1, 'cloud_aws_billing_raw_daily',
   CONCAT('savings-plan-residue/', payer_account_id, '/', CAST(billing_period_start AS STRING), COALESCE(CONCAT('/', invoice_id), '')), 'aws', payer_account_id,
-  x_org_slug, x_pipeline_id, x_credential_id, billing_period_start, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
+  residue.x_org_slug, residue.x_pipeline_id, residue.x_credential_id, billing_period_start, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM residue
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = residue.x_org_slug
 WHERE cost <> 0
 """, '$dataset', CONCAT(p_project_id, '.', p_dataset_id))
   USING p_org_slug AS org_slug, p_first_period AS first_period, p_last_period AS last_period, p_credential_id AS credential_id,

@@ -28,6 +28,8 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ChargeType, x_PricingModel,
   x_PublisherType, x_MeterCategory, x_ResourceGroupName, x_CostCenter, x_InvoiceSectionId, x_NativeQuantity, x_NativeCost,
   x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
   x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH
@@ -379,6 +381,8 @@ SELECT
   line.x_source_row,
   'azure' AS x_cloud_provider,
   line.subscription_id AS x_cloud_account_id,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
   line.x_org_slug,
   line.x_pipeline_id,
   line.x_credential_id,
@@ -387,6 +391,7 @@ SELECT
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
 FROM costed AS line
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = line.x_org_slug
 LEFT JOIN tags ON tags.native_text = line.resource_tags_json
 LEFT JOIN properties ON properties.native_text = line.additional_info_json
 LEFT JOIN commitments ON commitments.commitment_id = line.commitment_id

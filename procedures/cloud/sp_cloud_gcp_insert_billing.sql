@@ -25,7 +25,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter, SkuPriceId,
   SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ChargeSubtype, x_CostType, x_CreditType, x_CreditId, x_CreditName,
   x_InvoiceMonth, x_AmortizationBasis, x_NativeQuantity, x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system,
-  x_source_record_id, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id, x_org_slug, x_pipeline_id, x_credential_id,
+  x_source_record_id, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id,
   x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH
@@ -586,6 +589,8 @@ SELECT
   part.x_source_row,
   'gcp' AS x_cloud_provider,
   COALESCE(part.project_id, part.billing_account_id) AS x_cloud_account_id,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
   part.x_org_slug,
   part.x_pipeline_id,
   part.x_credential_id,
@@ -594,6 +599,7 @@ SELECT
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
 FROM priced AS part
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = part.x_org_slug
 LEFT JOIN commitments ON commitments.x_credential_id = part.x_credential_id AND commitments.commitment_id = part.commitment_id
 LEFT JOIN tags
   ON tags.labels_text = COALESCE(part.labels_json, '') AND tags.project_text = COALESCE(part.project_labels_json, '')

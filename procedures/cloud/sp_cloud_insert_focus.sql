@@ -43,7 +43,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   SkuId, SkuMeter, SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, AllocatedMethodDetails,
   AllocatedMethodId, AllocatedResourceId, AllocatedResourceName, AllocatedTags, ChargeType, x_ChargeSubtype, x_NativeQuantity,
   x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider,
-  x_cloud_account_id, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date,
+  x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date,
   $own_columns
 )
 WITH
@@ -249,6 +252,8 @@ SELECT
   charge.x_source_row,
   '$provider' AS x_cloud_provider,
   charge.cloud_account_id AS x_cloud_account_id,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
   charge.x_org_slug,
   charge.x_pipeline_id,
   charge.x_credential_id,
@@ -258,6 +263,7 @@ SELECT
   CURRENT_DATE() AS x_ingestion_date,
   $own_columns
 FROM costed AS charge
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = charge.x_org_slug
 LEFT JOIN `{project_id}.organizations.focus_service_categories` AS categories
   ON categories.service_category = charge.service_category AND categories.service_subcategory = charge.ServiceSubcategory
 """, '$native', p_native), '$own_columns', p_own_columns), '$provider', p_provider), '$dataset', CONCAT(p_project_id, '.', p_dataset_id))

@@ -24,7 +24,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ReferenceNo, x_BackReferenceNo, x_OverageFlag,
   x_OverageUnitPrice, x_OverageQuantity, x_CompartmentPath, x_TenancyId, x_NativeQuantity, x_NativeCost, x_CostBasis,
   x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row, x_cloud_provider,
-  x_cloud_account_id, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
+  x_cloud_account_id,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH
 -- 1 GiB MONTHS STORAGE_SIZE, 1000000 NONE NONE DATAPOINTS, 1 NONE HOURS OCPU: block, size, period, what is counted.
@@ -170,6 +173,8 @@ SELECT
   line.x_source_row,
   'oci' AS x_cloud_provider,
   line.tenancy_id AS x_cloud_account_id,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
   line.x_org_slug,
   line.x_pipeline_id,
   line.x_credential_id,
@@ -178,6 +183,7 @@ SELECT
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
 FROM costed AS line
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = line.x_org_slug
 LEFT JOIN `{project_id}.organizations.oci_services` AS services ON services.native_name = UPPER(line.service_name)
 LEFT JOIN `{project_id}.organizations.oci_regions` AS regions ON regions.region_id = line.region
 """, '$dataset', CONCAT(p_project_id, '.', p_dataset_id))

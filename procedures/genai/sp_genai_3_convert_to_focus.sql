@@ -79,7 +79,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   x_NativeQuantity, x_source_system, x_source_record_id, x_service_model, x_genai_cost_type, x_genai_provider, x_genai_model,
   x_genai_token_type, x_genai_service_tier, x_genai_project_id, x_genai_api_key_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
+  x_hierarchy_validated_at,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH billed AS (
   SELECT
@@ -179,7 +182,7 @@ SELECT
   cost, cost, contracted_cost, list_cost, price, list_price, quantity, IF(quantity IS NULL, NULL, '1000000 Tokens'),
   IF(is_credit, NULL, 'Standard'), currency, price, cost, list_price,
   quantity * 1000000, IF(quantity IS NULL, NULL, 'Tokens'),
-  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Organization'),
+  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Organization'),
   currency, TIMESTAMP(DATE_TRUNC(cost_date, MONTH)), TIMESTAMP(DATE_ADD(DATE_TRUNC(cost_date, MONTH), INTERVAL 1 MONTH)),
   TIMESTAMP(cost_date), TIMESTAMP(DATE_ADD(cost_date, INTERVAL 1 DAY)), IF(is_credit, 'Credit', 'Usage'), description,
   IF(is_credit, 'One-Time', 'Usage-Based'), names.service_provider_name, names.service_provider_name, names.service_provider_name,
@@ -199,8 +202,12 @@ SELECT
   list_source, cost_source, part, native_quantity, 'genai_costs_daily_unified', x_ingestion_id, 'SaaS', 'payg', charge.provider, model,
   token_type, tier, x_genai_project_id, x_genai_api_key_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+  x_hierarchy_validated_at,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
+  charge.x_org_slug, charge.x_pipeline_id, charge.x_credential_id, charge.x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM charge
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = charge.x_org_slug
 JOIN `{project_id}.organizations.genai_providers` AS names ON names.provider = charge.provider
 WHERE STRPOS(@left_out, CONCAT('/', charge.provider, '/')) = 0
 """, '$dataset', v_dataset)

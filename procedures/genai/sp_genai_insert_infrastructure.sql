@@ -25,7 +25,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   SubAccountType, RegionId, RegionName, x_ListCostSource, x_CostSource, x_SplitPart, x_source_system, x_source_record_id, x_service_model,
   x_amortization_class, x_genai_cost_type, x_genai_provider, x_genai_model, x_genai_project_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
+  x_hierarchy_validated_at,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH cost AS (
   SELECT
@@ -61,7 +64,7 @@ charge AS (
 SELECT
   billed_cost, effective_cost, price * quantity, list_price * quantity, price, list_price, quantity, unit, pricing,
   'USD', price, effective_cost, list_price, IF(consumes, quantity, NULL), IF(consumes, unit, NULL),
-  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Account'), 'USD',
+  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Account'), 'USD',
   TIMESTAMP(DATE_TRUNC(cost_date, MONTH)), TIMESTAMP(DATE_ADD(DATE_TRUNC(cost_date, MONTH), INTERVAL 1 MONTH)),
   TIMESTAMP(cost_date), TIMESTAMP(DATE_ADD(cost_date, INTERVAL 1 DAY)), category, description, frequency,
   IF(is_term, 'Usage', NULL), IF(is_term, resource, NULL), CAST(NULL AS STRING), IF(is_term, quantity, NULL),
@@ -76,8 +79,12 @@ SELECT
   NULLIF(region, 'global'), 'list_price', 'computed', part,
   'genai_costs_daily_unified', x_ingestion_id, 'IaaS', IF(is_term, IF(part = 1, 'purchase', 'amortized'), 'on-demand'), 'infrastructure', charge.provider, CAST(NULL AS STRING), x_genai_project_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
+  x_hierarchy_validated_at,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
+  charge.x_org_slug, charge.x_pipeline_id, charge.x_credential_id, charge.x_pipeline_run_date, @run_id, CURRENT_TIMESTAMP(), CURRENT_DATE()
 FROM charge
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = charge.x_org_slug
 JOIN `{project_id}.organizations.genai_providers` AS names ON names.provider = charge.provider
 """, '$dataset', v_dataset)
   USING p_org_slug AS org_slug, p_cost_date AS day, p_credential_id AS credential_id, p_left_out AS left_out, p_run_id AS run_id;

@@ -38,7 +38,10 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   SkuPriceDetails, ResourceId, ResourceName, ResourceType, SubAccountId, SubAccountName, SubAccountType, x_ListCostSource, x_SplitPart,
   ContractApplied, x_source_system, x_source_record_id, x_service_model, x_amortization_class, x_original_currency, x_exchange_rate_used,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
+  x_hierarchy_validated_at,
+  x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
+  x_org_subscription_plan, x_org_subscription_status,
+  x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
 )
 WITH part AS (
   SELECT
@@ -88,7 +91,7 @@ SELECT
   IF(is_usage, quantity, NULL) AS ConsumedQuantity,
   IF(is_usage, pricing_unit, NULL) AS ConsumedUnit,
   -- Without a contract the organisation is the account that the vendor knows.
-  COALESCE(contract_id, CONCAT(provider, '/', x_org_slug)) AS BillingAccountId,
+  COALESCE(contract_id, CONCAT(provider, '/', costed.x_org_slug)) AS BillingAccountId,
   IF(contract_id IS NULL, 'Vendor Account', 'Contract') AS BillingAccountType,
   currency AS BillingCurrency,
   TIMESTAMP(DATE_TRUNC(cost_date, MONTH)) AS BillingPeriodStart,
@@ -114,8 +117,8 @@ SELECT
   subscription_id AS ResourceId,
   NULLIF(display_name, subscription_id) AS ResourceName,
   'Subscription' AS ResourceType,
-  x_org_slug AS SubAccountId,
-  x_org_slug AS SubAccountName,
+  costed.x_org_slug AS SubAccountId,
+  costed.x_org_slug AS SubAccountName,
   'Organization' AS SubAccountType,
   'list_price' AS x_ListCostSource,
   split_part AS x_SplitPart,
@@ -130,9 +133,13 @@ SELECT
   source_currency AS x_original_currency,
   exchange_rate_used AS x_exchange_rate_used,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
-  x_hierarchy_validated_at, x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, @run_id AS x_run_id,
+  x_hierarchy_validated_at,
+  profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
+  profile.subscription_plan, profile.subscription_status,
+  costed.x_org_slug, costed.x_pipeline_id, costed.x_credential_id, costed.x_pipeline_run_date, @run_id AS x_run_id,
   CURRENT_TIMESTAMP() AS x_ingested_at, CURRENT_DATE() AS x_ingestion_date
 FROM costed
+LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = costed.x_org_slug
 """, '$dataset', v_dataset)
   USING p_org_slug AS org_slug, p_start_date AS start_date, p_end_date AS end_date, p_credential_id AS credential_id,
     p_run_id AS run_id;

@@ -42,6 +42,9 @@ export interface Organization {
   readonly plan: Plan
   /** ISO 4217. */
   readonly defaultCurrency: string
+  /** Told by the API service only. */
+  readonly defaultTimezone?: string | undefined
+  readonly defaultCountry?: string | undefined
   readonly createdAt: string
 }
 

@@ -64,6 +64,8 @@ const OrganizationRow = Schema.Struct({
   admin_email: Schema.String,
   profile_status: Schema.String,
   default_currency: nullable(Schema.String),
+  default_timezone: nullable(Schema.String),
+  default_country: nullable(Schema.String),
   created_at: Schema.String,
   plan_name: Plan,
   status: SubscriptionStatus,
@@ -114,7 +116,8 @@ const make = Effect.gen(function* () {
       read(
         "read the organisations",
         OrganizationRow,
-        `SELECT p.org_slug, p.company_name, p.admin_email, p.status AS profile_status, p.default_currency, p.created_at,
+        `SELECT p.org_slug, p.company_name, p.admin_email, p.status AS profile_status, p.default_currency,
+           p.default_timezone, p.default_country, p.created_at,
            s.plan_name, s.status, s.daily_limit, s.monthly_limit, s.concurrent_limit
          FROM org_profiles AS p JOIN org_subscriptions AS s ON s.org_slug = p.org_slug
          ORDER BY p.org_slug, s.created_at, s.subscription_id`
@@ -341,6 +344,8 @@ const organization = (row: OrganizationRow): Organization => ({
   status: row.profile_status === "ACTIVE" ? "ACTIVE" : "SUSPENDED",
   plan: row.plan_name,
   defaultCurrency: row.default_currency ?? "USD",
+  defaultTimezone: row.default_timezone ?? undefined,
+  defaultCountry: row.default_country ?? undefined,
   createdAt: row.created_at
 })
 
