@@ -37,7 +37,10 @@ export const informationSchema = (
     const index = item.path.findIndex((part) => part.toUpperCase() === "INFORMATION_SCHEMA")
     if (index === -1) return undefined
     const what = item.path[index + 1]?.toUpperCase() ?? ""
-    if (item.path.length !== index + 2) return yield* unsupported(t, item.at, "this path through INFORMATION_SCHEMA")
+    const ofRegion = item.path[index - 1]?.toLowerCase().startsWith("region-") === true
+    if (item.path.length !== index + 2 || ofRegion) {
+      return yield* unsupported(t, item.at, "this path through INFORMATION_SCHEMA")
+    }
     const resolved = yield* resolvePath(t, item.at, [...item.path.slice(0, index), "any"])
     const parts = [...resolved.matchAll(/"((?:[^"]|"")*)"/g)].map((match) => (match[1] ?? "").replaceAll('""', '"'))
     const schema = parts.length > 1 ? quoteText(parts.at(-2) ?? "") : "current_schema()"

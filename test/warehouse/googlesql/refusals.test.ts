@@ -47,6 +47,9 @@ describe("refusals", () => {
         "SELECT [1] = [1] AS x",
         "SELECT * FROM UNNEST([1, 2]) AS x TABLESAMPLE SYSTEM (1 PERCENT)",
         "FROM t |> SELECT 1",
+        "SELECT ST_ASTEXT(ST_GEOGPOINT(1, 2)) AS x",
+        "SELECT S2_CELLIDFROMPOINT(NULL) AS x",
+        "SELECT schema_name FROM `region-us.INFORMATION_SCHEMA.SCHEMATA`",
         "SELECT JSON_VALUE('{}', '$..a') AS x"
       ]) {
         expect((yield* errorOf(script))._tag, script).toBe("UnsupportedSql")
