@@ -149,6 +149,7 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
         ),
         yield* run("credential", "add", "acme", "aws_files", "--id", "files", "--path", exports),
         yield* run("credential", "add", "acme", "aws_files", "--id", "rotated", "--path", exports),
+        yield* run("credential", "add", "acme", "aws_files", "--id", "other", "--path", folder),
         yield* run("credential", "status", "acme", "files", "INVALID", "--reason", "moved"),
         yield* run("credential", "deactivate", "acme", "files"),
         yield* run("credential", "list", "acme")
@@ -162,12 +163,15 @@ it.scoped("credentials: add from a file, list without secrets, deactivate", () =
 
         Stored rotated (AWS_FILES) for acme. files reads the same account: it rests, and ends at 1970-01-02T00:00:00.000Z.
 
+        Stored other (AWS_FILES) for acme.
+
         files of acme is INVALID.
 
         Deactivated files of acme.
 
         CREDENTIAL ID  PROVIDER   NAME            ACTIVE  STATUS   EXPIRES                   METADATA
         files          AWS_FILES  AWS_FILES       no      INVALID  1970-01-02T00:00:00.000Z  path=<folder>/exports
+        other          AWS_FILES  AWS_FILES       yes     VALID    -                         path=<folder>
         prod           AWS_KEYS   billing reader  yes     VALID    -                         cur_bucket=acme-cur cur_prefix=a=b all_periods=true
         rotated        AWS_FILES  AWS_FILES       yes     VALID    -                         path=<folder>/exports"
       `)

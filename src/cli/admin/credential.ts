@@ -49,7 +49,12 @@ const credentialAdd = Command.make(
     const folder = yield* Effect.transposeMapOption(options.path, existingFolder)
     const hasNone = Option.isSome(folder) && Option.isNone(options.secretFile)
     const secret = hasNone ? Redacted.make("") : yield* readSecret(options.secretFile)
-    const stored = yield* (yield* Credentials).put({
+    const credentials = yield* Credentials
+    const resting = Effect.map(credentials.list(options.org), (list) =>
+      list.filter((each) => each.deactivationScheduledAt !== undefined && each.isActive)
+    )
+    const before = new Set((yield* resting).map(({ credentialId }) => credentialId))
+    const stored = yield* credentials.put({
       org: options.org,
       provider,
       credentialName: Option.getOrElse(options.name, () => provider),
@@ -58,9 +63,7 @@ const credentialAdd = Command.make(
       ...(Option.isSome(options.id) ? { credentialId: options.id.value } : {}),
       ...(Option.isSome(options.expires) ? { expiresAt: options.expires.value } : {})
     })
-    const [superseded] = (yield* (yield* Credentials).list(options.org)).filter(
-      (each) => each.provider === stored.provider && each.deactivationScheduledAt !== undefined && each.isActive
-    )
+    const superseded = (yield* resting).find(({ credentialId }) => !before.has(credentialId))
     const rests =
       superseded === undefined
         ? ""
