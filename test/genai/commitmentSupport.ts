@@ -80,8 +80,8 @@ export const vertexCredential = (org: OrgSlug, credentialId: string, metadata: J
     put(org, "GCP_VERTEX", credentialId, { monitoring_endpoint: google.endpoint, ...metadata }, google.keyFile)
   )
 
-/** The organisation's own rows of a price list. */
-export const ownPrices = (org: OrgSlug, table: string, rows: ReadonlyArray<JsonObject>) =>
+/** Rows of a table on a day, as another program would put them there. */
+export const ownRows = (org: OrgSlug, table: string, date: string, rows: ReadonlyArray<JsonObject>) =>
   Effect.flatMap(Warehouse, (warehouse) =>
     Effect.flatMap(warehouse.org(org), (dataset) =>
       dataset.replaceSlice({
@@ -89,13 +89,17 @@ export const ownPrices = (org: OrgSlug, table: string, rows: ReadonlyArray<JsonO
           table,
           pipelineId: "another_service",
           credentialId: "default",
-          extent: { kind: "day", date: Schema.decodeSync(Day)("2026-01-01") }
+          extent: { kind: "day", date: Schema.decodeSync(Day)(date) }
         },
         source: { _tag: "Rows", rows: Stream.fromIterable(rows) },
         runId: Schema.decodeSync(RunId)("00000000-0000-4000-8000-000000000000")
       })
     )
   )
+
+/** The organisation's own rows of a price list. */
+export const ownPrices = (org: OrgSlug, table: string, rows: ReadonlyArray<JsonObject>) =>
+  ownRows(org, table, "2026-01-01", rows)
 
 /** One line of Google Cloud's detailed export: so many hours of a SKU on a day. */
 export interface GpuLine {

@@ -1,7 +1,9 @@
 /**
  * A whole installation in a temporary folder whose model providers are on the loopback.
  */
-import { existsSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -69,6 +71,19 @@ export const layerWith = (more: Readonly<Record<string, string>>) =>
 /** The installation with the settings that everybody has. */
 export const layer = layerWith({})
 
+/** The shipped configuration, and pipelines of an organisation's own for the two providers that have none. */
+export const configsWithClouds = Effect.map(temporaryFolder, (folder) => {
+  cpSync(fileURLToPath(new URL("../../configs", import.meta.url)), folder, { recursive: true })
+  const template = readFileSync(join(folder, "genai/payg/gemini.yml"), "utf8")
+  for (const name of ["aws_bedrock", "gcp_vertex"]) {
+    writeFileSync(
+      join(folder, `genai/payg/${name}.yml`),
+      template.replaceAll("gemini", name).replace(`genai-payg-${name}`, `genai-payg-${name.replace("_", "-")}`)
+    )
+  }
+  return folder
+})
+
 /** Stores any credential. */
 export const stored = (
   org: OrgSlug,
@@ -99,11 +114,16 @@ export const credential = (org: OrgSlug, provider: string, key: string, credenti
     })
   )
 
-/** Runs a pipeline over days. */
-export const run = (org: OrgSlug, configId: string, startDate: string, endDate = startDate, credentialId?: string) =>
+/** Asks for a run of a pipeline over days. */
+export const request = (
+  org: OrgSlug,
+  configId: string,
+  startDate: string,
+  endDate = startDate,
+  credentialId?: string
+) =>
   Effect.gen(function* () {
-    const runs = yield* Runs
-    const { runId } = yield* runs.request({
+    const { runId } = yield* (yield* Runs).request({
       org,
       configId,
       trigger: "manual",
@@ -112,6 +132,14 @@ export const run = (org: OrgSlug, configId: string, startDate: string, endDate =
       endDate: day(endDate),
       ...(credentialId === undefined ? {} : { credentialId })
     })
+    return runId
+  })
+
+/** Runs a pipeline over days, to its end. */
+export const run = (...asked: Parameters<typeof request>) =>
+  Effect.gen(function* () {
+    const runs = yield* Runs
+    const runId = yield* request(...asked)
     yield* runs.awaitEnd(runId)
     return yield* runs.get(runId)
   })

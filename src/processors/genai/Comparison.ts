@@ -37,14 +37,21 @@ function googleBill(service: string): string {
   WHERE service_description = '${service}' AND DATE_TRUNC(x_pipeline_run_date, MONTH) = @month`
 }
 
-/** Words in lower case, set off by single blanks; of a model without its date. */
-const words = (text: string) => `CONCAT(' ', TRIM(REGEXP_REPLACE(LOWER(${text}), r'[^a-z0-9]+', ' ')), ' ')`
+/** Words in lower case, set off by single blanks; `NovaLite` is two. */
+const words = (text: string) =>
+  `CONCAT(' ', TRIM(REGEXP_REPLACE(LOWER(REGEXP_REPLACE(${text}, r'([a-z])([A-Z])', r'\\1 \\2')), r'[^a-z0-9]+', ' ')), ' ')`
+
+/** A model as bills name it: without its date; on Bedrock also without its region, maker and version. */
+const billedName = (provider: string) =>
+  provider === "aws_bedrock"
+    ? String.raw`REGEXP_REPLACE(REGEXP_REPLACE(model, r'^([a-z-]+\.)?[a-z0-9]+\.', ''), r'(-[0-9]{8})?-v[0-9]+(:[0-9a-z]+)*$', '')`
+    : "REGEXP_REPLACE(model, r'-[0-9]{4}-[0-9]{2}-[0-9]{2}$', '')"
 
 const sqlOf = (provider: string) => `
 WITH billed AS (${[ownBill, ...[cloudBills[provider] ?? []].flat()].join("\n  UNION ALL")}
 ),
 used AS (
-  SELECT DISTINCT usage_date, model, ${words("REGEXP_REPLACE(model, r'-[0-9]{4}-[0-9]{2}-[0-9]{2}$', '')")} AS name
+  SELECT DISTINCT usage_date, model, ${words(billedName(provider))} AS name
   FROM genai_payg_usage_raw WHERE x_pipeline_id = @pipeline_id AND usage_month = @month
 ),
 item AS (
