@@ -12,6 +12,7 @@ import * as Stream from "effect/Stream"
 import * as Json from "../../platform/Json.ts"
 import { type Call, type HttpCalls, make as makeCalls, type Vendor } from "../HttpCalls.ts"
 import { SourceError } from "../SourceError.ts"
+import { cut } from "./PageText.ts"
 
 /** Pages of one question. */
 const pagesLimit = 10_000
@@ -80,24 +81,25 @@ export const buckets = <Bucket, Encoded>(
       })
     const isOtherwise = ({ message }: { readonly message: string }) =>
       unreadable(`the answer is not what the contract says: ${placeOf(message)}`)
+    const parse = (text: string) => Effect.mapError(Json.parseLossless(text), () => unreadable("the answer is no JSON"))
     const seen = new Set<string>()
     const read = Effect.fn("Pages.buckets")(function* (cursor: string | undefined) {
       const answer = yield* calls.send({ target, request: request(cursor) }, pageLimitBytes)
-      const page = yield* Json.parseLossless(new TextDecoder().decode(answer.body)).pipe(
-        Effect.mapError(() => unreadable("the answer is no JSON")),
-        Effect.flatMap((body) => Effect.mapError(decodePage(body), isOtherwise))
-      )
+      const { elements, rest } = cut(new TextDecoder().decode(answer.body))
+      const page = yield* Effect.flatMap(parse(rest), (body) => Effect.mapError(decodePage(body), isOtherwise))
       const next = page.has_more ? (page.next_page ?? undefined) : undefined
       if (page.has_more && next === undefined) return yield* unreadable("more pages are announced without a cursor")
       if (next !== undefined && seen.has(next)) return yield* unreadable("a page's cursor came twice")
       if (next !== undefined && seen.add(next).size >= pagesLimit) {
         return yield* unreadable(`there are more than ${pagesLimit} pages`)
       }
-      return [Chunk.fromIterable(page.data), Option.fromNullable(next)] as const
+      return [Chunk.fromIterable(elements), Option.fromNullable(next)] as const
     })
     const decode = Schema.decodeUnknown(bucket)
-    return Stream.paginateChunkEffect<string | undefined, unknown, SourceError, never>(undefined, read).pipe(
-      Stream.mapEffect((found) => Effect.mapError(decode(found), isOtherwise))
+    return Stream.paginateChunkEffect<string | undefined, string, SourceError, never>(undefined, read).pipe(
+      Stream.mapEffect((element) =>
+        Effect.flatMap(parse(element), (found) => Effect.mapError(decode(found), isOtherwise))
+      )
     )
   })
 
