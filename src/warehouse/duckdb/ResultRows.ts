@@ -18,12 +18,15 @@ import type { Json, JsonObject } from "../../platform/Json.ts"
 import type { ResultSet } from "./DuckDb.ts"
 
 /** The rows of a result as JSON objects by column name. */
-export const toJson = (result: ResultSet): ReadonlyArray<JsonObject> =>
-  result.rows.map((row) =>
-    Object.fromEntries(
-      result.names.map((column, index) => [column, valueToJson(row[index] ?? null, result.types[index])])
-    )
-  )
+export const toJson = ({ names, rows, types }: ResultSet): ReadonlyArray<JsonObject> => {
+  // A row is a copy of one object whose cells are set: adding them one by one takes many times as long.
+  const empty: JsonObject = JSON.parse(JSON.stringify(Object.fromEntries(names.map((column) => [column, null]))))
+  return rows.map((row) => {
+    const object: Record<string, Json> = { ...empty }
+    for (const [index, column] of names.entries()) object[column] = valueToJson(row[index] ?? null, types[index])
+    return object
+  })
+}
 
 const valueToJson = (value: DuckDBValue, type: DuckDBType | undefined): Json => {
   if (value === null || typeof value === "boolean") return value
