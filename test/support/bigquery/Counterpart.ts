@@ -175,7 +175,7 @@ class State {
       case "POST /jobs":
         return this.jobs.start(body, undefined, jobFaultOf(fault))
       case "GET /jobs":
-        return this.jobs.resource(this.jobs.job(first))
+        return this.jobs.look(this.jobs.job(first))
       case "POST /jobs/cancel":
         return this.jobs.cancel(first)
       case "GET /queries":

@@ -5,17 +5,23 @@ import { DuckDBInstance } from "@duckdb/node-api"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
 import { asList, asNode, fieldsOf } from "./Body.ts"
 import { Script } from "./Script.ts"
 import { BigQueryError, type Store } from "./Store.ts"
 import { fieldOf, fromParquet, restCell, type RestField, scalarType } from "./Values.ts"
 import type { Node, Relation, Typed, ZetaSql, ZetaValue } from "./ZetaSql.ts"
 
+/** Who asks for a job is told at once that it is done: what waits between looks is not what the tests are about. */
+const longestLookMillis = 300
+
 /** A job, running or done. */
 export interface Job {
   readonly id: string
   readonly configuration: Node
   state: "RUNNING" | "DONE"
+  /** Resolves at its end. */
+  done: Promise<void>
   error: { readonly reason: string; readonly message: string } | undefined
   result: Relation
   outputRows: number
@@ -78,6 +84,7 @@ export class Jobs {
       id,
       configuration: asNode(body["configuration"]),
       state: "RUNNING",
+      done: Promise.resolve(),
       error: undefined,
       result: { columns: [], rows: [] },
       outputRows: 0,
@@ -86,7 +93,8 @@ export class Jobs {
     this.all.set(id, job)
     const held =
       fault?.kind === "hold job" ? new Promise<void>((resolve) => this.#held.push(resolve)) : Promise.resolve()
-    this.#turn = this.#runAfter(this.#turn, held, job, content, fault)
+    job.done = this.#runAfter(this.#turn, held, job, content, fault)
+    this.#turn = job.done
     return this.resource(job)
   }
 
@@ -182,6 +190,12 @@ export class Jobs {
     const before = load["writeDisposition"] === "WRITE_TRUNCATE" ? [] : (present?.rows ?? [])
     this.#store.setRows(key, [...before, ...rows])
     job.outputRows = rows.length
+  }
+
+  /** A job as it is at its end, or after a while. */
+  async look(job: Job) {
+    await Promise.race([job.done, sleep(longestLookMillis, undefined, { ref: false })])
+    return this.resource(job)
   }
 
   resource(job: Job) {
