@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -16,7 +17,7 @@ export default defineConfig({
   test: {
     globalSetup: fileURLToPath(new URL("support/bigquery/install.ts", import.meta.url)),
     // A file mostly waits for its own evaluator, so two at a time pay on any machine.
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } },
     // Left to the embedded warehouse: more rows than the evaluator takes; a procedure's text, of which BigQuery keeps the body only; and the
     // borders of procedures, which on BigQuery are those of the service's account.
     testNamePattern:
