@@ -57,9 +57,9 @@ native AS (
     -- Marketplace products carry the seller as their publisher.
     COALESCE(REGEXP_CONTAINS(charge.ProviderName, r'^(AWS|Amazon)'), TRUE)
       AND COALESCE(NOT REGEXP_CONTAINS(charge.PublisherName, r'^(AWS|Amazon)'), FALSE) AS is_marketplace,
-    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^.]+')) AS sku,
-    charge.SkuPriceId AS sku_price,
-    COALESCE(charge.SkuMeter, charge.x_UsageType) AS sku_meter,
+    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^.]+'),
+      CONCAT(charge.x_ServiceCode, COALESCE(CONCAT('/', charge.x_UsageType), ''))) AS own_sku,
+    COALESCE(charge.SkuMeter, charge.x_UsageType, charge.ChargeDescription) AS sku_meter,
     charge.ContractedUnitPrice AS contracted_price_given,
     charge.ListUnitPrice AS list_price_given,
     charge.ContractedCost AS contracted_cost_given,

@@ -41,8 +41,7 @@ native AS (
     COALESCE(service_names.service_subcategory, by_type.service_subcategory) AS known_subcategory,
     COALESCE(charge.ProviderName, 'Microsoft') AS cloud,
     COALESCE(NOT STARTS_WITH(charge.PublisherName, 'Microsoft'), FALSE) AS is_marketplace,
-    charge.SkuId AS sku,
-    charge.SkuPriceId AS sku_price,
+    charge.SkuId AS own_sku,
     COALESCE(charge.SkuMeter, charge.x_SkuMeterSubcategory, charge.x_SkuMeterCategory, charge.SkuId) AS sku_meter,
     -- A price of 0 beside a charge, or on rows whose price a commitment or a seller sets, and a cost of 0 mean unknown.
     IF(COALESCE(STARTS_WITH(charge.PublisherName, 'Microsoft'), TRUE) AND charge.CommitmentDiscountId IS NULL AND charge.BilledCost = 0,

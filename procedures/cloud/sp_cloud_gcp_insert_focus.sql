@@ -73,8 +73,7 @@ native AS (
     -- Marketplace products carry the seller as their publisher.
     COALESCE(REGEXP_CONTAINS(charge.ProviderName, r'^Google'), TRUE)
       AND COALESCE(NOT REGEXP_CONTAINS(charge.PublisherName, r'^Google'), FALSE) AS is_marketplace,
-    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^/]+')) AS sku,
-    charge.SkuPriceId AS sku_price,
+    COALESCE(charge.SkuId, REGEXP_EXTRACT(charge.SkuPriceId, r'^[^/]+')) AS own_sku,
     COALESCE(charge.SkuMeter, charge.ChargeDescription) AS sku_meter,
     charge.ContractedUnitPrice AS contracted_price_given,
     charge.ListUnitPrice AS list_price_given,

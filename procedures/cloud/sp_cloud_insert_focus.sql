@@ -9,7 +9,7 @@
 --   service_name                          never null
 --   known_category, known_subcategory     of the service by the lookups
 --   cloud, is_marketplace                 who invoices and hosts; whether PublisherName sells instead
---   sku, sku_price, sku_meter             ids and meter, also where the export has them in other columns
+--   own_sku, sku_meter                    id and meter, also where the export has them in other columns
 --   contracted_price_given, list_price_given, contracted_cost_given, list_cost_given
 --                                         null where the export does not tell them, also where it writes 0 for that
 --   pricing_unit, consumed_unit, any_unit units of FOCUS; what is counted where there is none
@@ -82,6 +82,11 @@ classified AS (
     END AS commitment_status,
     IF(native.CommitmentDiscountId IS NULL, NULL, COALESCE(native.CommitmentDiscountCategory, native.likely_commitment))
       AS commitment_category,
+    -- Where an export names no SKU, the service is one, and a SKU of one price names that, too.
+    COALESCE(native.SkuPriceId, IF(native.ChargeCategory IN ('Usage', 'Purchase') AND native.ChargeClass IS NULL,
+      COALESCE(native.own_sku, native.service_name), NULL)) AS sku_price,
+    COALESCE(native.own_sku, IF(native.ChargeCategory IN ('Usage', 'Purchase') AND native.ChargeClass IS NULL, native.service_name, NULL))
+      AS sku,
     -- A charge that is taken back has its quantity with the sign of its cost.
     IF(COALESCE(native.contracted_cost_given, native.BilledCost) < 0 AND native.PricingQuantity > 0, -native.PricingQuantity,
       native.PricingQuantity) AS signed_quantity
@@ -104,10 +109,13 @@ priced AS (
       WHEN commitment_category = 'Spend' THEN IF(category = 'Purchase', BilledCost, EffectiveCost)
       ELSE COALESCE(ConsumedQuantity, PricingQuantity)
     END AS commitment_quantity,
-    -- A price that is not told is the cost by the quantity, where the division ends.
+    -- A price that is not told is the list price that was charged, or the cost by the quantity, where the division ends.
     CASE
       WHEN sku_price IS NULL OR category = 'Tax' THEN NULL
       WHEN contracted_price_given IS NOT NULL THEN contracted_price_given
+      WHEN contracted_cost_given IS NULL AND CommitmentDiscountId IS NULL AND signed_quantity = ROUND(signed_quantity, 12)
+        AND list_price_given = ROUND(list_price_given, 12) AND list_price_given * signed_quantity = BilledCost THEN list_price_given
+      WHEN signed_quantity = 1 THEN contracted_cost_given
       WHEN COALESCE(signed_quantity, 0) = 0 OR signed_quantity <> ROUND(signed_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(contracted_cost_given, signed_quantity), 12) * signed_quantity = contracted_cost_given
         THEN ROUND(SAFE_DIVIDE(contracted_cost_given, signed_quantity), 12)
@@ -115,6 +123,7 @@ priced AS (
     CASE
       WHEN sku_price IS NULL OR category = 'Tax' THEN NULL
       WHEN list_price_given IS NOT NULL THEN list_price_given
+      WHEN signed_quantity = 1 THEN list_cost_given
       WHEN COALESCE(signed_quantity, 0) = 0 OR signed_quantity <> ROUND(signed_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(list_cost_given, signed_quantity), 12) * signed_quantity = list_cost_given
         THEN ROUND(SAFE_DIVIDE(list_cost_given, signed_quantity), 12)
@@ -198,8 +207,12 @@ SELECT
     ELSE charge.list_cost_given
   END AS ListCost,
   charge.list_price AS ListUnitPrice,
-  IF(charge.is_priced, CASE charge.PricingCategory WHEN 'On-Demand' THEN 'Standard' WHEN 'Commitment-Based' THEN 'Committed'
-    ELSE charge.PricingCategory END, NULL) AS PricingCategory,
+  CASE
+    WHEN NOT charge.is_priced THEN NULL
+    WHEN charge.PricingCategory = 'On-Demand' THEN 'Standard'
+    WHEN charge.PricingCategory = 'Commitment-Based' THEN 'Committed'
+    ELSE COALESCE(charge.PricingCategory, IF(charge.category = 'Usage' AND charge.CommitmentDiscountId IS NOT NULL, 'Committed', 'Standard'))
+  END AS PricingCategory,
   COALESCE(charge.PricingCurrency, charge.BillingCurrency) AS PricingCurrency,
   IF(charge.is_priced, COALESCE(charge.PricingCurrencyContractedUnitPrice, charge.contracted_price), NULL) AS PricingCurrencyContractedUnitPrice,
   COALESCE(charge.PricingCurrencyEffectiveCost, charge.EffectiveCost) AS PricingCurrencyEffectiveCost,
@@ -228,7 +241,7 @@ SELECT
     ELSE CONCAT('Other (', charge.service_category, ')')
   END AS ServiceSubcategory,
   IF(charge.category = 'Tax', NULL, charge.sku) AS SkuId,
-  IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, charge.sku_meter) AS SkuMeter,
+  IF(charge.category = 'Tax' OR charge.sku IS NULL, NULL, COALESCE(charge.sku_meter, charge.sku)) AS SkuMeter,
   IF(charge.is_priced, charge.details, NULL) AS SkuPriceDetails,
   IF(charge.is_priced, charge.sku_price, NULL) AS SkuPriceId,
   charge.SubAccountId,

@@ -14,11 +14,10 @@ BEGIN
     p_project_id, p_dataset_id, p_org_slug, 'oci', p_first_period, p_last_period, p_credential_id, p_run_id, r"""
 native AS (
   SELECT
-    charge.* EXCEPT (SubAccountId, SubAccountName, PricingCategory, ServiceCategory),
+    charge.* EXCEPT (SubAccountId, SubAccountName, ServiceCategory),
     charge.x_ReferenceNo AS x_source_record_id,
     COALESCE(charge.SubAccountId, charge.x_CompartmentId) AS SubAccountId,
     COALESCE(charge.SubAccountName, charge.x_CompartmentName, charge.SubAccountId, charge.x_CompartmentId) AS SubAccountName,
-    COALESCE(charge.PricingCategory, 'Standard') AS PricingCategory,
     -- Of a known service the lookup tells the category: one service has one.
     COALESCE(services.service_category, charge.ServiceCategory) AS ServiceCategory,
     SAFE.PARSE_JSON(charge.Tags) AS own_tags,
@@ -27,10 +26,9 @@ native AS (
     services.service_subcategory AS known_subcategory,
     COALESCE(charge.ProviderName, 'Oracle') AS cloud,
     FALSE AS is_marketplace,
-    COALESCE(charge.SkuId, charge.SkuPriceId) AS sku,
-    COALESCE(charge.SkuPriceId, charge.SkuId) AS sku_price,
+    COALESCE(charge.SkuId, charge.SkuPriceId) AS own_sku,
     COALESCE(charge.SkuMeter, charge.ChargeDescription, charge.SkuId, charge.SkuPriceId) AS sku_meter,
-    COALESCE(charge.ContractedUnitPrice, charge.ListUnitPrice) AS contracted_price_given,
+    charge.ContractedUnitPrice AS contracted_price_given,
     charge.ListUnitPrice AS list_price_given,
     charge.ContractedCost AS contracted_cost_given,
     charge.ListCost AS list_cost_given,

@@ -32,8 +32,8 @@ WHERE x_org_slug = @org_slug AND x_source_system = 'subscription_costs_daily'
 INSERT INTO `$dataset.cost_data_standard_1_3` (
   BilledCost, EffectiveCost, ContractedCost, ListCost, ContractedUnitPrice, ListUnitPrice, PricingQuantity, PricingUnit, PricingCategory,
   PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost, PricingCurrencyListUnitPrice, ConsumedQuantity,
-  ConsumedUnit, BillingAccountId, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart,
-  ChargePeriodEnd, ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceIssuerName, ProviderName, PublisherName,
+  ConsumedUnit, BillingAccountId, BillingAccountName, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd,
+  ChargePeriodStart, ChargePeriodEnd, ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceIssuerName, ProviderName, PublisherName,
   ServiceProviderName, HostProviderName, ServiceName, ServiceCategory, ServiceSubcategory, SkuId, SkuPriceId, SkuMeter,
   SkuPriceDetails, ResourceId, ResourceName, ResourceType, SubAccountId, SubAccountName, SubAccountType, x_ListCostSource, x_SplitPart,
   ContractApplied, x_source_system, x_source_record_id, x_service_model, x_amortization_class, x_original_currency, x_exchange_rate_used,
@@ -92,6 +92,7 @@ SELECT
   IF(is_usage, pricing_unit, NULL) AS ConsumedUnit,
   -- Without a contract the organisation is the account that the vendor knows.
   COALESCE(contract_id, CONCAT(provider, '/', costed.x_org_slug)) AS BillingAccountId,
+  profile.company_name AS BillingAccountName,
   IF(contract_id IS NULL, 'Vendor Account', 'Contract') AS BillingAccountType,
   currency AS BillingCurrency,
   TIMESTAMP(DATE_TRUNC(cost_date, MONTH)) AS BillingPeriodStart,

@@ -160,6 +160,56 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
     })
   )
 
+  it.effect("names the SKU and the price where an export has neither, and no price that the cost does not make", () =>
+    Effect.gen(function* () {
+      const unnamed = {
+        SkuId: null,
+        SkuPriceId: null,
+        PricingCategory: null,
+        ListUnitPrice: null,
+        ContractedUnitPrice: null,
+        x_ServiceCode: "AmazonEC2",
+        x_UsageType: "BoxUsage"
+      }
+      const costs = (cost: string) => ({ BilledCost: cost, EffectiveCost: cost, ListCost: cost, ContractedCost: cost })
+      const rows = yield* lifted(
+        "without_skus",
+        [
+          charge({ ...unnamed, ...costs("1.5"), PricingQuantity: "12" }),
+          charge({ ...unnamed, ...costs("2.5"), PricingQuantity: "24" }),
+          charge({ ...unnamed, ...costs("1.123456789012345678"), PricingQuantity: "1" }),
+          charge({
+            ...unnamed,
+            ...costs("0.012"),
+            ContractedCost: null,
+            ListUnitPrice: "0.0015",
+            PricingQuantity: "8"
+          }),
+          charge({ ...unnamed, ...costs("0"), ContractedCost: null, ListUnitPrice: "0.0015", PricingQuantity: "8" }),
+          charge({ ...unnamed, ...costs("-1"), ChargeCategory: "Credit" })
+        ],
+        `SkuPriceId AS sku_price, PricingCategory AS category, CAST(PricingQuantity AS STRING) AS quantity,
+          CAST(ContractedUnitPrice AS STRING) AS contracted, CAST(ListUnitPrice AS STRING) AS list,
+          CAST(ContractedCost AS STRING) AS cost`
+      )
+      const named = { sku_price: "AmazonEC2/BoxUsage", category: "Standard" }
+      expect(rows).toEqual([
+        { ...named, quantity: "12", contracted: "0.125", list: "0.125", cost: "1.5" },
+        { ...named, quantity: "24", contracted: null, list: null, cost: "2.5" },
+        {
+          ...named,
+          quantity: "1",
+          contracted: "1.123456789012345678",
+          list: "1.123456789012345678",
+          cost: "1.123456789012345678"
+        },
+        { ...named, quantity: "8", contracted: "0.0015", list: "0.0015", cost: "0.012" },
+        { ...named, quantity: "8", contracted: null, list: "0.0015", cost: "0" },
+        { sku_price: null, category: null, quantity: null, contracted: null, list: null, cost: "-1" }
+      ])
+    })
+  )
+
   it.effect("spells the keys of ContractApplied as 1.3 does, and names the marketplace seller", () =>
     Effect.gen(function* () {
       const rows = yield* lifted(
