@@ -1,6 +1,6 @@
 /**
  * What happens to each provider's months when a delivery is damaged: a clear error or a counted quarantine, and the month of before stays. And
- * a past month that is restated late replaces itself alone.
+ * a past month that is restated late replaces itself alone, its native rows and its FOCUS rows.
  */
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
@@ -12,8 +12,10 @@ import * as HttpClientNode from "../../../src/platform/HttpClientNode.ts"
 import * as AzureExtractor from "../../../src/processors/cloud/AzureExtractor.ts"
 import * as CurExtractor from "../../../src/processors/cloud/CurExtractor.ts"
 import * as ExternalBqExtractor from "../../../src/processors/cloud/ExternalBqExtractor.ts"
+import * as FocusConverter from "../../../src/processors/cloud/FocusConverter.ts"
 import * as OciExtractor from "../../../src/processors/cloud/OciExtractor.ts"
 import { details as azureFile, focusDetails as azureFocusFile, runOf } from "./azureSupport.ts"
+import { procedures } from "./gcpSupport.ts"
 import { contextOf, curFile, days, focusFile, org, query, world, write } from "./support.ts"
 
 /** Files of a delivery by their path; `twice`: the manifest names its file two times. */
@@ -157,6 +159,20 @@ const extract = ({ cloud }: Bill) =>
     )
   ).pipe(Effect.provide(HttpClientNode.layer))
 
+/** Loads and converts what has changed. */
+const extractAndConvert = (bill: Bill) =>
+  Effect.gen(function* () {
+    const extracted = yield* extract(bill)
+    const { execute } = yield* FocusConverter.make
+    yield* execute(contextOf({ config: { provider: bill.cloud }, outputs: { extracted } }))
+  })
+
+/** FOCUS rows of a month. */
+const focusOf = (month: string, columns: string) =>
+  query(
+    `SELECT ${columns} FROM cost_data_standard_1_3 WHERE DATE(BillingPeriodStart) = DATE '${month}-01' ORDER BY x_source_row, x_SplitPart`
+  )
+
 const monthsOf = ({ cost, period, table }: Bill) =>
   query(
     `SELECT ${period} AS month, SUM(${cost}) AS cost, COUNT(*) AS n, ANY_VALUE(x_run_id) AS run FROM ${table} GROUP BY 1 ORDER BY 1`
@@ -258,16 +274,23 @@ describe.each(bills)("$name", (bill) => {
               ["70", 2]
             ]).toContainEqual((yield* costsOf)[1])
           }
+          yield* procedures
           yield* deliver("2026-03", text(bill, ["2", "-0.5"]))
-          yield* extract(bill)
+          yield* extractAndConvert(bill)
           const [, march] = yield* monthsOf(bill)
+          // Bare files tell no change of one month, so their months are all written again, with equal content.
+          const columns = bill.cloud === "gcp" ? "* EXCEPT (x_run_id, x_ingested_at, x_ingestion_date)" : "*"
+          const converted = yield* focusOf("2026-03", columns)
+          expect(converted.map((row) => row["BilledCost"])).toEqual(["2", "-0.5"])
+          expect(yield* focusOf("2026-02", "BilledCost AS billed")).toEqual([{ billed: "1.000000000000000001" }])
           yield* deliver("2026-02", bill.file("2026-02", ["7.75", "-8", "1"]))
-          yield* extract(bill)
+          yield* extractAndConvert(bill)
           const [february, after] = yield* monthsOf(bill)
           expect(february).toMatchObject({ cost: "0.75", n: 3 })
           expect(after).toMatchObject({ cost: "1.5", n: 2 })
-          // Bare files tell no change of one month, so their months are all written again, with equal content.
           if (bill.cloud !== "gcp") expect(after).toEqual(march)
+          expect((yield* focusOf("2026-02", "BilledCost")).map((row) => row["BilledCost"])).toEqual(["7.75", "-8", "1"])
+          expect(yield* focusOf("2026-03", columns)).toEqual(converted)
         })
       )
   )
