@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { cli } from "../support/commandLine.ts"
+import { ociFocusReport } from "../support/ociFocusReport.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
 const samples = "../shared/samples/oci"
@@ -48,31 +49,7 @@ else
     it.scopedLive("a FOCUS report of 1.0-preview becomes 1.3", () =>
       Effect.gen(function* () {
         const file = join(yield* temporaryFolder, "focus.csv")
-        const row = {
-          "BilledCost ": "0.2",
-          EffectiveCost: "0.2",
-          BillingAccountId: "ocid1.tenancy.oc1..t",
-          BillingCurrency: "USD",
-          BillingPeriodStart: "2026-03-01T00:00:00Z",
-          BillingPeriodEnd: "2026-04-01T00:00:00Z",
-          ChargeCategory: "Usage",
-          ChargeDescription: "E4",
-          ChargePeriodStart: "2026-03-04T00:00Z",
-          ChargePeriodEnd: "2026-03-04T01:00:00Z",
-          ListUnitPrice: "0.1",
-          PricingQuantity: "2",
-          PricingUnit: "OCPU-Hours",
-          Provider: "Oracle",
-          Publisher: "Oracle",
-          InvoiceIssuer: "Oracle",
-          Region: "eu-frankfurt-1",
-          ServiceName: "COMPUTE",
-          SkuId: "B93113",
-          UsageQuantity: "2",
-          UsageUnit: "OCPU-Hours",
-          oci_CompartmentId: "ocid1.compartment.oc1..c"
-        }
-        writeFileSync(file, `${Object.keys(row).join(",")}\n${Object.values(row).join(",")}\n`)
+        writeFileSync(file, ociFocusReport)
         const { failure, out } = yield* convert(file)
         expect(failure).toBeUndefined()
         expect(JSON.parse(out)).toMatchObject({ rowsOut: 1, reconciliation: [{ focusBilled: "0.2", difference: "0" }] })

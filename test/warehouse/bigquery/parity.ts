@@ -9,7 +9,8 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { existsSync } from "node:fs"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { type Cloud, credentialOf } from "../../../src/cli/ConversionInput.ts"
@@ -24,6 +25,7 @@ import { SubscriptionPlans } from "../../../src/subscriptions/SubscriptionPlans.
 import { ProcedureSync } from "../../../src/warehouse/ProcedureSync.ts"
 import * as Tables from "../../../src/warehouse/Tables.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
+import { ociFocusReport } from "../../support/ociFocusReport.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
 import { genaiInputs } from "./genaiInputs.ts"
 
@@ -61,6 +63,20 @@ const bill = (cloud: Cloud, sample: string, ...then: ReadonlyArray<PipelineRun>)
     yield* (yield* Credentials).put({ org, credentialId: "input", ...credential })
   })
 })
+
+const ociFocus: Input = {
+  name: "oci: a FOCUS report",
+  runs: [{ pipeline: "cloud/oci/cost/billing" }],
+  prepare: Effect.gen(function* () {
+    // One path for both warehouses: it becomes lineage.
+    const file = join(tmpdir(), `oci-focus-${process.pid}.csv`)
+    yield* Effect.acquireRelease(
+      Effect.sync(() => writeFileSync(file, ociFocusReport)),
+      () => Effect.sync(() => rmSync(file, { force: true }))
+    )
+    yield* (yield* Credentials).put({ org, credentialId: "input", ...(yield* credentialOf("oci", file)) })
+  })
+}
 
 const plans = (name: string, given: ReadonlyArray<Readonly<Record<string, string | number | boolean>>>): Input => ({
   name: `subscription: ${name}`,
@@ -105,6 +121,7 @@ export const inputs: ReadonlyArray<Input> = [
     pipeline: "cloud/oci/cost/focus_convert",
     days: { from: "2026-03-01", to: "2026-03-31" }
   }),
+  ociFocus,
   bill("azure", "azure/ea/hard_cases_actual.csv", {
     pipeline: "cloud/azure/cost/focus_convert",
     days: { from: "2026-04-01", to: "2026-04-30" }
