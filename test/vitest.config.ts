@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
@@ -9,6 +10,8 @@ export default defineConfig({
     exclude: ["test/warehouse/bigquery/**"],
     testTimeout: 180_000,
     hookTimeout: 180_000,
-    pool: "forks"
+    pool: "forks",
+    // Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time.
+    poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } }
   }
 })
