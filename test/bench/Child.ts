@@ -19,7 +19,10 @@ const patienceMilliseconds = 7_200_000
 /** The unit of the processor times in /proc. */
 const TICKS_PER_SECOND = 100
 
-/** Runs a Node program to its end; or, with `until`, to the first line that contains it, and ends it then. */
+/** How the service is started, see `npm start` and the container. */
+export const startOptions = ["--max-semi-space-size=8"]
+
+/** Runs a Node program, started as the service is, to its end; or, with `until`, to the first line that contains it, and ends it then. */
 export const run = (
   program: string,
   args: ReadonlyArray<string>,
@@ -27,7 +30,7 @@ export const run = (
 ): Effect.Effect<ChildReport, Error> =>
   Effect.async((resume) => {
     const begun = performance.now()
-    const child = spawn(process.execPath, [program, ...args], {
+    const child = spawn(process.execPath, [...startOptions, program, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
       env: { ...process.env, ...options.environment }
     })
