@@ -23,7 +23,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter,
   SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_LineItemType, x_ChargeSubtype,
   x_DiscountType, x_TaxType, x_BillType, x_ProductCode, x_UsageType, x_Operation, x_Discounts, x_CostCategories, x_NativeQuantity,
-  x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row,
+  x_NativeCost, x_CostBasis, x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row,
   x_cloud_provider, x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
@@ -177,6 +177,12 @@ SELECT
     WHEN line.is_covered OR line.is_unused THEN 'effective_cost'
     ELSE 'billed_cost'
   END AS x_ListCostSource,
+  NULLIF(ARRAY_TO_STRING([
+    IF(line.payer_account_name IS NULL, 'BillingAccountName', NULL),
+    IF(line.has_no_rate, 'ContractedUnitPrice', NULL),
+    IF(line.has_no_list_rate, 'ListUnitPrice', NULL),
+    IF(line.linked_account_name IS NULL, 'SubAccountName', NULL)
+  ], ' '), '') AS x_SourceGaps,
   line.split_part AS x_SplitPart,
   'cloud_aws_billing_raw_daily' AS x_source_system,
   line.line_item_id AS x_source_record_id,

@@ -16,7 +16,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   BillingAccountType, BillingCurrency, PricingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart, ChargePeriodEnd,
   ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceId, InvoiceIssuerName, ProviderName, PublisherName,
   ServiceProviderName, HostProviderName, ServiceName, ServiceCategory, ServiceSubcategory, ChargeType, x_LineItemType, x_ChargeSubtype,
-  x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_cloud_provider, x_cloud_account_id,
+  x_CostBasis, x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system, x_source_record_id, x_cloud_provider, x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
   x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
@@ -51,7 +51,8 @@ SELECT
   TIMESTAMP(DATE_ADD(billing_period_start, INTERVAL 1 MONTH)),
   'Adjustment', 'Savings plan covered usage that no negation takes back', 'One-Time', invoice_id, issuer, 'AWS', 'AWS',
   'AWS', 'AWS', 'Invoice', 'Other', 'Other (Other)', 'SavingsPlanNegation', 'SavingsPlanNegation', 'Savings Plan Residue',
-  IF(is_net, 'net_unblended_cost', 'unblended_cost'), 'billed_cost', 1, 'cloud_aws_billing_raw_daily',
+  IF(is_net, 'net_unblended_cost', 'unblended_cost'), 'billed_cost',
+  IF(payer_account_name IS NULL, 'BillingAccountName', NULL), 1, 'cloud_aws_billing_raw_daily',
   CONCAT('savings-plan-residue/', payer_account_id, '/', CAST(billing_period_start AS STRING), COALESCE(CONCAT('/', invoice_id), '')), 'aws', payer_account_id,
   profile.company_name, profile.admin_email, profile.default_currency, profile.default_timezone, profile.default_country,
   profile.subscription_plan, profile.subscription_status,

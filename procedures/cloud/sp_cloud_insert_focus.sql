@@ -42,7 +42,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   RegionName, ResourceId, ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory,
   SkuId, SkuMeter, SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, AllocatedMethodDetails,
   AllocatedMethodId, AllocatedResourceId, AllocatedResourceName, AllocatedTags, ChargeType, x_ChargeSubtype, x_NativeQuantity,
-  x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider,
+  x_NativeCost, x_CostBasis, x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider,
   x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
@@ -95,7 +95,7 @@ classified AS (
   LEFT JOIN category_names
     ON category_names.service_category = IF(native.ServiceCategory = 'Database', 'Databases', native.ServiceCategory)
 ),
-priced AS (
+measured AS (
   SELECT
     *,
     sku_price IS NOT NULL AND category <> 'Tax' AS is_priced,
@@ -110,25 +110,33 @@ priced AS (
       ELSE COALESCE(ConsumedQuantity, PricingQuantity)
     END AS commitment_quantity,
     -- A price that is not told is the list price that was charged, or the cost by the quantity, where the division ends.
+    IF(contracted_cost_given IS NULL AND CommitmentDiscountId IS NULL AND signed_quantity = ROUND(signed_quantity, 12)
+      AND list_price_given = ROUND(list_price_given, 12) AND list_price_given * signed_quantity = BilledCost, list_price_given, NULL)
+      AS charged_list_price,
     CASE
-      WHEN sku_price IS NULL OR category = 'Tax' THEN NULL
-      WHEN contracted_price_given IS NOT NULL THEN contracted_price_given
-      WHEN contracted_cost_given IS NULL AND CommitmentDiscountId IS NULL AND signed_quantity = ROUND(signed_quantity, 12)
-        AND list_price_given = ROUND(list_price_given, 12) AND list_price_given * signed_quantity = BilledCost THEN list_price_given
       WHEN signed_quantity = 1 THEN contracted_cost_given
       WHEN COALESCE(signed_quantity, 0) = 0 OR signed_quantity <> ROUND(signed_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(contracted_cost_given, signed_quantity), 12) * signed_quantity = contracted_cost_given
         THEN ROUND(SAFE_DIVIDE(contracted_cost_given, signed_quantity), 12)
-    END AS contracted_price,
+    END AS contracted_unit_cost,
     CASE
-      WHEN sku_price IS NULL OR category = 'Tax' THEN NULL
-      WHEN list_price_given IS NOT NULL THEN list_price_given
       WHEN signed_quantity = 1 THEN list_cost_given
       WHEN COALESCE(signed_quantity, 0) = 0 OR signed_quantity <> ROUND(signed_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(list_cost_given, signed_quantity), 12) * signed_quantity = list_cost_given
         THEN ROUND(SAFE_DIVIDE(list_cost_given, signed_quantity), 12)
-    END AS list_price
+    END AS list_unit_cost,
+    -- Exports round costs to ten decimals or more; on amounts so small that a millionth is finer than that, the rounding is what counts.
+    GREATEST(ROUND(ABS(contracted_cost_given) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS contracted_tolerance,
+    GREATEST(ROUND(ABS(list_cost_given) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS list_tolerance,
+    category IN ('Credit', 'Adjustment') AND (sku_price IS NULL OR COALESCE(contracted_price_given, list_price_given) IS NULL) AS is_unpriced_credit
   FROM classified
+),
+priced AS (
+  SELECT
+    *,
+    IF(is_priced, COALESCE(contracted_price_given, charged_list_price, contracted_unit_cost), NULL) AS contracted_price,
+    IF(is_priced, COALESCE(list_price_given, list_unit_cost), NULL) AS list_price
+  FROM measured
 ),
 fitted AS (
   SELECT
@@ -144,14 +152,13 @@ fitted AS (
     END AS pricing_quantity
   FROM priced
 ),
--- Exports round costs to ten decimals or more; on amounts so small that a millionth is finer than that, the rounding is what counts.
 costed AS (
   SELECT
     *,
     contracted_price * pricing_quantity AS contracted_product,
     list_price * pricing_quantity AS list_product,
-    GREATEST(ROUND(ABS(contracted_cost_given) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS contracted_tolerance,
-    GREATEST(ROUND(ABS(list_cost_given) * BIGNUMERIC '0.000001', 24), BIGNUMERIC '0.0000000001') AS list_tolerance
+    is_priced AND ABS(contracted_cost_given - ROUND(contracted_price_given * signed_quantity, 24)) > contracted_tolerance AS is_unlike_contracted_price,
+    is_priced AND ABS(list_cost_given - ROUND(list_price_given * signed_quantity, 24)) > list_tolerance AS is_unlike_list_price
   FROM fitted
 )
 SELECT
@@ -259,6 +266,19 @@ SELECT
   charge.BilledCost AS x_NativeCost,
   'BilledCost' AS x_CostBasis,
   IF(charge.list_cost_given IS NULL AND charge.list_product IS NULL, 'contracted_price', 'native') AS x_ListCostSource,
+  -- What the delivered cells leave blank, and nothing else of the row gives, or contradict; asked of the cells alone.
+  NULLIF(ARRAY_TO_STRING([
+    IF(charge.BillingAccountName IS NULL, 'BillingAccountName', NULL),
+    IF(charge.is_consumption AND COALESCE(charge.ConsumedQuantity, charge.PricingQuantity) IS NULL, 'ConsumedQuantity', NULL),
+    IF(charge.is_unlike_contracted_price OR (charge.is_unpriced_credit AND charge.contracted_cost_given <> charge.BilledCost), 'ContractedCost', NULL),
+    IF(charge.is_priced AND COALESCE(charge.contracted_price_given, charge.charged_list_price, charge.contracted_unit_cost) IS NULL,
+      'ContractedUnitPrice', NULL),
+    IF(charge.is_unpriced_credit AND charge.EffectiveCost <> charge.BilledCost, 'EffectiveCost', NULL),
+    IF(charge.is_unlike_list_price OR (charge.is_unpriced_credit AND charge.list_cost_given <> charge.BilledCost), 'ListCost', NULL),
+    IF(charge.is_priced AND COALESCE(charge.list_price_given, charge.list_unit_cost) IS NULL, 'ListUnitPrice', NULL),
+    IF(charge.is_priced AND charge.PricingQuantity IS NULL, 'PricingQuantity', NULL),
+    IF(charge.SubAccountId IS NOT NULL AND charge.SubAccountName IS NULL, 'SubAccountName', NULL)
+  ], ' '), '') AS x_SourceGaps,
   1 AS x_SplitPart,
   'cloud_$provider_focus_raw_daily' AS x_source_system,
   charge.x_source_file,

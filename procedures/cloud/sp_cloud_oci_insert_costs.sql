@@ -23,7 +23,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter, SkuPriceId,
   SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ReferenceNo, x_BackReferenceNo, x_OverageFlag,
   x_OverageUnitPrice, x_OverageQuantity, x_CompartmentPath, x_TenancyId, x_NativeQuantity, x_NativeCost, x_CostBasis,
-  x_ListCostSource, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row, x_cloud_provider,
+  x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system, x_source_record_id, x_source_file, x_source_row, x_cloud_provider,
   x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
@@ -166,6 +166,12 @@ SELECT
     WHEN line.contracted_product IS NOT NULL THEN 'contracted_price'
     ELSE 'billed_cost'
   END AS x_ListCostSource,
+  -- The reports have no account names, and of universal credits no list prices.
+  ARRAY_TO_STRING([
+    'BillingAccountName',
+    IF(line.is_priced AND line.unit_price IS NULL, 'ContractedUnitPrice', NULL),
+    IF(line.is_priced AND line.list_rate IS NULL AND (line.is_prepaid OR line.unit_price IS NULL), 'ListUnitPrice', NULL)
+  ], ' ') AS x_SourceGaps,
   1 AS x_SplitPart,
   'cloud_oci_billing_raw_daily' AS x_source_system,
   line.reference_no AS x_source_record_id,

@@ -282,6 +282,7 @@ const comparesWords = (leaf: Leaf): boolean => {
     case "in_list":
     case "pair_in_list":
     case "month":
+    case "source_gap":
       return true
     default:
       return false

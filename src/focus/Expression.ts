@@ -15,6 +15,9 @@ export type Format = typeof Format.Type
 export const StoredType = Schema.Literal("string", "decimal", "datetime")
 export type StoredType = typeof StoredType.Type
 
+/** The column in which a conversion names what a row's source cells do not tell: FOCUS columns, separated by spaces. */
+export const SOURCE_GAPS_COLUMN = "x_SourceGaps"
+
 const Value = Schema.Union(Schema.String, Schema.Number)
 const JsonType = Schema.Literal("array", "object", "string", "decimal")
 
@@ -48,6 +51,8 @@ const Leaf = Schema.Union(
   /** Each value of the first column has so many values of the second, over all rows that fulfil the condition. */
   Schema.Tuple(Schema.Literal("distinct"), Schema.String, Schema.String, Schema.Int),
   Schema.Tuple(Schema.Literal("unique"), Schema.String),
+  /** The row's own source cells leave the column blank or contradict it: {@link SOURCE_GAPS_COLUMN} names it. */
+  Schema.Tuple(Schema.Literal("source_gap"), Schema.String),
   Schema.Tuple(Schema.Literal("json"), Schema.String, Schema.String, Schema.Literal("type"), JsonType),
   /** At a path of a JSON column; `[*]` stands for each element. */
   Schema.Tuple(
@@ -94,6 +99,8 @@ export const columnsOf = (leaf: Leaf): ReadonlyArray<string> => {
     case "no_words":
     case "custom_columns_last":
       return []
+    case "source_gap":
+      return [SOURCE_GAPS_COLUMN]
     case "product":
       return [leaf[1], leaf[2], leaf[3]]
     case "pair_in_list":

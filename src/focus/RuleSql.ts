@@ -127,6 +127,8 @@ const withColumn = (leaf: Leaf, type: ColumnType, subject: Subject, place: Place
         return `${start} = TIMESTAMP_TRUNC(${start}, MONTH, ${zone}) AND ${time(of, second)} = ${next}`
       })
     }
+    case "source_gap":
+      return test((of) => `STRPOS(CONCAT(' ', ${of(column)}, ' '), ${text(` ${leaf[1]} `)}) > 0`)
     case "json":
       return place(columns, (of) => passes(leaf, json(of(column), type), of))
     case "present":

@@ -14,7 +14,7 @@ import * as support from "../procedures/support.ts"
 
 const day = Schema.decodeSync(Day)
 
-/** A FOCUS row of an AWS bill that violates nothing, without the account names that old bills do not have. */
+/** A FOCUS row of an AWS bill that violates nothing, without the account name that old bills do not have. */
 const row = (change: JsonObject): JsonObject => ({
   BilledCost: "0.192",
   EffectiveCost: "0.192",
@@ -58,6 +58,7 @@ const row = (change: JsonObject): JsonObject => ({
   x_source_record_id: "line-1",
   x_source_file: "report.csv",
   x_source_row: 7,
+  x_SourceGaps: "BillingAccountName",
   ...change
 })
 
@@ -91,6 +92,29 @@ const conform = (slug: string, rows: ReadonlyArray<JsonObject>, config: JsonObje
     return yield* processor.execute(context)
   })
 
+/** Where the rows of each cloud come from. */
+const sourcesOfClouds: Readonly<Record<string, ReadonlyArray<string>>> = {
+  aws: ["cloud_aws_billing_raw_daily", "cloud_aws_focus_raw_daily"],
+  azure: ["cloud_azure_focus_raw_daily"],
+  gcp: ["cloud_gcp_focus_raw_daily"],
+  oci: ["cloud_oci_billing_raw_daily", "cloud_oci_focus_raw_daily"]
+}
+
+const Found = Schema.Array(Schema.Struct({ rule: Schema.String, rows: Schema.Number }))
+const Verdict = Schema.Struct({ violated: Found, gaps: Found })
+const rowsOf = (found: typeof Found.Type) => Object.fromEntries(found.map(({ rows, rule }) => [rule, rows]))
+
+/** The rules that want the price, each with so many rows. */
+const prices = (kind: "Contracted" | "List", rows: number) =>
+  Object.fromEntries(
+    (kind === "List"
+      ? ["ListUnitPrice-C-005-C", "ListUnitPrice-C-013-C"]
+      : ["ContractedUnitPrice-C-006-C", "ContractedUnitPrice-C-015-C"]
+    )
+      .concat([`PricingCurrency${kind}UnitPrice-C-005-C`, `PricingCurrency${kind}UnitPrice-C-012-C`])
+      .map((rule) => [`CAU-${rule}`, rows])
+  )
+
 const services = Judge.layer.pipe(Layer.provideMerge(Layer.mergeAll(support.layer, Settings.layer, NodeContext.layer)))
 
 layer(services)("focus.conformance", (it) => {
@@ -109,7 +133,7 @@ layer(services)("focus.conformance", (it) => {
     })
   )
 
-  it.effect("a price that a bill does not tell is a gap of every source", () =>
+  it.effect("a price that is missing is a violation, unless the source's cells are named as blank", () =>
     Effect.gen(function* () {
       const unpriced = {
         BillingAccountName: "Acme",
@@ -118,12 +142,22 @@ layer(services)("focus.conformance", (it) => {
         PricingCurrencyListUnitPrice: null,
         PricingCurrencyContractedUnitPrice: null
       }
-      for (const cloud of ["aws", "azure", "gcp", "oci"]) {
-        for (const kind of ["billing", "focus"]) {
-          const rows = [row({ ...unpriced, x_source_system: `cloud_${cloud}_${kind}_raw_daily` })]
-          const { details } = yield* conform(`unpriced_${cloud}_${kind}`, rows, { provider: cloud })
-          expect([cloud, kind, details["conformance"]]).toMatchObject([cloud, kind, { rows: 1, violated: [] }])
-        }
+      const gaps = [null, "SubAccountName", "ListUnitPrice", "BillingAccountName ContractedUnitPrice ListUnitPrice"]
+      for (const [cloud, sources] of Object.entries(sourcesOfClouds)) {
+        const { details } = yield* conform(
+          `unpriced_${cloud}`,
+          sources.flatMap((source) =>
+            gaps.map((x_SourceGaps) => row({ ...unpriced, x_source_system: source, x_SourceGaps }))
+          ),
+          { provider: cloud }
+        )
+        const { gaps: excused, violated } = Schema.decodeUnknownSync(Verdict)(details["conformance"])
+        const all = sources.length
+        expect([cloud, rowsOf(violated)]).toEqual([
+          cloud,
+          { ...prices("Contracted", 3 * all), ...prices("List", 2 * all) }
+        ])
+        expect([cloud, rowsOf(excused)]).toEqual([cloud, { ...prices("Contracted", all), ...prices("List", 2 * all) }])
       }
     })
   )

@@ -29,13 +29,17 @@ export const secondRun = Schema.decodeSync(RunId)("0b7f2c1e-98a4-4d5b-8a55-2f4f6
 const orgOf = Schema.decodeSync(OrgSlug)
 const day = Schema.decodeSync(Day)
 
+/** A cloud procedure as it is created in a project. */
+export const procedureText = (name: string, projectId: string) =>
+  readFileSync(new URL(`${name}.sql`, proceduresFolder), "utf8").replaceAll("{project_id}", projectId)
+
 /** The warehouse, with the procedures created from their files. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const warehouse = yield* Warehouse
     for (const file of readdirSync(proceduresFolder).filter((name) => name.endsWith(".sql"))) {
-      const text = readFileSync(new URL(file, proceduresFolder), "utf8").replaceAll("{project_id}", warehouse.projectId)
-      yield* warehouse.procedures.create({ name: file.slice(0, -".sql".length), text, contentHash: file })
+      const name = file.slice(0, -".sql".length)
+      yield* warehouse.procedures.create({ name, text: procedureText(name, warehouse.projectId), contentHash: file })
     }
   })
 ).pipe(

@@ -1,0 +1,230 @@
+/**
+ * x_SourceGaps names what a row's source cells do not tell, and only that: what a conversion loses on the way is a violation.
+ */
+import { expect, layer } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { JsonObject } from "../../src/platform/Json.ts"
+import { type OrgWarehouse, Warehouse } from "../../src/warehouse/Warehouse.ts"
+import { judge, periods } from "../support/FocusProof.ts"
+import * as support from "./support.ts"
+
+const { charge, line } = support
+
+/** An hour of a compute shape on a pay-as-you-go subscription of OCI, by the columns of the raw table. */
+const ociLine = (change: JsonObject): JsonObject => ({
+  reference_no: "r-1",
+  tenancy_id: "ocid1.tenancy.oc1..t",
+  subscription_id: "1001",
+  subscription_kind: "payg",
+  billing_period_start: "2026-03-01",
+  usage_start_time: "2026-03-02T00:00:00Z",
+  usage_end_time: "2026-03-02T01:00:00Z",
+  service_name: "COMPUTE",
+  compartment_id: "ocid1.compartment.oc1..c",
+  compartment_name: "core",
+  region: "eu-frankfurt-1",
+  sku_part_number: "B1",
+  sku_name: "Standard OCPU",
+  unit: "1 NONE HOURS OCPU",
+  usage_quantity: "2",
+  unit_price: "0.05",
+  cost: "0.1",
+  currency: "EUR",
+  x_source_file: "report.csv",
+  ...change
+})
+
+const loadOci = (dataset: OrgWarehouse, lines: ReadonlyArray<JsonObject>) =>
+  support.load(
+    dataset,
+    {
+      table: "cloud_oci_billing_raw_daily",
+      pipelineId: "cloud_oci_cost_billing",
+      credentialId: "main",
+      extent: { kind: "periods", periodColumn: "billing_period_start", runDateColumn: "usage_start_time" }
+    },
+    { _tag: "Rows", rows: Stream.fromIterable(lines) }
+  )
+
+const named = { payer_account_name: "acme", linked_account_name: "acme-prod" }
+const delivered = { BillingAccountName: "acme", SubAccountName: "acme-prod" }
+const noCost = { public_on_demand_rate: null, unblended_rate: null }
+const noPrice = { ListUnitPrice: null, ContractedUnitPrice: null }
+
+/** Source rows with the gaps of each; the first of a source is complete. */
+const sources = {
+  cur: {
+    cloud: "aws",
+    load: support.loadLines,
+    rows: [
+      [line(named), null],
+      [line({ payer_account_name: null, linked_account_name: null }), "BillingAccountName SubAccountName"],
+      [line({ ...named, public_on_demand_rate: null }), "ListUnitPrice"],
+      // The public cost by the amount ends, or does not.
+      [line({ ...named, public_on_demand_rate: null, public_on_demand_cost: "0.2", usage_amount: "4" }), null],
+      [
+        line({ ...named, public_on_demand_rate: null, public_on_demand_cost: "0.2", usage_amount: "3" }),
+        "ListUnitPrice"
+      ],
+      [line({ ...named, ...noCost, usage_amount: "7" }), "ContractedUnitPrice ListUnitPrice"],
+      [line({ ...named, ...noCost, usage_amount: "2" }), "ListUnitPrice"],
+      [line({ ...named, unblended_rate: null, net_unblended_rate: "0.09" }), null],
+      // Sellers and fees have no public rate; what they charge is the list price.
+      [line({ ...named, public_on_demand_rate: null, bill_billing_entity: "AWS Marketplace" }), null],
+      [
+        line({ ...named, ...noCost, bill_billing_entity: "AWS Marketplace", usage_amount: "7" }),
+        "ContractedUnitPrice ListUnitPrice"
+      ],
+      [line({ ...named, ...noCost, line_item_type: "Fee", usage_amount: "7" }), null],
+      [line({ ...named, ...noCost, line_item_type: "Tax", tax_type: "VAT" }), null],
+      [line({ ...named, ...noCost, line_item_type: "Credit", unblended_cost: "-1" }), null],
+      [
+        line({
+          ...named,
+          ...noCost,
+          line_item_type: "Refund",
+          product_sku: null,
+          pricing_rate_code: null,
+          unblended_cost: "-1"
+        }),
+        null
+      ]
+    ]
+  },
+  focus: {
+    cloud: "aws",
+    load: support.loadCharges,
+    rows: [
+      [charge(delivered), null],
+      [charge({}), "BillingAccountName SubAccountName"],
+      [charge({ ...delivered, SubAccountId: null, SubAccountName: null }), null],
+      [charge({ ...delivered, ...noPrice }), null],
+      [charge({ ...delivered, ...noPrice, PricingQuantity: "4" }), null],
+      [charge({ ...delivered, ...noPrice, PricingQuantity: "7" }), "ContractedUnitPrice ListUnitPrice"],
+      [
+        charge({ ...delivered, ContractedUnitPrice: null, PricingQuantity: "7", ListCost: "0.672" }),
+        "ContractedUnitPrice"
+      ],
+      [charge({ ...delivered, ContractedUnitPrice: null, ContractedCost: null }), null],
+      [charge({ ...delivered, PricingQuantity: null }), "PricingQuantity"],
+      [charge({ ...delivered, PricingQuantity: null, ConsumedQuantity: null }), "ConsumedQuantity PricingQuantity"],
+      // A millionth is the rounding of an export; more contradicts.
+      [charge({ ...delivered, ListCost: "0.0960000001" }), null],
+      [charge({ ...delivered, ListCost: "0.097" }), "ListCost"],
+      [charge({ ...delivered, ContractedCost: "0.095" }), "ContractedCost"],
+      [
+        charge({
+          ...delivered,
+          ...noPrice,
+          ChargeCategory: "Credit",
+          SkuId: null,
+          SkuPriceId: null,
+          EffectiveCost: "0"
+        }),
+        "EffectiveCost"
+      ],
+      [
+        charge({
+          ...delivered,
+          ...noPrice,
+          ChargeCategory: "Adjustment",
+          SkuId: null,
+          SkuPriceId: null,
+          ListCost: "0",
+          ContractedCost: "0"
+        }),
+        "ContractedCost ListCost"
+      ],
+      [
+        charge({ ...delivered, ChargeCategory: "Adjustment", SkuId: null, SkuPriceId: null, EffectiveCost: "0" }),
+        "EffectiveCost"
+      ],
+      [charge({ ...delivered, ...noPrice, ChargeCategory: "Tax" }), null]
+    ]
+  },
+  oci: {
+    cloud: "oci",
+    load: loadOci,
+    rows: [
+      [ociLine({}), "BillingAccountName"],
+      [ociLine({ subscription_kind: "universal_credits" }), "BillingAccountName ListUnitPrice"],
+      [ociLine({ subscription_kind: "universal_credits", list_rate: "0.06" }), "BillingAccountName"],
+      [ociLine({ unit_price: null }), "BillingAccountName ContractedUnitPrice ListUnitPrice"],
+      [ociLine({ unit_price: null, list_rate: "0.06" }), "BillingAccountName ContractedUnitPrice"]
+    ]
+  }
+} satisfies Readonly<
+  Record<
+    string,
+    {
+      readonly cloud: string
+      readonly load: unknown
+      readonly rows: ReadonlyArray<readonly [JsonObject, string | null]>
+    }
+  >
+>
+
+const converted = Effect.fn(function* (slug: string, source: keyof typeof sources) {
+  const { cloud, load, rows } = sources[source]
+  const dataset = yield* support.org(slug)
+  yield* load(
+    dataset,
+    rows.map(([cells], index) => ({ ...cells, x_source_row: index + 1 }))
+  )
+  yield* support.convert(dataset, { from: "2026-03-01" }, cloud)
+  return { dataset, verdict: yield* judge(dataset, cloud, periods("2026-03-01")) }
+})
+
+layer(support.layer)("source gaps", (it) => {
+  for (const source of ["cur", "focus", "oci"] as const) {
+    it.effect(`${source}: names the cells that are blank or contradict, and nothing is violated beyond`, () =>
+      Effect.gen(function* () {
+        const { dataset, verdict } = yield* converted(`gaps_${source}`, source)
+        const gaps = yield* dataset.query(
+          "SELECT x_SourceGaps AS gaps FROM cost_data_standard_1_3 ORDER BY x_source_row"
+        )
+        expect(gaps.map(({ gaps }) => gaps)).toEqual(sources[source].rows.map(([, gaps]) => gaps))
+        expect(verdict.violated).toEqual([])
+      })
+    )
+  }
+})
+
+/** Procedures that lose what they are asked for: the column's expression is replaced by NULL. */
+const losing = (procedure: string, ...columns: ReadonlyArray<string>) =>
+  Effect.flatMap(Warehouse, (warehouse) => {
+    const sound = support.procedureText(procedure, warehouse.projectId)
+    const text = columns.reduce(
+      (text, column) => text.replace(new RegExp(`^  (line|charge)\\.\\w+ AS ${column},$`, "m"), `  NULL AS ${column},`),
+      sound
+    )
+    expect(text.split("NULL AS ").length - sound.split("NULL AS ").length).toBe(columns.length)
+    return warehouse.procedures.create({ name: procedure, text, contentHash: "losing" })
+  })
+
+layer(support.layer)("a conversion that loses prices", (it) => {
+  const procedures = {
+    cur: "sp_cloud_aws_insert_lines",
+    focus: "sp_cloud_insert_focus",
+    oci: "sp_cloud_oci_insert_costs"
+  }
+  for (const source of ["cur", "focus", "oci"] as const) {
+    it.effect(`${source}: is told so on every row whose cells have them`, () =>
+      Effect.gen(function* () {
+        yield* losing(procedures[source], "ContractedUnitPrice", "ListUnitPrice")
+        const { dataset, verdict } = yield* converted(`losing_${source}`, source)
+        const lost = (column: string) =>
+          dataset.query(
+            `SELECT COUNT(*) AS n FROM cost_data_standard_1_3
+            WHERE SkuPriceId IS NOT NULL AND STRPOS(COALESCE(x_SourceGaps, ''), '${column}') = 0`
+          )
+        const rows = Object.fromEntries(verdict.violated.map(({ rows, rule }) => [rule, rows]))
+        expect([rows["CAU-ContractedUnitPrice-C-015-C"]]).toEqual(
+          (yield* lost("ContractedUnitPrice")).map(({ n }) => n)
+        )
+        expect([rows["CAU-ListUnitPrice-C-013-C"]]).toEqual((yield* lost("ListUnitPrice")).map(({ n }) => n))
+      })
+    )
+  }
+})
