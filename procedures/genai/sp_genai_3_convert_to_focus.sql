@@ -72,10 +72,10 @@ WHERE x_org_slug = @org_slug AND x_source_system = 'genai_costs_daily_unified' A
 INSERT INTO `$dataset.cost_data_standard_1_3` (
   BilledCost, EffectiveCost, ContractedCost, ListCost, ContractedUnitPrice, ListUnitPrice, PricingQuantity, PricingUnit, PricingCategory,
   PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost, PricingCurrencyListUnitPrice, ConsumedQuantity,
-  ConsumedUnit, BillingAccountId, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart,
+  ConsumedUnit, BillingAccountId, BillingAccountName, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart,
   ChargePeriodEnd, ChargeCategory, ChargeDescription, ChargeFrequency, InvoiceIssuerName, ProviderName, PublisherName,
   ServiceProviderName, HostProviderName, ServiceName, ServiceCategory, ServiceSubcategory, SkuId, SkuPriceId, SkuMeter,
-  SkuPriceDetails, SubAccountId, SubAccountName, SubAccountType, RegionId, RegionName, x_ListCostSource, x_CostSource, x_SplitPart,
+  SkuPriceDetails, SubAccountId, SubAccountName, SubAccountType, RegionId, RegionName, x_ListCostSource, x_CostSource, x_SourceGaps, x_SplitPart,
   x_NativeQuantity, x_source_system, x_source_record_id, x_service_model, x_genai_cost_type, x_genai_provider, x_genai_model,
   x_genai_token_type, x_genai_service_tier, x_genai_project_id, x_genai_api_key_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
@@ -94,7 +94,9 @@ WITH billed AS (
       WHEN ABS(quantity) >= 100000000000 THEN NULL
       WHEN LOWER(quantity_unit) = 'tokens' THEN CAST(quantity AS BIGNUMERIC) * BIGNUMERIC '0.000001'
       WHEN LOWER(quantity_unit) = '1000_tokens' THEN CAST(quantity AS BIGNUMERIC) * BIGNUMERIC '0.001'
-    END AS million_tokens
+      WHEN quantity_unit IS NOT NULL THEN CAST(quantity AS BIGNUMERIC)
+    END AS priced_quantity,
+    IF(LOWER(quantity_unit) IN ('tokens', '1000_tokens'), 'Tokens', INITCAP(REPLACE(quantity_unit, '_', ' '))) AS unit
   FROM `$dataset.genai_payg_billed_raw`
   WHERE x_org_slug = @org_slug AND cost_date = @day AND (@credential_id IS NULL OR x_credential_id = @credential_id)
 ),
@@ -154,12 +156,18 @@ computed AS (
 charge AS (
   SELECT
     amount AS cost, amount AS contracted_cost, amount AS list_cost, CAST(NULL AS BIGNUMERIC) AS price, CAST(NULL AS BIGNUMERIC) AS list_price,
-    IF(is_credit, NULL, million_tokens) AS quantity,
+    IF(is_credit, NULL, priced_quantity) AS quantity, unit,
     currency, cost_date, is_credit, line_item AS description,
     CONCAT(provider, '/', COALESCE(CONCAT(model, '/', COALESCE(token_type, line_item)), line_item)) AS sku,
     CONCAT(COALESCE(service_tier, 'standard'), COALESCE(CONCAT('/', context_window), '')) AS sku_price,
     CAST(NULL AS STRING) AS meter, model, token_type, token_type AS token_class, service_tier AS tier, context_window, CAST(NULL AS STRING) AS region,
-    service_tier = 'batch' AS is_batch, 'billed_cost' AS list_source, 'provider' AS cost_source, 1 AS part,
+    service_tier = 'batch' AS is_batch, 'billed_cost' AS list_source, 'provider' AS cost_source,
+    -- A line is an amount; some have a quantity, none a price.
+    CASE
+      WHEN is_credit THEN NULL
+      WHEN quantity IS NULL OR quantity_unit IS NULL THEN 'ConsumedQuantity ContractedUnitPrice ListUnitPrice PricingQuantity'
+      ELSE 'ContractedUnitPrice ListUnitPrice'
+    END AS source_gaps, 1 AS part,
     IF(ABS(quantity) >= 100000000000000, NULL, CAST(quantity AS BIGNUMERIC)) AS native_quantity,
     provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, x_hierarchy_validated_at,
     x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date
@@ -168,10 +176,10 @@ charge AS (
   SELECT
     price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'), price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'),
     list_price * (CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001'), price, list_price, CAST(tokens AS BIGNUMERIC) * BIGNUMERIC '0.000001',
-    'USD', cost_date, FALSE, CONCAT(model, ', ', LOWER(meter), IF(tier = 'standard', '', CONCAT(', ', tier))),
+    'Tokens', 'USD', cost_date, FALSE, CONCAT(model, ', ', LOWER(meter), IF(tier = 'standard', '', CONCAT(', ', tier))),
     CONCAT(provider, '/', model, '/', COALESCE(CONCAT(token_kind, '_'), ''), token_class),
     CONCAT(tier, COALESCE(CONCAT('/', context_window), ''), COALESCE(CONCAT('/', region), '')),
-    meter, model, CONCAT(COALESCE(CONCAT(token_kind, '_'), ''), token_class), token_class, tier, context_window, region, is_batch, 'list_price', 'computed',
+    meter, model, CONCAT(COALESCE(CONCAT(token_kind, '_'), ''), token_class), token_class, tier, context_window, region, is_batch, 'list_price', 'computed', CAST(NULL AS STRING),
     ROW_NUMBER() OVER (PARTITION BY x_credential_id, x_ingestion_id ORDER BY part), CAST(NULL AS BIGNUMERIC),
     provider, x_genai_account_id, x_genai_project_id, x_genai_api_key_id, x_ingestion_id, x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names, x_hierarchy_validated_at,
     x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date
@@ -179,9 +187,11 @@ charge AS (
   WHERE tokens > 0
 )
 SELECT
-  cost, cost, contracted_cost, list_cost, price, list_price, quantity, IF(quantity IS NULL, NULL, '1000000 Tokens'),
+  cost, cost, contracted_cost, list_cost, price, list_price, quantity,
+  IF(quantity IS NULL, NULL, IF(unit = 'Tokens', '1000000 Tokens', unit)),
   IF(is_credit, NULL, 'Standard'), currency, price, cost, list_price,
-  quantity * 1000000, IF(quantity IS NULL, NULL, 'Tokens'),
+  IF(unit = 'Tokens', quantity * 1000000, quantity), IF(quantity IS NULL, NULL, unit),
+  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)),
   COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Organization'),
   currency, TIMESTAMP(DATE_TRUNC(cost_date, MONTH)), TIMESTAMP(DATE_ADD(DATE_TRUNC(cost_date, MONTH), INTERVAL 1 MONTH)),
   TIMESTAMP(cost_date), TIMESTAMP(DATE_ADD(cost_date, INTERVAL 1 DAY)), IF(is_credit, 'Credit', 'Usage'), description,
@@ -199,7 +209,7 @@ SELECT
     END AS x_TokenCacheAction,
     COALESCE(tier, 'standard') AS x_ServiceTier, context_window AS x_ContextWindow, COALESCE(is_batch, FALSE) AS x_Batch))),
   x_genai_project_id, x_genai_project_id, IF(x_genai_project_id IS NULL, NULL, names.sub_account_type), region, region,
-  list_source, cost_source, part, native_quantity, 'genai_costs_daily_unified', x_ingestion_id, 'SaaS', 'payg', charge.provider, model,
+  list_source, cost_source, source_gaps, part, native_quantity, 'genai_costs_daily_unified', x_ingestion_id, 'SaaS', 'payg', charge.provider, model,
   token_type, tier, x_genai_project_id, x_genai_api_key_id,
   x_hierarchy_entity_id, x_hierarchy_entity_name, x_hierarchy_level_code, x_hierarchy_path, x_hierarchy_path_names,
   x_hierarchy_validated_at,

@@ -17,7 +17,7 @@ BEGIN
 INSERT INTO `$dataset.cost_data_standard_1_3` (
   BilledCost, EffectiveCost, ContractedCost, ListCost, ContractedUnitPrice, ListUnitPrice, PricingQuantity, PricingUnit, PricingCategory,
   PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost, PricingCurrencyListUnitPrice, ConsumedQuantity,
-  ConsumedUnit, BillingAccountId, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart,
+  ConsumedUnit, BillingAccountId, BillingAccountName, BillingAccountType, BillingCurrency, BillingPeriodStart, BillingPeriodEnd, ChargePeriodStart,
   ChargePeriodEnd, ChargeCategory, ChargeDescription, ChargeFrequency, CommitmentDiscountCategory, CommitmentDiscountId,
   CommitmentDiscountName, CommitmentDiscountQuantity, CommitmentDiscountStatus, CommitmentDiscountType, CommitmentDiscountUnit,
   ContractApplied, InvoiceIssuerName, ProviderName, PublisherName, ServiceProviderName, HostProviderName, ServiceName, ServiceCategory,
@@ -64,6 +64,7 @@ charge AS (
 SELECT
   billed_cost, effective_cost, price * quantity, list_price * quantity, price, list_price, quantity, unit, pricing,
   'USD', price, effective_cost, list_price, IF(consumes, quantity, NULL), IF(consumes, unit, NULL),
+  COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)),
   COALESCE(x_genai_account_id, CONCAT(charge.provider, '/', charge.x_credential_id)), IF(x_genai_account_id IS NULL, 'Credential', 'Account'), 'USD',
   TIMESTAMP(DATE_TRUNC(cost_date, MONTH)), TIMESTAMP(DATE_ADD(DATE_TRUNC(cost_date, MONTH), INTERVAL 1 MONTH)),
   TIMESTAMP(cost_date), TIMESTAMP(DATE_ADD(cost_date, INTERVAL 1 DAY)), category, description, frequency,

@@ -144,6 +144,30 @@ withLayer(layer, { excludeTestServices: true })("GenAI, with providers that are 
         ])
         expect(yield* focusRows).toHaveLength(5 + 1)
       }
+
+      // Amounts have no price; what they say of a quantity is taken, in its unit, and only what they leave out is a gap.
+      const line = (item: string, quantity: string) =>
+        `{"amount":{"value":0.5,"currency":"usd"},"line_item":"${item}","project_id":"proj_b"${quantity}}`
+      const lines = [
+        line("a, input", ',"quantity":2000,"quantity_unit":"1000_tokens"'),
+        line("b, images", ',"quantity":3,"quantity_unit":"images"'),
+        line("c, fee", "")
+      ]
+      put("openai", "costs", "2026-06-01", `[${lines.join()}]`)
+      const told = yield* convert(late)
+      expect(told.at(-1)?.[3]).toMatchObject({ conformance: { violated: [] } })
+      const quantities = yield* query(
+        acme,
+        `SELECT CONCAT(CAST(PricingQuantity AS STRING), ' ', PricingUnit) AS priced,
+          CONCAT(CAST(ConsumedQuantity AS STRING), ' ', ConsumedUnit) AS consumed, x_SourceGaps AS gaps
+        FROM cost_data_standard_1_3 WHERE x_CostSource = 'provider' ORDER BY ChargeDescription`
+      )
+      const gaps = "ContractedUnitPrice ListUnitPrice"
+      expect(quantities).toEqual([
+        { priced: "2 1000000 Tokens", consumed: "2000000 Tokens", gaps },
+        { priced: "3 Images", consumed: "3 Images", gaps },
+        { priced: null, consumed: null, gaps: `ConsumedQuantity ${gaps} PricingQuantity` }
+      ])
       put("openai", "costs", "2026-06-01", "[]")
       yield* convert(late)
       expect(yield* focusRows).toEqual(rows)
