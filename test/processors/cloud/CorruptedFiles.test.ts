@@ -255,7 +255,7 @@ describe.each(bills)("$name", (bill) => {
   )
 
   it.scoped(
-    "with one bad row has the others, named twice never counts twice, and a past month restated late is replaced alone",
+    "with one bad row has the others, named twice is refused and changes nothing, and a past month restated late is replaced alone",
     () =>
       loaded(bill, ({ deliver }) =>
         Effect.gen(function* () {
@@ -268,11 +268,9 @@ describe.each(bills)("$name", (bill) => {
           ])
           if (bill.hasManifest === true) {
             yield* deliver("2026-03", text(bill, ["30", "40"]), true)
-            yield* Effect.ignore(extract(bill))
-            expect([
-              ["10.25", 2],
-              ["70", 2]
-            ]).toContainEqual((yield* costsOf)[1])
+            const error = yield* Effect.flip(extract(bill))
+            expect(error).toMatchObject({ errorType: "PERMANENT", code: "MANIFEST_DUPLICATE_FILE" })
+            expect((yield* costsOf)[1]).toEqual(["10.25", 2])
           }
           yield* procedures
           yield* deliver("2026-03", text(bill, ["2", "-0.5"]))
