@@ -19,11 +19,12 @@ export const ColumnType = Schema.Literal(
 )
 export type ColumnType = typeof ColumnType.Type
 
-/** One column; `required` columns refuse NULL. */
+/** One column; `required` columns refuse NULL. A column of `highCardinality` holds long texts that seldom repeat, which no dictionary makes shorter. */
 export const Column = Schema.Struct({
   name: Schema.String.pipe(Schema.pattern(/^[A-Za-z_][A-Za-z0-9_]*$/)),
   type: ColumnType,
   required: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  highCardinality: Schema.optional(Schema.Boolean),
   description: Schema.String
 })
 export type Column = typeof Column.Type
