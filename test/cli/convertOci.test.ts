@@ -1,7 +1,7 @@
 /**
  * Every OCI sample through `convert`, and what universal credits change.
  */
-import { existsSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -35,6 +35,16 @@ else
         })
       )
     }
+
+    it.scopedLive("a cost report is told by its columns, also where its name speaks of FOCUS", () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporaryFolder, "input-of-focus.csv")
+        copyFileSync(`${samples}/cost-report/hard_cases.csv`, file)
+        const { failure, out } = yield* convert(file)
+        expect(failure).toBeUndefined()
+        expect(JSON.parse(out)).toMatchObject({ rowsOut: 6, reconciliation: [{ difference: "0" }] })
+      })
+    )
 
     it.scopedLive("reports without rows convert to nothing", () =>
       Effect.gen(function* () {

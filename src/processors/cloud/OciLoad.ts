@@ -54,15 +54,18 @@ export const load = Effect.fn("OciLoad.load")(function* (request: LoadRequest, {
 
 const isReport = ({ key }: StoredObject) => /\.csv(\.gz)?$/i.test(key) && !key.includes("usage-csv/")
 
-/** Loads the store's reports. Where cost reports and FOCUS reports lie together, the cost reports are taken: both have the same charges. */
+/**
+ * Loads the store's reports. Where cost reports and FOCUS reports lie together, the cost reports are taken: both have the same charges. The
+ * folders of a tenancy's bucket tell them apart; in files of one's own only the columns do.
+ */
 const loadReports = Effect.fn("OciLoad.loadReports")(function* (
   request: LoadRequest,
   store: ObjectStore,
   files: ReadonlyArray<StoredObject>,
   kind: typeof SubscriptionKind.Type
 ) {
-  const focusFiles = files.filter(({ key }) => /focus/i.test(key))
-  const costFiles = files.filter((file) => !focusFiles.includes(file))
+  const unnamed = files.filter(({ key }) => !/focus/i.test(key))
+  const reports = unnamed.length === 0 ? files : unnamed
   const months = new Map<string, Day>()
   const reading: Omit<FileSet, "files" | "token"> = {
     store,
@@ -74,16 +77,16 @@ const loadReports = Effect.fn("OciLoad.loadReports")(function* (
         : { billing_period_start: months.get(key) ?? "", subscription_kind: kind, x_cloud_provider: "oci" },
     targets: [costs, focus]
   }
-  const bare: Found = { _tag: "BareFiles", content: { files: costFiles.length === 0 ? focusFiles : costFiles } }
-  if (costFiles.length === 0 || !(yield* areCostReports(request, store, costFiles))) {
-    return yield* loadFound(request, bare, reading)
+  const isFocusFolder = unnamed.length === 0 && store.bucket !== undefined
+  if (isFocusFolder || !(yield* areCostReports(request, store, reports))) {
+    return yield* loadFound(request, { _tag: "BareFiles", content: { files: reports } }, reading)
   }
-  for (const [key, month] of yield* monthsOf(request, store, costFiles)) months.set(key, month)
+  for (const [key, month] of yield* monthsOf(request, store, reports)) months.set(key, month)
   const periods = [...new Set(months.values())].sort()
   const found: Found = {
     _tag: "Periods",
     periods: periods.map((period) => {
-      const own = costFiles.filter(({ key }) => months.get(key) === period)
+      const own = reports.filter(({ key }) => months.get(key) === period)
       return { period, content: Effect.succeed({ files: own, token: tokenOf(own, kind) }) }
     })
   }
