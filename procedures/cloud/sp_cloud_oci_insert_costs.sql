@@ -64,16 +64,23 @@ native AS (
     line.sku_part_number IS NOT NULL AS is_priced,
     COALESCE(line.is_correction, FALSE) AND DATE(line.usage_start_time) < line.billing_period_start AS is_correction_of_past,
     COALESCE(units.focus_unit, 'Units') AS focus_unit,
-    IF(line.sku_part_number IS NULL, NULL, line.unit_price) AS contracted_price,
+    -- Price of a line without one, where the division ends; a cost of 0 tells no price.
     CASE
-      WHEN line.sku_part_number IS NULL THEN NULL
-      WHEN line.list_rate IS NOT NULL THEN line.list_rate
-      WHEN line.subscription_kind <> 'universal_credits' THEN line.unit_price
-    END AS list_price
+      WHEN SIGN(line.cost) * SIGN(line.usage_quantity) <> 1 OR line.usage_quantity <> ROUND(line.usage_quantity, 12) THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(line.cost, line.usage_quantity), 12) * line.usage_quantity = line.cost
+        THEN ROUND(SAFE_DIVIDE(line.cost, line.usage_quantity), 12)
+    END AS unit_cost
   FROM `$dataset.cloud_oci_billing_raw_daily` AS line
   LEFT JOIN units ON units.native_unit = line.unit
   WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
     AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
+),
+priced AS (
+  SELECT
+    *,
+    IF(is_priced, COALESCE(unit_price, unit_cost), NULL) AS contracted_price,
+    IF(is_priced, COALESCE(list_rate, IF(is_prepaid, NULL, COALESCE(unit_price, unit_cost))), NULL) AS list_price
+  FROM native
 ),
 fitted AS (
   SELECT
@@ -87,7 +94,7 @@ fitted AS (
         LENGTH(COALESCE(REGEXP_EXTRACT(CAST(list_price AS STRING), r'\.([0-9]*[1-9])'), ''))
       ), 'ROUND_HALF_EVEN')
     END AS fitted_quantity
-  FROM native
+  FROM priced
 ),
 costed AS (
   SELECT
@@ -169,8 +176,9 @@ SELECT
   -- The reports have no account names, and of universal credits no list prices.
   ARRAY_TO_STRING([
     'BillingAccountName',
-    IF(line.is_priced AND line.unit_price IS NULL, 'ContractedUnitPrice', NULL),
-    IF(line.is_priced AND line.list_rate IS NULL AND (line.is_prepaid OR line.unit_price IS NULL), 'ListUnitPrice', NULL)
+    IF(line.is_priced AND COALESCE(line.unit_price, line.unit_cost) IS NULL, 'ContractedUnitPrice', NULL),
+    IF(line.is_priced AND line.list_rate IS NULL AND (line.is_prepaid OR COALESCE(line.unit_price, line.unit_cost) IS NULL),
+      'ListUnitPrice', NULL)
   ], ' ') AS x_SourceGaps,
   1 AS x_SplitPart,
   'cloud_oci_billing_raw_daily' AS x_source_system,

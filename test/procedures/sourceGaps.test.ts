@@ -150,8 +150,12 @@ const sources = {
       [ociLine({}), "BillingAccountName"],
       [ociLine({ subscription_kind: "universal_credits" }), "BillingAccountName ListUnitPrice"],
       [ociLine({ subscription_kind: "universal_credits", list_rate: "0.06" }), "BillingAccountName"],
-      [ociLine({ unit_price: null }), "BillingAccountName ContractedUnitPrice ListUnitPrice"],
-      [ociLine({ unit_price: null, list_rate: "0.06" }), "BillingAccountName ContractedUnitPrice"]
+      // The cost by the quantity ends, or does not; a cost of 0 tells no price.
+      [ociLine({ unit_price: null }), "BillingAccountName"],
+      [ociLine({ unit_price: null, cost: "-0.1", usage_quantity: "-2" }), "BillingAccountName"],
+      [ociLine({ unit_price: null, usage_quantity: "3" }), "BillingAccountName ContractedUnitPrice ListUnitPrice"],
+      [ociLine({ unit_price: null, cost: "0" }), "BillingAccountName ContractedUnitPrice ListUnitPrice"],
+      [ociLine({ unit_price: null, usage_quantity: "3", list_rate: "0.06" }), "BillingAccountName ContractedUnitPrice"]
     ]
   }
 } satisfies Readonly<
