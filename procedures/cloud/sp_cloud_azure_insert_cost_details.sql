@@ -141,7 +141,13 @@ charges AS (
     IF(line.rate <> 1 AND ABS(ROUND(ROUND(line.effective_price * line.rate, 12) * ROUND(line.usage_quantity, 12), 12) - line.cost_in_billing_currency)
       <= ABS(ROUND(ROUND(line.effective_price, 12) * ROUND(line.usage_quantity, 12), 12) - line.cost_in_billing_currency),
       ROUND(line.effective_price * line.rate, 12), line.effective_price) AS average_price,
-    IF(line.rate <> 1, ROUND(line.payg_price * line.rate, 12), line.payg_price) AS retail_price
+    IF(line.rate <> 1, ROUND(line.payg_price * line.rate, 12), line.payg_price) AS retail_price,
+    -- Price of a line without one, where the division ends.
+    CASE
+      WHEN COALESCE(line.usage_quantity, 0) = 0 OR line.usage_quantity <> ROUND(line.usage_quantity, 12) THEN NULL
+      WHEN ROUND(SAFE_DIVIDE(line.cost_in_billing_currency, line.usage_quantity), 12) * line.usage_quantity = line.cost_in_billing_currency
+        THEN ROUND(SAFE_DIVIDE(line.cost_in_billing_currency, line.usage_quantity), 12)
+    END AS unit_cost
   FROM native AS line
   JOIN views ON views.x_credential_id = line.x_credential_id AND views.billing_period_start = line.billing_period_start
   LEFT JOIN purchases
@@ -161,12 +167,12 @@ priced AS (
     CASE
       WHEN NOT is_priced THEN NULL
       WHEN is_unused AND is_spend THEN BIGNUMERIC '1'
-      WHEN is_unused THEN ABS(average_price)
+      WHEN is_unused THEN ABS(COALESCE(average_price, unit_cost))
       WHEN is_covered THEN NULLIF(own_price, 0)
       WHEN category = 'Purchase' AND COALESCE(usage_quantity, 0) = 0 THEN ABS(cost_in_billing_currency)
-      WHEN charge_kind = 'refund' THEN ABS(COALESCE(NULLIF(average_price, 0), own_price))
-      WHEN own_price = 0 AND cost_in_billing_currency <> 0 THEN ABS(average_price)
-      ELSE ABS(COALESCE(own_price, average_price))
+      WHEN charge_kind = 'refund' THEN ABS(COALESCE(NULLIF(average_price, 0), own_price, unit_cost))
+      WHEN own_price = 0 AND cost_in_billing_currency <> 0 THEN ABS(COALESCE(average_price, unit_cost))
+      ELSE ABS(COALESCE(own_price, average_price, unit_cost))
     END AS contracted_price,
     CASE
       WHEN NOT is_priced THEN NULL
@@ -174,7 +180,17 @@ priced AS (
       WHEN category = 'Purchase' AND COALESCE(usage_quantity, 0) = 0 THEN IF(cost_in_billing_currency < 0, BIGNUMERIC '-1', BIGNUMERIC '1')
       WHEN cost_in_billing_currency < 0 THEN -ABS(usage_quantity)
       ELSE usage_quantity
-    END AS quantity
+    END AS quantity,
+    -- What the cells of the line do not tell, asked of the cells alone: a price lost on the way is no gap of the bill.
+    is_priced AND NOT (is_unused AND is_spend) AND category <> 'Purchase' AND usage_quantity IS NULL AS has_no_quantity,
+    CASE
+      WHEN NOT is_priced OR (is_unused AND is_spend) THEN FALSE
+      WHEN is_covered THEN COALESCE(unit_price, 0) = 0
+      WHEN category = 'Purchase' AND COALESCE(usage_quantity, 0) = 0 THEN FALSE
+      WHEN is_unused OR (unit_price = 0 AND cost_in_billing_currency <> 0 AND charge_kind <> 'refund')
+        THEN COALESCE(effective_price, unit_cost) IS NULL
+      ELSE COALESCE(unit_price, effective_price, unit_cost) IS NULL
+    END AS has_no_price
   FROM charges
 ),
 -- A retail price of 0 means unknown where a commitment or a seller sets the price, and beside a price that is charged.
@@ -186,7 +202,9 @@ listed AS (
       WHEN retail_price <> 0 AND NOT is_unused THEN retail_price
       WHEN is_covered OR is_commitment_purchase OR is_marketplace THEN NULL
       ELSE contracted_price
-    END AS list_price
+    END AS list_price,
+    is_priced AND (is_unused OR COALESCE(payg_price, 0) = 0)
+      AND (is_covered OR is_commitment_purchase OR is_marketplace OR has_no_price) AS has_no_list_price
   FROM priced
 ),
 fitted AS (
@@ -213,6 +231,8 @@ costed AS (
   SELECT
     *,
     contracted_price * fitted_quantity AS price_cost,
+    -- In the currency of the price list.
+    COALESCE(NULLIF(unit_price, 0), effective_price, ROUND(SAFE_DIVIDE(contracted_price, rate), 12)) AS written_price,
     IF(is_unused AND is_spend, billing_currency, IF(block_size = 1 OR is_one_piece, unit, CONCAT(CAST(block_size AS STRING), ' ', unit)))
       AS pricing_unit_name,
     COALESCE(product_id, NULLIF(meter_id, '00000000-0000-0000-0000-000000000000'), product_order_id,

@@ -24,7 +24,8 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter,
   SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ChargeType, x_PricingModel,
   x_PublisherType, x_MeterCategory, x_ResourceGroupName, x_CostCenter, x_InvoiceSectionId, x_NativeQuantity, x_NativeCost,
-  x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id,
+  x_CostBasis, x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system, x_source_file, x_source_row, x_cloud_provider,
+  x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
   x_org_slug, x_pipeline_id, x_credential_id, x_pipeline_run_date, x_run_id, x_ingested_at, x_ingestion_date
@@ -110,11 +111,11 @@ SELECT
     ELSE 'Standard'
   END AS PricingCategory,
   COALESCE(line.pricing_currency, line.billing_currency) AS PricingCurrency,
-  IF(line.contracted_price IS NULL OR line.rate = 1, line.contracted_price,
-    IF(line.is_unused AND line.is_spend, line.contracted_price, COALESCE(NULLIF(line.unit_price, 0), line.effective_price))) AS PricingCurrencyContractedUnitPrice,
+  IF(line.contracted_price IS NULL OR line.rate = 1 OR (line.is_unused AND line.is_spend), line.contracted_price, line.written_price)
+    AS PricingCurrencyContractedUnitPrice,
   IF(line.effective_cost = 0, line.effective_cost, COALESCE(line.cost_in_pricing_currency, line.effective_cost)) AS PricingCurrencyEffectiveCost,
-  IF(line.list_price IS NULL OR line.rate = 1, line.list_price,
-    IF(line.list_price = line.retail_price, line.payg_price, COALESCE(NULLIF(line.unit_price, 0), line.effective_price))) AS PricingCurrencyListUnitPrice,
+  IF(line.list_price IS NULL OR line.rate = 1, line.list_price, IF(line.list_price = line.retail_price, line.payg_price, line.written_price))
+    AS PricingCurrencyListUnitPrice,
   line.fitted_quantity AS PricingQuantity,
   IF(line.fitted_quantity IS NULL, NULL, line.pricing_unit_name) AS PricingUnit,
   IF(line.is_marketplace, COALESCE(line.publisher_name, 'Microsoft'), 'Microsoft') AS ProviderName,
@@ -169,6 +170,12 @@ SELECT
     WHEN line.is_covered OR line.is_unused THEN 'effective_cost'
     ELSE 'billed_cost'
   END AS x_ListCostSource,
+  NULLIF(ARRAY_TO_STRING([
+    IF(line.has_no_quantity AND line.category = 'Usage' AND NOT line.is_unused, 'ConsumedQuantity', NULL),
+    IF(line.has_no_price, 'ContractedUnitPrice', NULL),
+    IF(line.has_no_list_price, 'ListUnitPrice', NULL),
+    IF(line.has_no_quantity, 'PricingQuantity', NULL)
+  ], ' '), '') AS x_SourceGaps,
   1 AS x_SplitPart,
   'cloud_azure_billing_raw_daily' AS x_source_system,
   line.x_source_file,

@@ -22,7 +22,7 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   PricingCurrencyListUnitPrice, PricingQuantity, PricingUnit, ProviderName, PublisherName, RegionId, RegionName, ResourceId,
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter, SkuPriceId,
   SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_ChargeSubtype, x_CostType, x_CreditType, x_CreditId, x_CreditName,
-  x_InvoiceMonth, x_AmortizationBasis, x_NativeQuantity, x_NativeCost, x_CostBasis, x_ListCostSource, x_SplitPart, x_source_system,
+  x_InvoiceMonth, x_AmortizationBasis, x_NativeQuantity, x_NativeCost, x_CostBasis, x_ListCostSource, x_SourceGaps, x_SplitPart, x_source_system,
   x_source_record_id, x_source_file, x_source_row, x_cloud_provider, x_cloud_account_id,
   x_org_name, x_org_owner_email, x_org_default_currency, x_org_default_timezone, x_org_default_country,
   x_org_subscription_plan, x_org_subscription_status,
@@ -125,12 +125,12 @@ SELECT
   IF(part.is_consumption, CONCAT(IF(part.is_huge, '1000000000 ', ''),
     COALESCE(consumed_units.focus_unit, CONCAT(part.usage_unit, 's'), 'Count')), NULL) AS ConsumedUnit,
   IF(part.is_priced, COALESCE(part.contracted_product, part.native_contracted_cost), part.billed_cost) AS ContractedCost,
-  IF(part.is_priced AND part.part_quantity IS NOT NULL, part.contracted_price, NULL) AS ContractedUnitPrice,
+  IF(part.is_priced, part.contracted_price, NULL) AS ContractedUnitPrice,
   part.effective_cost AS EffectiveCost,
   IF(part.is_own_product OR part.own_resource_id IS NOT NULL, 'Google Cloud', part.seller_name) AS HostProviderName,
   'Google Cloud' AS InvoiceIssuerName,
   IF(part.is_priced, COALESCE(part.list_product, part.contracted_product, part.native_contracted_cost), part.billed_cost) AS ListCost,
-  IF(part.is_priced AND part.part_quantity IS NOT NULL, part.list_price, NULL) AS ListUnitPrice,
+  IF(part.is_priced, part.list_price, NULL) AS ListUnitPrice,
   CASE
     WHEN NOT part.is_priced THEN NULL
     WHEN part.part IN ('covered', 'unused') THEN 'Committed'
@@ -138,13 +138,11 @@ SELECT
     ELSE 'Standard'
   END AS PricingCategory,
   IF(part.is_converted, 'USD', part.currency) AS PricingCurrency,
-  IF(part.is_priced AND part.part_quantity IS NOT NULL,
-    IF(part.is_converted, ROUND(SAFE_DIVIDE(part.contracted_price, part.currency_conversion_rate), 12), part.contracted_price), NULL)
-    AS PricingCurrencyContractedUnitPrice,
+  IF(part.is_priced, IF(part.is_converted, ROUND(SAFE_DIVIDE(part.contracted_price, part.currency_conversion_rate), 12), part.contracted_price),
+    NULL) AS PricingCurrencyContractedUnitPrice,
   IF(part.is_converted, ROUND(SAFE_DIVIDE(part.effective_cost, part.currency_conversion_rate), 12), part.effective_cost)
     AS PricingCurrencyEffectiveCost,
-  IF(part.is_priced AND part.part_quantity IS NOT NULL,
-    IF(part.is_converted, ROUND(SAFE_DIVIDE(part.list_price, part.currency_conversion_rate), 12), part.list_price), NULL)
+  IF(part.is_priced, IF(part.is_converted, ROUND(SAFE_DIVIDE(part.list_price, part.currency_conversion_rate), 12), part.list_price), NULL)
     AS PricingCurrencyListUnitPrice,
   IF(part.is_priced, part.part_quantity, NULL) AS PricingQuantity,
   IF(part.is_priced AND part.part_quantity IS NOT NULL, part.part_unit, NULL) AS PricingUnit,
@@ -199,6 +197,13 @@ SELECT
     WHEN part.contracted_product IS NOT NULL THEN 'contracted_price'
     ELSE 'native'
   END AS x_ListCostSource,
+  -- What the cells of the native row leave blank; no export has names of billing accounts.
+  ARRAY_TO_STRING([
+    'BillingAccountName',
+    IF(part.part IN ('usage', 'covered') AND part.price_effective_price IS NULL, 'ContractedUnitPrice', NULL),
+    IF(part.part IN ('usage', 'covered', 'fee') AND NOT part.is_one_piece AND part.price_list_price IS NULL, 'ListUnitPrice', NULL),
+    IF(part.kind NOT IN ('tax', 'rounding') AND part.project_id IS NOT NULL AND part.project_name IS NULL, 'SubAccountName', NULL)
+  ], ' ') AS x_SourceGaps,
   part.split_part AS x_SplitPart,
   'cloud_gcp_billing_raw_daily' AS x_source_system,
   ARRAY_TO_STRING([part.sku_id, part.project_id, part.own_resource_id, FORMAT_TIMESTAMP('%FT%TZ', part.usage_start_time)], '|')

@@ -95,8 +95,8 @@ const conform = (slug: string, rows: ReadonlyArray<JsonObject>, config: JsonObje
 /** Where the rows of each cloud come from. */
 const sourcesOfClouds: Readonly<Record<string, ReadonlyArray<string>>> = {
   aws: ["cloud_aws_billing_raw_daily", "cloud_aws_focus_raw_daily"],
-  azure: ["cloud_azure_focus_raw_daily"],
-  gcp: ["cloud_gcp_focus_raw_daily"],
+  azure: ["cloud_azure_billing_raw_daily", "cloud_azure_focus_raw_daily"],
+  gcp: ["cloud_gcp_billing_raw_daily", "cloud_gcp_focus_raw_daily"],
   oci: ["cloud_oci_billing_raw_daily", "cloud_oci_focus_raw_daily"]
 }
 

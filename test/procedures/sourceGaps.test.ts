@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import type { JsonObject } from "../../src/platform/Json.ts"
 import { type OrgWarehouse, Warehouse } from "../../src/warehouse/Warehouse.ts"
 import { judge, periods } from "../support/FocusProof.ts"
+import * as azure from "./azureSupport.ts"
 import * as support from "./support.ts"
 
 const { charge, line } = support
@@ -34,6 +35,53 @@ const ociLine = (change: JsonObject): JsonObject => ({
   x_source_file: "report.csv",
   ...change
 })
+
+/** A line of Azure's cost details, amortized as they hold every kind of it. */
+const azureLine = (change: JsonObject): JsonObject =>
+  azure.line({ billing_period_start: "2026-03-01", usage_date: "2026-03-05", cost_view: "amortized", ...change })
+
+const reserved = { pricing_model: "Reservation", reservation_id: "r-1", reservation_name: "reserved" }
+const saved = { pricing_model: "SavingsPlan", benefit_id: "/providers/Microsoft.BillingBenefits/savingsPlanOrders/s-1" }
+const untold = { unit_price: null, effective_price: null, payg_price: null }
+const endless = { cost_in_billing_currency: "0.2", usage_quantity: "7" }
+
+/** A day of a machine's cores, by the columns of Google Cloud's raw table. */
+const gcpLine = (change: JsonObject): JsonObject => ({
+  billing_account_id: "0A0A0A-0B0B0B-0C0C0C",
+  billing_period_start: "2026-03-01",
+  invoice_month: "202603",
+  service_id: "6F81-5844-456A",
+  service_description: "Compute Engine",
+  sku_id: "S-1",
+  sku_description: "N2 Instance Core",
+  usage_start_time: "2026-03-02T08:00:00Z",
+  usage_end_time: "2026-03-03T08:00:00Z",
+  project_id: "core",
+  project_name: "Core",
+  cost: "0.2",
+  cost_type: "regular",
+  currency: "USD",
+  usage_amount: "7200",
+  usage_unit: "seconds",
+  usage_amount_in_pricing_units: "2",
+  usage_pricing_unit: "hour",
+  price_effective_price: "0.1",
+  price_list_price: "0.12",
+  x_source_file: "export.csv",
+  ...change
+})
+
+const loadGcp = (dataset: OrgWarehouse, lines: ReadonlyArray<JsonObject>) =>
+  support.load(
+    dataset,
+    {
+      table: "cloud_gcp_billing_raw_daily",
+      pipelineId: "cloud_gcp_cost_billing",
+      credentialId: "main",
+      extent: { kind: "periods", periodColumn: "billing_period_start", runDateColumn: "usage_start_time" }
+    },
+    { _tag: "Rows", rows: Stream.fromIterable(lines) }
+  )
 
 const loadOci = (dataset: OrgWarehouse, lines: ReadonlyArray<JsonObject>) =>
   support.load(
@@ -143,6 +191,69 @@ const sources = {
       [charge({ ...delivered, ...noPrice, ChargeCategory: "Tax" }), null]
     ]
   },
+  azure: {
+    cloud: "azure",
+    load: azure.loadLines,
+    rows: [
+      [azureLine({}), null],
+      [azureLine({ unit_price: null, payg_price: null }), null],
+      // The cost by the quantity ends, or does not.
+      [azureLine({ ...untold, usage_quantity: "3" }), null],
+      [azureLine({ ...untold, ...endless }), "ContractedUnitPrice ListUnitPrice"],
+      [azureLine({ ...untold, ...endless, payg_price: "0.24" }), "ContractedUnitPrice"],
+      // A price of 0 beside a charge is none.
+      [azureLine({ ...endless, unit_price: "0", effective_price: null }), "ContractedUnitPrice"],
+      [azureLine({ ...endless, unit_price: "0" }), null],
+      [azureLine({ ...untold, usage_quantity: "3", pricing_currency: "EUR", exchange_rate: "1.1" }), null],
+      [azureLine({ usage_quantity: null, unit_of_measure: null }), "ConsumedQuantity PricingQuantity"],
+      [
+        azureLine({ ...untold, usage_quantity: null, unit_of_measure: null }),
+        "ConsumedQuantity ContractedUnitPrice ListUnitPrice PricingQuantity"
+      ],
+      // Sellers and commitments have no retail price: 0 is none.
+      [azureLine({ publisher_type: "Marketplace", payg_price: "0" }), "ListUnitPrice"],
+      [azureLine({ publisher_type: "Marketplace" }), null],
+      [azureLine({ ...reserved, unit_price: "0", payg_price: "0" }), "ContractedUnitPrice ListUnitPrice"],
+      [azureLine(reserved), null],
+      [azureLine({ ...reserved, ...untold, charge_type: "UnusedReservation", usage_quantity: "3" }), null],
+      [
+        azureLine({ ...reserved, ...untold, ...endless, charge_type: "UnusedReservation" }),
+        "ContractedUnitPrice ListUnitPrice"
+      ],
+      [azureLine({ ...saved, ...untold, charge_type: "UnusedSavingsPlan", usage_quantity: null }), null],
+      [
+        azureLine({ ...reserved, payg_price: "0", charge_type: "Purchase", frequency: "OneTime", cost_view: "actual" }),
+        "ListUnitPrice"
+      ],
+      [azureLine({ ...untold, charge_type: "Purchase", frequency: "OneTime", usage_quantity: null }), null],
+      [azureLine({ ...untold, ...endless, charge_type: "Refund", previous_invoice_id: "i-1" }), null],
+      [azureLine({ ...untold, charge_type: "Tax" }), null]
+    ]
+  },
+  gcp: {
+    cloud: "gcp",
+    load: loadGcp,
+    rows: [
+      [gcpLine({}), "BillingAccountName"],
+      [gcpLine({ project_name: null }), "BillingAccountName SubAccountName"],
+      [gcpLine({ project_id: null, project_name: null }), "BillingAccountName"],
+      [gcpLine({ price_effective_price: null }), "BillingAccountName ContractedUnitPrice"],
+      [gcpLine({ price_list_price: null }), "BillingAccountName ListUnitPrice"],
+      [
+        gcpLine({ price_effective_price: null, price_list_price: null }),
+        "BillingAccountName ContractedUnitPrice ListUnitPrice"
+      ],
+      // A fee without a price is priced as one piece, and what nobody used of it in money.
+      [
+        gcpLine({ sku_description: "Commitment v1: Cpu", price_effective_price: null, price_list_price: null }),
+        "BillingAccountName"
+      ],
+      [
+        gcpLine({ cost_type: "tax", price_effective_price: null, price_list_price: null, project_name: null }),
+        "BillingAccountName"
+      ]
+    ]
+  },
   oci: {
     cloud: "oci",
     load: loadOci,
@@ -181,18 +292,28 @@ const converted = Effect.fn(function* (slug: string, source: keyof typeof source
 })
 
 layer(support.layer)("source gaps", (it) => {
-  for (const source of ["cur", "focus", "oci"] as const) {
+  for (const source of ["cur", "focus", "azure", "gcp", "oci"] as const) {
     it.effect(`${source}: names the cells that are blank or contradict, and nothing is violated beyond`, () =>
       Effect.gen(function* () {
         const { dataset, verdict } = yield* converted(`gaps_${source}`, source)
         const gaps = yield* dataset.query(
-          "SELECT x_SourceGaps AS gaps FROM cost_data_standard_1_3 ORDER BY x_source_row"
+          "SELECT DISTINCT x_source_row, x_SourceGaps AS gaps FROM cost_data_standard_1_3 ORDER BY x_source_row"
         )
         expect(gaps.map(({ gaps }) => gaps)).toEqual(sources[source].rows.map(([, gaps]) => gaps))
         expect(verdict.violated).toEqual([])
       })
     )
   }
+
+  it.effect("gcp: a blank quantity is no known gap, and takes no price with it", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("gaps_gcp_quantity")
+      yield* loadGcp(dataset, [gcpLine({ usage_amount_in_pricing_units: null, x_source_row: 1 })])
+      yield* support.convert(dataset, { from: "2026-03-01" }, "gcp")
+      const { violated } = yield* judge(dataset, "gcp", periods("2026-03-01"))
+      expect(violated.map(({ rule, rows }) => [rule, rows])).toEqual([["CAU-PricingQuantity-C-005-C", 1]])
+    })
+  )
 })
 
 /** Procedures that lose what they are asked for: the column's expression is replaced by NULL. */
@@ -200,7 +321,7 @@ const losing = (procedure: string, ...columns: ReadonlyArray<string>) =>
   Effect.flatMap(Warehouse, (warehouse) => {
     const sound = support.procedureText(procedure, warehouse.projectId)
     const text = columns.reduce(
-      (text, column) => text.replace(new RegExp(`^  (line|charge)\\.\\w+ AS ${column},$`, "m"), `  NULL AS ${column},`),
+      (text, column) => text.replace(new RegExp(`^  .+ AS ${column},$`, "m"), `  NULL AS ${column},`),
       sound
     )
     expect(text.split("NULL AS ").length - sound.split("NULL AS ").length).toBe(columns.length)
@@ -211,9 +332,11 @@ layer(support.layer)("a conversion that loses prices", (it) => {
   const procedures = {
     cur: "sp_cloud_aws_insert_lines",
     focus: "sp_cloud_insert_focus",
+    azure: "sp_cloud_azure_insert_lines",
+    gcp: "sp_cloud_gcp_insert_lines",
     oci: "sp_cloud_oci_insert_costs"
   }
-  for (const source of ["cur", "focus", "oci"] as const) {
+  for (const source of ["cur", "focus", "azure", "gcp", "oci"] as const) {
     it.effect(`${source}: is told so on every row whose cells have them`, () =>
       Effect.gen(function* () {
         yield* losing(procedures[source], "ContractedUnitPrice", "ListUnitPrice")
