@@ -274,7 +274,11 @@ const translateSpecial = (
             e.safe
           )
         }
-        return undefined
+        // The engine joins with all threads, by a constant, and answers NULL where no element is left; an array that is written out is there.
+        const isText = a?.type.kind === "ARRAY" && a.type.element.kind === "STRING"
+        if (!isText || e.args[0]?.kind !== "array" || b?.literal !== "string" || args.length !== 2 || e.safe)
+          return undefined
+        return { sql: `coalesce(array_to_string(${a.sql}, ${b.sql}), '')`, type: scalar("STRING") }
       }
       default:
         return undefined
