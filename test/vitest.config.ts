@@ -11,6 +11,9 @@ export default defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
+    // A file takes the modules that the one before has loaded: loading them for each would take as long as half of the tests.
+    isolate: false,
+    setupFiles: [fileURLToPath(new URL("support/ownTester.ts", import.meta.url))],
     // Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time.
     poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } }
   }
