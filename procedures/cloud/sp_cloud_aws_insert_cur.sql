@@ -132,13 +132,14 @@ native AS (
         = IF(basis.is_net, line.net_unblended_cost, line.unblended_cost)
         THEN ABS(ROUND(SAFE_DIVIDE(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost), line.usage_amount), 12))
     END AS unit_cost,
-    -- The same of the published cost. A published cost of 0 beside a real charge means that AWS lists no price: Marketplace products.
+    -- Without a published rate the same of the published cost; of 0 beside a real charge it means that AWS lists no price: Marketplace products.
     CASE
+      WHEN line.public_on_demand_rate IS NOT NULL THEN line.public_on_demand_rate
       WHEN COALESCE(line.usage_amount, 0) = 0 OR (line.public_on_demand_cost = 0 AND line.unblended_cost <> 0) THEN NULL
       WHEN line.usage_amount <> ROUND(line.usage_amount, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12) * line.usage_amount = line.public_on_demand_cost
         THEN ROUND(SAFE_DIVIDE(line.public_on_demand_cost, line.usage_amount), 12)
-    END AS public_unit_cost
+    END AS public_price
   FROM `$dataset.cloud_aws_billing_raw_daily` AS line
   LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
   JOIN bills ON bills.billing_period_start = line.billing_period_start
@@ -178,7 +179,7 @@ classified AS (
             line.reservation_unused_amortized_upfront_fee_for_billing_period, 0))
       ELSE IF(kinds.is_commitment_purchase = 'yes', BIGNUMERIC '0', line.native_cost)
     END AS effective_cost,
-    IF(kinds.has_published_price = 'yes', COALESCE(line.public_on_demand_rate, line.public_unit_cost), NULL) AS published_price
+    IF(kinds.has_published_price = 'yes', line.public_price, NULL) AS published_price
   FROM native AS line
   JOIN `{project_id}.organizations.aws_row_kinds` AS kinds ON kinds.row_kind =
     CASE
@@ -229,8 +230,8 @@ priced AS (
       ELSE IF(is_one_piece, BIGNUMERIC '1', usage_amount)
     END AS quantity,
     -- What the cells of the line do not tell, asked of the cells alone: a price lost on the way is no gap of the bill.
-    is_priced AND NOT is_one_piece AND kind <> 'savings_plan_unused' AND IF(kind = 'reservation_usage',
-      COALESCE(public_on_demand_rate, public_unit_cost), COALESCE(net_unblended_rate, unblended_rate, unit_cost)) IS NULL AS has_no_rate
+    is_priced AND NOT is_one_piece AND kind <> 'savings_plan_unused' AND IF(kind = 'reservation_usage', public_price,
+      COALESCE(net_unblended_rate, unblended_rate, unit_cost)) IS NULL AS has_no_rate
   FROM classified
 ),
 -- The list price is the published one or the contracted one, so their decimals decide how long the quantity may be.
@@ -238,7 +239,7 @@ fitted AS (
   SELECT
     *,
     COALESCE(published_price, IF(is_marketplace OR NOT has_published_price OR kind = 'usage_refund', contracted_price, NULL)) AS list_price,
-    (NOT has_published_price OR COALESCE(public_on_demand_rate, public_unit_cost) IS NULL)
+    (NOT has_published_price OR public_price IS NULL)
       AND (has_no_rate OR (has_published_price AND NOT is_marketplace AND kind <> 'usage_refund')) AS has_no_list_rate,
     CASE
       WHEN quantity = ROUND(quantity, 12) AND COALESCE(contracted_price = ROUND(contracted_price, 12), TRUE)
