@@ -142,8 +142,9 @@ charges AS (
       <= ABS(ROUND(ROUND(line.effective_price, 12) * ROUND(line.usage_quantity, 12), 12) - line.cost_in_billing_currency),
       ROUND(line.effective_price * line.rate, 12), line.effective_price) AS average_price,
     IF(line.rate <> 1, ROUND(line.payg_price * line.rate, 12), line.payg_price) AS retail_price,
-    -- Price of a line without one, where the division ends.
+    -- Price of a line without one, where the division ends. Nobody asks for it where both prices are given.
     CASE
+      WHEN line.unit_price IS NOT NULL AND line.effective_price IS NOT NULL THEN NULL
       WHEN COALESCE(line.usage_quantity, 0) = 0 OR line.usage_quantity <> ROUND(line.usage_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(line.cost_in_billing_currency, line.usage_quantity), 12) * line.usage_quantity = line.cost_in_billing_currency
         THEN ROUND(SAFE_DIVIDE(line.cost_in_billing_currency, line.usage_quantity), 12)

@@ -66,6 +66,7 @@ native AS (
     COALESCE(units.focus_unit, 'Units') AS focus_unit,
     -- Price of a line without one, where the division ends; a cost of 0 tells no price.
     CASE
+      WHEN line.unit_price IS NOT NULL THEN NULL
       WHEN SIGN(line.cost) * SIGN(line.usage_quantity) <> 1 OR line.usage_quantity <> ROUND(line.usage_quantity, 12) THEN NULL
       WHEN ROUND(SAFE_DIVIDE(line.cost, line.usage_quantity), 12) * line.usage_quantity = line.cost
         THEN ROUND(SAFE_DIVIDE(line.cost, line.usage_quantity), 12)
