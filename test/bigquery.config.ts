@@ -6,7 +6,9 @@ const common = {
   root: fileURLToPath(new URL("..", import.meta.url)),
   testTimeout: 300_000,
   hookTimeout: 300_000,
-  pool: "forks"
+  pool: "forks",
+  // Of the cases of one file that may run side by side: each has an evaluator of its own, and waits for it half of the time.
+  maxConcurrency: 2
 } as const
 
 /**

@@ -37,7 +37,7 @@ const parity = (input: Input) =>
     }
   }).pipe(Effect.scoped)
 
-describe("on BigQuery as on the embedded warehouse:", () => {
+describe.concurrent("on BigQuery as on the embedded warehouse:", () => {
   for (const input of inputs) {
     it.live.skipIf(samplesMissing)(input.name, () => parity(input))
   }
