@@ -5,13 +5,12 @@
  * SQLite removes; the service's file is attached to it. Projections name their tables without a database, so they are created and
  * folded in the temporary one, and the two can be compared by the database itself, in bounded memory.
  */
-import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Sqlite from "../platform/Sqlite.ts"
 import type { Finding, RecordedEvent, Verification } from "./EventLog.ts"
 import { decode, EVENT_COLUMNS, type EventRow, hashOf, NO_HASH, PAGE_EVENTS, type StreamHead } from "./EventTables.ts"
 import * as Fold from "./Fold.ts"
@@ -33,7 +32,7 @@ const SERVICE_EVENTS =
 /** Verifies the log in the file of the current SQL client. */
 export const verify = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
   const path = yield* databaseFile
-  const shadow = yield* SqliteClient.make({ filename: "", disableWAL: true }).pipe(Effect.provide(Reactivity.layer))
+  const shadow = yield* Sqlite.make("", "BEGIN DEFERRED")
   yield* shadow`attach database ${path} as service`
   return yield* Effect.gen(function* () {
     const findings: Array<Finding> = []

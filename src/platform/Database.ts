@@ -7,21 +7,15 @@
  */
 import { closeSync, mkdirSync, openSync } from "node:fs"
 import { dirname, join } from "node:path"
-import * as Reactivity from "@effect/experimental/Reactivity"
 import * as SqlClient from "@effect/sql/SqlClient"
-import type { Connection } from "@effect/sql/SqlConnection"
-import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import * as Scope from "effect/Scope"
 import { Settings } from "./Settings.ts"
+import * as Sqlite from "./Sqlite.ts"
 
 /** How long a statement waits for another process that holds the write lock before it fails with SQLITE_BUSY. */
 const BUSY_TIMEOUT_MILLISECONDS = 5_000
-
-/** Statements that stay prepared: inserts have one text for each number of rows. */
-const PREPARED_STATEMENTS = 500
 
 /** Only the owner may enter the data folder and read the file; SQLite's own files beside it get the file's mode. */
 const FOLDER_MODE = 0o700
@@ -47,40 +41,21 @@ const open = Effect.fn("Database.open")(function* (path: string) {
     },
     catch: unavailable
   })
-  const sqlite = yield* SqliteClient.make({ filename: path, prepareCacheSize: PREPARED_STATEMENTS }).pipe(
-    Effect.catchAllDefect((cause) => Effect.fail(unavailable(cause)))
-  )
-  yield* Effect.mapError(
-    Effect.all([
-      sqlite`pragma synchronous = full`,
-      sqlite.unsafe(`pragma busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
-    ]),
-    unavailable
-  )
-  return Object.assign(sqlite, { withTransaction: immediateTransactions(sqlite.reserve) })
-})
-
-/** As the client's own transactions, but `BEGIN IMMEDIATE`, and a commit that fails leaves no open transaction behind. */
-const immediateTransactions = (reserve: SqlClient.SqlClient["reserve"]): SqlClient.SqlClient["withTransaction"] =>
-  SqlClient.makeWithTransaction({
-    transactionTag: SqlClient.TransactionConnection,
-    spanAttributes: [["db.system.name", "sqlite"]],
-    acquireConnection: Effect.flatMap(Scope.make(), (scope) =>
-      Effect.map(Scope.extend(reserve, scope), (connection) => [scope, connection] as const)
+  return yield* Effect.mapError(
+    Effect.tap(Sqlite.make(path, "BEGIN IMMEDIATE"), (sql) =>
+      Effect.all([
+        sql`pragma journal_mode = wal`,
+        sql`pragma synchronous = full`,
+        sql.unsafe(`pragma busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`)
+      ])
     ),
-    begin: (connection) => execute(connection, "BEGIN IMMEDIATE"),
-    commit: (connection) =>
-      Effect.tapError(execute(connection, "COMMIT"), () => Effect.ignore(execute(connection, "ROLLBACK"))),
-    rollback: (connection) => execute(connection, "ROLLBACK"),
-    savepoint: (connection, depth) => execute(connection, `SAVEPOINT depth_${depth}`),
-    rollbackSavepoint: (connection, depth) => execute(connection, `ROLLBACK TO SAVEPOINT depth_${depth}`)
-  })
-
-const execute = (connection: Connection, statement: string) => connection.execute(statement, [], undefined)
+    ({ cause }) => unavailable(cause)
+  )
+})
 
 /** The SQL client on a database file; the file (mode 0600) and its folder (0700) are created when absent. */
 export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable> =>
-  Layer.scoped(SqlClient.SqlClient, open(path)).pipe(Layer.provide(Reactivity.layer))
+  Layer.scoped(SqlClient.SqlClient, open(path))
 
 /** The SQL client on `service.db` in the data folder. */
 export const layer: Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable, Settings> = Layer.unwrapEffect(

@@ -94,11 +94,12 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   })
 
   const commit = (batch: Arr.NonEmptyReadonlyArray<Waiting>) =>
-    options.run(Arr.map(batch, (entry) => entry.task)).pipe(
-      sql.withTransaction,
-      Effect.catchAllDefect((defect) => (defect instanceof SqlError ? Effect.fail(defect) : Effect.die(defect))),
-      Effect.withSpan(`${options.name}.commit`, { attributes: { tasks: batch.length }, captureStackTrace: false })
-    )
+    options
+      .run(Arr.map(batch, (entry) => entry.task))
+      .pipe(
+        sql.withTransaction,
+        Effect.withSpan(`${options.name}.commit`, { attributes: { tasks: batch.length }, captureStackTrace: false })
+      )
 
   const labels = [MetricLabel.make("log", options.name)]
 

@@ -208,6 +208,53 @@ describe("Database", () => {
     })
   )
 
+  it.scoped("tells that another process is busy when a transaction cannot begin", () =>
+    Effect.gen(function* () {
+      const path = yield* TemporaryDatabase.temporaryFile
+      const one = yield* connect(path)
+      const other = yield* connect(path)
+      yield* other`pragma busy_timeout = 1`
+      const begun = yield* Deferred.make<void>()
+      const intruder = yield* Effect.fork(
+        Effect.zipRight(Deferred.await(begun), Effect.flip(other.withTransaction(Effect.void)))
+      )
+      const refused = yield* one.withTransaction(
+        Effect.zipRight(Deferred.succeed(begun, undefined), Fiber.join(intruder))
+      )
+      expect(refused).toMatchObject({ _tag: "SqlError", cause: { code: "SQLITE_BUSY" } })
+      yield* other.withTransaction(other`create table later (value bigint)`)
+    })
+  )
+
+  it.scoped("lets nobody into the transaction of another fiber", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`create table words (word text)`
+      const begun = yield* Deferred.make<void>()
+      const others = yield* Effect.forEach(
+        [sql`insert into words values ('alone')`, sql.withTransaction(sql`insert into words values ('together')`)],
+        (write) => Effect.fork(Effect.zipRight(Deferred.await(begun), write))
+      )
+      const failed = yield* Effect.exit(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            yield* sql`insert into words values ('undone')`
+            yield* Deferred.succeed(begun, undefined)
+            yield* Effect.yieldNow()
+            yield* Effect.exit(
+              sql.withTransaction(Effect.zipRight(sql`insert into words values ('nested')`, Effect.fail("no")))
+            )
+            expect(yield* sql`select word from words`).toEqual([{ word: "undone" }])
+            return yield* Effect.fail("no")
+          })
+        )
+      )
+      expect(failed).toEqual(Exit.fail("no"))
+      yield* Fiber.joinAll(others)
+      expect(yield* sql`select word from words order by word`).toEqual([{ word: "alone" }, { word: "together" }])
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
   it.scoped("says which file it could not open", () =>
     Effect.gen(function* () {
       const folder = yield* TemporaryDatabase.temporaryFolder
