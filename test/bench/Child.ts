@@ -21,6 +21,7 @@ const TICKS_PER_SECOND = 100
 
 /** How the service is started, see `npm start` and the container. */
 export const startOptions = ["--max-semi-space-size=8"]
+export const startEnvironment = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "65536" }
 
 /** Runs a Node program, started as the service is, to its end; or, with `until`, to the first line that contains it, and ends it then. */
 export const run = (
@@ -32,7 +33,7 @@ export const run = (
     const begun = performance.now()
     const child = spawn(process.execPath, [...startOptions, program, ...args], {
       stdio: ["ignore", "pipe", "inherit"],
-      env: { ...process.env, ...options.environment }
+      env: { ...process.env, ...startEnvironment, ...options.environment }
     })
     let peakMegabytes = 0
     let processorSeconds = 0

@@ -7,7 +7,7 @@ import { Agent, request } from "node:http"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
-import { processorTimeOf, startOptions } from "./Child.ts"
+import { processorTimeOf, startEnvironment, startOptions } from "./Child.ts"
 import { measure as measureRate, type Rate } from "./Engine.ts"
 
 const program = fileURLToPath(new URL("httpChild.ts", import.meta.url))
@@ -24,7 +24,8 @@ const server = Effect.gen(function* () {
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn(process.execPath, [...startOptions, program, folder, String(organisations)], {
-        stdio: ["ignore", "pipe", "inherit"]
+        stdio: ["ignore", "pipe", "inherit"],
+        env: { ...process.env, ...startEnvironment }
       })
     ),
     (running) =>
