@@ -2,6 +2,7 @@
  * `npm run build`: the service as one bundle in `dist/`. Native modules stay outside.
  */
 import { rm } from "node:fs/promises"
+import { basename } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 
 /**
@@ -32,5 +33,19 @@ export const bundling = {
 
 if (import.meta.main) {
   await rm("dist", { recursive: true, force: true })
-  await build({ ...bundling, entryPoints: ["src/main.ts"], splitting: true, outdir: "dist" })
+  // A function that `bundleMain.ts` calls: of a script V8 gives the functions that were compiled while it ran, of a module it does not.
+  const { metafile } = await build({
+    ...bundling,
+    entryPoints: ["src/cli/main.ts"],
+    outdir: "dist",
+    entryNames: "program-[hash]",
+    outExtension: { ".js": ".cjs" },
+    format: "cjs",
+    define: { "import.meta.url": "address" },
+    banner: { js: "(function(require,__dirname,address){" },
+    footer: { js: "})" },
+    metafile: true
+  })
+  const programFile = JSON.stringify(Object.keys(metafile.outputs).map((file) => basename(file))[0])
+  await build({ ...bundling, entryPoints: ["src/bundleMain.ts"], outfile: "dist/main.js", define: { programFile } })
 }
