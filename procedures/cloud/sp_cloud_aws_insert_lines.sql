@@ -17,8 +17,8 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   BillingPeriodStart, CapacityReservationId, CapacityReservationStatus, ChargeCategory, ChargeClass, ChargeDescription,
   ChargeFrequency, ChargePeriodEnd, ChargePeriodStart, CommitmentDiscountCategory, CommitmentDiscountId,
   CommitmentDiscountQuantity, CommitmentDiscountStatus, CommitmentDiscountType, CommitmentDiscountUnit, ConsumedQuantity,
-  ConsumedUnit, ContractedCost, ContractedUnitPrice, EffectiveCost, HostProviderName, InvoiceId, InvoiceIssuerName, ListCost,
-  ListUnitPrice, PricingCategory, PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost,
+  ConsumedUnit, ContractApplied, ContractedCost, ContractedUnitPrice, EffectiveCost, HostProviderName, InvoiceId, InvoiceIssuerName,
+  ListCost, ListUnitPrice, PricingCategory, PricingCurrency, PricingCurrencyContractedUnitPrice, PricingCurrencyEffectiveCost,
   PricingCurrencyListUnitPrice, PricingQuantity, PricingUnit, ProviderName, PublisherName, RegionId, RegionName, ResourceId,
   ResourceName, ResourceType, ServiceCategory, ServiceName, ServiceProviderName, ServiceSubcategory, SkuId, SkuMeter,
   SkuPriceDetails, SkuPriceId, SubAccountId, SubAccountName, SubAccountType, Tags, ChargeType, x_LineItemType, x_ChargeSubtype,
@@ -31,10 +31,39 @@ INSERT INTO `$dataset.cost_data_standard_1_3` (
   x_ingestion_date
 )
 WITH
-$lines
+$lines,
+committed AS (
+  SELECT
+    line.*,
+    IF(line.is_unused OR line.kind = 'savings_plan_usage', BIGNUMERIC '0', line.native_cost) AS billed_cost,
+    -- Hours or normalized hours of a reservation, money of a savings plan.
+    CASE
+      WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
+      WHEN line.kind IN ('savings_plan_usage', 'savings_plan_unused') THEN line.effective_cost
+      WHEN line.kind = 'savings_plan_fee' THEN COALESCE(line.savings_plan_total_commitment_to_date,
+        line.savings_plan_recurring_commitment_for_billing_period, line.native_cost)
+      WHEN line.savings_plan_arn IS NOT NULL THEN line.native_cost
+      WHEN line.kind = 'reservation_usage' THEN IF(reservations.is_size_flexible, line.normalized_usage_amount, line.usage_amount)
+      WHEN line.kind = 'reservation_unused' THEN IF(reservations.is_size_flexible, line.reservation_unused_normalized_unit_quantity,
+        line.reservation_unused_quantity)
+      WHEN line.kind = 'reservation_fee' THEN IF(reservations.is_size_flexible, line.reservation_total_reserved_normalized_units,
+        line.usage_amount)
+      ELSE CASE line.pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END
+        * IF(reservations.is_size_flexible, line.usage_amount * line.normalization_factor, line.usage_amount)
+    END AS commitment_quantity,
+    CASE
+      WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
+      WHEN line.savings_plan_arn IS NOT NULL THEN line.currency
+      WHEN line.kind IN ('commitment_upfront', 'commitment_refund')
+        AND COALESCE(line.pricing_lease_contract_length, '') NOT IN ('1yr', '3yr') THEN NULL
+      ELSE IF(reservations.is_size_flexible, 'Normalized Hours', 'Hours')
+    END AS commitment_unit
+  FROM costed AS line
+  LEFT JOIN reservations ON reservations.reservation_arn = line.commitment_id
+)
 SELECT
   NULLIF(line.availability_zone, COALESCE(line.region_code, places.region_code)) AS AvailabilityZone,
-  IF(line.is_unused OR line.kind = 'savings_plan_usage', BIGNUMERIC '0', line.native_cost) AS BilledCost,
+  line.billed_cost AS BilledCost,
   line.payer_account_id AS BillingAccountId,
   line.payer_account_name AS BillingAccountName,
   'Payer Account' AS BillingAccountType,
@@ -60,36 +89,29 @@ SELECT
   line.usage_start_time AS ChargePeriodStart,
   IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Usage', 'Spend')) AS CommitmentDiscountCategory,
   line.commitment_id AS CommitmentDiscountId,
-  -- Hours or normalized hours of a reservation, money of a savings plan.
-  CASE
-    WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
-    WHEN line.kind IN ('savings_plan_usage', 'savings_plan_unused') THEN line.effective_cost
-    WHEN line.kind = 'savings_plan_fee' THEN COALESCE(line.savings_plan_total_commitment_to_date,
-      line.savings_plan_recurring_commitment_for_billing_period, line.native_cost)
-    WHEN line.savings_plan_arn IS NOT NULL THEN line.native_cost
-    WHEN line.kind = 'reservation_usage' THEN IF(reservations.is_size_flexible, line.normalized_usage_amount, line.usage_amount)
-    WHEN line.kind = 'reservation_unused' THEN IF(reservations.is_size_flexible, line.reservation_unused_normalized_unit_quantity,
-      line.reservation_unused_quantity)
-    WHEN line.kind = 'reservation_fee' THEN IF(reservations.is_size_flexible, line.reservation_total_reserved_normalized_units,
-      line.usage_amount)
-    ELSE CASE line.pricing_lease_contract_length WHEN '1yr' THEN 8760 WHEN '3yr' THEN 26280 END
-      * IF(reservations.is_size_flexible, line.usage_amount * line.normalization_factor, line.usage_amount)
-  END AS CommitmentDiscountQuantity,
+  line.commitment_quantity AS CommitmentDiscountQuantity,
   CASE
     WHEN line.commitment_id IS NULL THEN NULL
     WHEN line.is_covered THEN 'Used'
     WHEN line.is_unused THEN 'Unused'
   END AS CommitmentDiscountStatus,
   IF(line.commitment_id IS NULL, NULL, IF(line.savings_plan_arn IS NULL, 'Reserved Instance', 'Savings Plan')) AS CommitmentDiscountType,
-  CASE
-    WHEN line.commitment_id IS NULL OR NOT line.is_priced THEN NULL
-    WHEN line.savings_plan_arn IS NOT NULL THEN line.currency
-    WHEN line.kind IN ('commitment_upfront', 'commitment_refund')
-      AND COALESCE(line.pricing_lease_contract_length, '') NOT IN ('1yr', '3yr') THEN NULL
-    ELSE IF(reservations.is_size_flexible, 'Normalized Hours', 'Hours')
-  END AS CommitmentDiscountUnit,
+  line.commitment_unit AS CommitmentDiscountUnit,
   IF(line.charge_category = 'Usage' AND line.is_priced AND NOT line.is_unused, line.quantity, NULL) AS ConsumedQuantity,
   IF(line.charge_category = 'Usage' AND line.is_priced AND NOT line.is_unused AND line.quantity IS NOT NULL, line.unit, NULL) AS ConsumedUnit,
+  -- What sp_cloud_replace_commitments would fill in; here it costs no second writing of the rows.
+  IF(line.commitment_id IS NULL, NULL, TO_JSON(STRUCT([STRUCT(
+    line.commitment_id AS ContractId,
+    line.commitment_id AS ContractCommitmentID,
+    CASE
+      WHEN line.commitment_unit = line.currency THEN line.commitment_quantity
+      WHEN line.savings_plan_arn IS NOT NULL OR line.commitment_quantity IS NULL
+        THEN IF(line.charge_category = 'Purchase', line.billed_cost, line.effective_cost)
+    END AS ContractCommitmentAppliedCost,
+    IF(line.savings_plan_arn IS NULL AND line.commitment_unit <> line.currency, line.commitment_quantity, NULL)
+      AS ContractCommitmentAppliedQuantity,
+    IF(line.savings_plan_arn IS NULL AND line.commitment_unit <> line.currency AND line.commitment_quantity IS NOT NULL,
+      line.commitment_unit, NULL) AS ContractCommitmentAppliedUnit)] AS Elements))) AS ContractApplied,
   COALESCE(line.price_cost, IF(line.is_covered OR line.is_unused, line.effective_cost, line.native_cost)) AS ContractedCost,
   line.contracted_price AS ContractedUnitPrice,
   line.effective_cost AS EffectiveCost,
@@ -199,7 +221,7 @@ SELECT
   @run_id AS x_run_id,
   CURRENT_TIMESTAMP() AS x_ingested_at,
   CURRENT_DATE() AS x_ingestion_date
-FROM costed AS line
+FROM committed AS line
 LEFT JOIN `$dataset.org_profile` AS profile ON profile.x_org_slug = line.x_org_slug
 JOIN products
   ON products.instance_type = COALESCE(line.product_instance_type, '')
@@ -209,7 +231,6 @@ JOIN products
   AND products.operating_system = COALESCE(line.product_operating_system, '')
   AND products.storage_class = COALESCE(line.product_storage_class, '')
   AND products.tenancy = COALESCE(line.product_tenancy, '') AND products.operation = COALESCE(line.operation, '')
-LEFT JOIN reservations ON reservations.reservation_arn = line.commitment_id
 LEFT JOIN `{project_id}.organizations.aws_services` AS services
   ON services.product_code = IF(line.product_code = 'AmazonEC2' AND REGEXP_CONTAINS(line.usage_type, r'EBS:'), 'AmazonEBS', line.product_code)
 LEFT JOIN `{project_id}.organizations.aws_places` AS places ON places.place = COALESCE(line.region_code, line.region_location)
