@@ -49,9 +49,8 @@ export const record = Effect.fnUntraced(function* (
   appends: ReadonlyArray<EncodedAppend>
 ) {
   const recordedAt = yield* Clock.currentTimeMillis
-  const heads = new Map<string, EventTables.StreamHead>()
   const ends = yield* EventTables.readEnds(appends.map((append) => append.stream))
-  for (const head of ends.heads) heads.set(head.stream, head)
+  const heads = new Map(ends.heads.map((head) => [head.stream, head]))
   const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
   const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
   const judges = yield* Effect.forEach(model.rules, (rule) => rule.open(appends))
@@ -91,7 +90,7 @@ export const record = Effect.fnUntraced(function* (
   })
 
   if (rows.length > 0) {
-    yield* EventTables.insert(rows, moved.values())
+    yield* EventTables.insert(rows, [...moved.values()])
     yield* Fold.fold(model, recorded)
   }
   return exits

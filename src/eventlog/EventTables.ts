@@ -3,17 +3,14 @@
  */
 import { hash } from "node:crypto"
 import * as SqlClient from "@effect/sql/SqlClient"
-import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { canonical, isObject, type Json, type JsonObject } from "../platform/Json.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import type { RecordedEvent } from "./EventLog.ts"
 
 /** Events that a long read (follow, verify, rebuild) takes at a time. */
 export const PAGE_EVENTS = 512
-
-/** Rows of one insert statement: few enough that the statements of all sizes stay prepared. */
-const INSERT_ROWS = 32
 
 /** What the first event of a stream has as the hash of the one before it. */
 export const NO_HASH = "0".repeat(64)
@@ -92,21 +89,19 @@ export const decodeData = (text: string): Option.Option<JsonObject> => {
 export const decode = (row: EventRow): Option.Option<RecordedEvent> =>
   Option.map(decodeData(row.data), (data) => ({ ...row, data }))
 
-/** What a batch builds on: the heads of those of the streams that exist, and the newest numbers. In one statement: most batches are small. */
+/** What a batch builds on: the heads of those of the streams that exist, and the newest numbers. */
 export const readEnds = Effect.fnUntraced(function* (streams: ReadonlyArray<string>) {
-  const sql = yield* SqlClient.SqlClient
-  const rows = yield* sql<StreamHead>`
-    select id, stream, version, hash from event_log_streams
-    where stream in (select value from json_each(${JSON.stringify(streams)}))
-    union all select coalesce((select max(id) from event_log_streams), 0), '',
-      coalesce((select max(position) from event_log), 0), ''`
-  const newest = rows.find((row) => row.stream === "")
-  return {
-    heads: rows.filter((row) => row !== newest),
-    lastStreamId: newest?.id ?? 0,
-    lastPosition: newest?.version ?? 0
-  }
+  const heads = yield* selectHead(streams.map((stream) => [stream]))
+  const [newest] = yield* selectNewest([[]])
+  return { heads, lastStreamId: newest?.streamId ?? 0, lastPosition: newest?.position ?? 0 }
 })
+
+const selectHead = Sqlite.statement<StreamHead>(
+  "select id, stream, version, hash from event_log_streams where stream = ?"
+)
+const selectNewest = Sqlite.statement<{ readonly streamId: number | null; readonly position: number | null }>(
+  `select (select max(id) from event_log_streams) as "streamId", (select max(position) from event_log) as position`
+)
 
 /** The position of the newest event, 0 for an empty log. */
 export const lastPosition = Effect.gen(function* () {
@@ -116,25 +111,25 @@ export const lastPosition = Effect.gen(function* () {
 })
 
 /** Inserts the events and moves the heads of their streams. */
-export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<NewEventRow>, heads: Iterable<StreamHead>) {
-  const sql = yield* SqlClient.SqlClient
-  for (const chunk of Arr.chunksOf(rows, INSERT_ROWS)) {
-    const events = chunk.map((row) => ({
-      position: row.position,
-      stream_id: row.streamId,
-      version: row.version,
-      type: row.type,
-      data: row.data,
-      recorded_at: row.recordedAt,
-      previous_hash: row.previousHash,
-      hash: row.hash
-    }))
-    yield* sql`insert into event_log ${sql.insert(events)}`
-  }
-  for (const chunk of Arr.chunksOf(heads, INSERT_ROWS)) {
-    const streams = chunk.map(({ id, stream, version, hash }) => ({ id, stream, version, hash }))
-    yield* sql`
-      insert into event_log_streams ${sql.insert(streams)}
-      on conflict (id) do update set version = excluded.version, hash = excluded.hash`
-  }
+export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<NewEventRow>, heads: ReadonlyArray<StreamHead>) {
+  yield* insertEvent(
+    rows.map((row) => [
+      row.position,
+      row.streamId,
+      row.version,
+      row.type,
+      row.data,
+      row.recordedAt,
+      row.previousHash,
+      row.hash
+    ])
+  )
+  yield* moveHead(heads.map(({ id, stream, version, hash }) => [id, stream, version, hash]))
 })
+
+const insertEvent = Sqlite.statement(`
+  insert into event_log (position, stream_id, version, type, data, recorded_at, previous_hash, hash)
+  values (?, ?, ?, ?, ?, ?, ?, ?)`)
+const moveHead = Sqlite.statement(`
+  insert into event_log_streams (id, stream, version, hash) values (?, ?, ?, ?)
+  on conflict (id) do update set version = excluded.version, hash = excluded.hash`)

@@ -3,6 +3,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { KeyHeld, type NewEvent } from "./EventLog.ts"
 import type { EventModel, KeyChange } from "./Projection.ts"
 
@@ -40,14 +41,17 @@ export const changesOf = (
 
 /** Forgets the keys whose time is over, then reads who holds the keys that the changes claim. */
 export const readHolders = Effect.fnUntraced(function* (changes: ReadonlyArray<StreamKeyChange>, now: number) {
-  const claimed = changes.flatMap((change) => (change.acquire ?? []).map(({ key }) => key))
+  const claimed = changes.flatMap((change) => (change.acquire ?? []).map(({ key }) => [key]))
   if (claimed.length === 0) return new Map<string, string>()
-  const sql = yield* SqlClient.SqlClient
-  yield* sql`delete from event_log_keys where expires_at <= ${now}`
-  const rows = yield* sql<{ readonly key: string; readonly stream: string }>`
-    select key, stream from event_log_keys where key in (select value from json_each(${JSON.stringify(claimed)}))`
-  return new Map(rows.map((row) => [row.key, row.stream]))
+  yield* forgetExpired([[now]])
+  const holders = yield* selectHolder(claimed)
+  return new Map(holders.map(({ key, stream }) => [key, stream]))
 })
+
+const forgetExpired = Sqlite.statement("delete from event_log_keys where expires_at <= ?")
+const selectHolder = Sqlite.statement<{ readonly key: string; readonly stream: string }>(
+  "select key, stream from event_log_keys where key = ?"
+)
 
 /** Makes the changes of one append in `holders`, all or none: the answer is the first key that another stream holds. */
 export const claim = (holders: Holders, changes: ReadonlyArray<StreamKeyChange>): KeyHeld | undefined => {
@@ -75,34 +79,24 @@ export const claim = (holders: Holders, changes: ReadonlyArray<StreamKeyChange>)
 export const write = Effect.fnUntraced(function* (
   changes: ReadonlyArray<StreamKeyChange & { readonly recordedAt: number }>
 ) {
-  const released: Array<readonly [stream: string, prefix: string]> = []
-  const held = new Map<string, { readonly stream: string; readonly expiresAt: number | null }>()
+  const released: Array<readonly [stream: string, prefix: string, samePrefix: string]> = []
+  const held = new Map<string, readonly [key: string, stream: string, expiresAt: number | null]>()
   for (const { stream, release, acquire, recordedAt } of changes) {
     if (release !== undefined) {
-      released.push([stream, release])
-      for (const [key, holder] of held) {
-        if (holder.stream === stream && key.startsWith(release)) held.delete(key)
+      released.push([stream, release, release])
+      for (const [key, holder] of held.values()) {
+        if (holder === stream && key.startsWith(release)) held.delete(key)
       }
     }
     for (const { key, ttlSeconds } of acquire ?? []) {
-      held.set(key, { stream, expiresAt: ttlSeconds === undefined ? null : recordedAt + ttlSeconds * 1_000 })
+      held.set(key, [key, stream, ttlSeconds === undefined ? null : recordedAt + ttlSeconds * 1_000])
     }
   }
-  const sql = yield* SqlClient.SqlClient
-  if (released.length > 0) {
-    yield* sql`
-      delete from event_log_keys where key in (
-        select held.key from json_each(${JSON.stringify(released)}) as released
-        cross join event_log_keys as held
-        where held.stream = released.value ->> 0
-          and substr(held.key, 1, length(released.value ->> 1)) = released.value ->> 1
-      )`
-  }
-  if (held.size > 0) {
-    const rows = Array.from(held, ([key, { stream, expiresAt }]) => [key, stream, expiresAt])
-    yield* sql`
-      insert into event_log_keys (key, stream, expires_at)
-      select value ->> 0, value ->> 1, value ->> 2 from json_each(${JSON.stringify(rows)}) where true
-      on conflict (key) do update set stream = excluded.stream, expires_at = excluded.expires_at`
-  }
+  if (released.length > 0) yield* deleteHeld(released)
+  if (held.size > 0) yield* hold(held.values())
 })
+
+const deleteHeld = Sqlite.statement("delete from event_log_keys where stream = ? and substr(key, 1, length(?)) = ?")
+const hold = Sqlite.statement(`
+  insert into event_log_keys (key, stream, expires_at) values (?, ?, ?)
+  on conflict (key) do update set stream = excluded.stream, expires_at = excluded.expires_at`)

@@ -9,6 +9,7 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import { SqlError } from "@effect/sql/SqlError"
 import * as Statement from "@effect/sql/Statement"
 import Sqlite from "better-sqlite3"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -27,6 +28,15 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
   )
   const attempt = attemptOn(database)
   const connection = connectionOf(attempt)
+  const runEach: RunEach = (text, lists) =>
+    attempt(text, (prepared) => {
+      const rows: Array<unknown> = []
+      for (const list of lists) {
+        if (prepared.reader) rows.push(...prepared.all(...list))
+        else prepared.run(...list)
+      }
+      return rows
+    })
   const turns = yield* Effect.makeSemaphore(1)
   const client = yield* SqlClient.make({
     acquirer: Effect.succeed(connectionOf((text, run) => turns.withPermits(1)(attempt(text, run)))),
@@ -42,10 +52,14 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
   const rollback = Effect.suspend(() =>
     database.inTransaction ? Effect.orDie(execute(connection, "ROLLBACK")) : Effect.void
   )
+  const inside = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.mapInputContext(effect, (context: Context.Context<R>) => Context.add(context, Transaction, runEach)).pipe(
+      Effect.provideService(SqlClient.TransactionConnection, [connection, 0])
+    )
   const outermost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.uninterruptibleMask((restore) =>
       execute(connection, begin).pipe(
-        Effect.zipRight(restore(Effect.provideService(effect, SqlClient.TransactionConnection, [connection, 0]))),
+        Effect.zipRight(restore(inside(effect))),
         Effect.zipLeft(execute(connection, "COMMIT")),
         Effect.onError(() => rollback)
       )
@@ -61,6 +75,29 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
   const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
   return sql
 })
+
+type Rows = ReturnType<Connection["execute"]>
+
+/** Runs a statement once with each list of parameters; answers the rows of all. */
+type RunEach = (text: string, lists: Iterable<ReadonlyArray<unknown>>) => Rows
+
+/** How statements run in the transaction around a fiber. */
+class Transaction extends Context.Tag("pipeline-service/Sqlite/Transaction")<Transaction, RunEach>() {}
+
+/**
+ * A statement of constant text, for what every commit does; only inside a transaction. It runs once with each list of parameters and
+ * answers the rows of all. A statement of the client makes a span and a scope and compiles its text, which costs more than SQLite's part.
+ */
+export const statement =
+  <Row extends object>(text: string) =>
+  (lists: Iterable<ReadonlyArray<string | number | null>>): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
+    Effect.flatMap(
+      Effect.serviceOption(Transaction),
+      Option.match({
+        onNone: () => Effect.dieMessage(`only a transaction may run: ${text}`),
+        onSome: (runEach) => runEach(text, lists)
+      })
+    )
 
 const nested = <A, E, R>(open: Connection, depth: number, effect: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { EventModel, KeyChange, Projection } from "../eventlog/Projection.ts"
 import type { JsonObject } from "../platform/Json.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { canonical, objectAt, textOrNull } from "../platform/Json.ts"
 import type { RunState } from "./Run.ts"
 import { runIdOf, runTimeout } from "./RunEvent.ts"
@@ -34,7 +35,7 @@ interface RunChange {
   open: number | null
 }
 
-/** The projection of all runs. Each statement has one text for any number of rows, so that it stays prepared. */
+/** The projection of all runs. */
 export const runProjection: Projection = {
   name: "runs",
   shape: 1,
@@ -65,38 +66,27 @@ export const runProjection: Projection = {
       const change = known ?? noChange(runId)
       if (applyEvent(change, event)) changes.set(runId, change)
     }
-    const inserted = [...changes.values()].filter((change) => change.org_slug !== null)
-    const updated = [...changes.values()].filter((change) => change.org_slug === null)
-    const sql = yield* SqlClient.SqlClient
-    if (inserted.length > 0) {
-      yield* sql`insert into runs
-        select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-          value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13, value ->> 14
-        from json_each(${JSON.stringify(inserted.map((change) => Object.values(change)))})`
+    const inserted: Array<ReadonlyArray<string | number | null>> = []
+    const changed: typeof inserted = []
+    for (const change of changes.values()) {
+      if (change.org_slug !== null) inserted.push(Object.values(change))
+      else {
+        const { end_time, error_message, error_context, failed_steps, open, run_id, status } = change
+        changed.push([status, end_time, error_message, error_context, failed_steps, open, run_id])
+      }
     }
-    if (started.size > 0) {
-      yield* sql`update runs set status = 'RUNNING'
-        where run_id in (select value from json_each(${JSON.stringify([...started])})) and status = 'PENDING'`
-    }
-    if (updated.length > 0) {
-      const rows = updated.map((change) => [
-        change.run_id,
-        change.status,
-        change.end_time,
-        change.error_message,
-        change.error_context,
-        change.failed_steps,
-        change.open
-      ])
-      yield* sql`update runs set
-          status = coalesce(change.value ->> 1, status), end_time = coalesce(change.value ->> 2, end_time),
-          error_message = coalesce(change.value ->> 3, error_message),
-          error_context = coalesce(change.value ->> 4, error_context),
-          failed_steps = coalesce(change.value ->> 5, failed_steps), open = coalesce(change.value ->> 6, open)
-        from json_each(${JSON.stringify(rows)}) as change where runs.run_id = change.value ->> 0`
-    }
+    if (inserted.length > 0) yield* insertRun(inserted)
+    if (started.size > 0) yield* markRunning(Array.from(started, (runId) => [runId]))
+    if (changed.length > 0) yield* changeRun(changed)
   })
 }
+
+const insertRun = Sqlite.statement("insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+const markRunning = Sqlite.statement("update runs set status = 'RUNNING' where run_id = ? and status = 'PENDING'")
+const changeRun = Sqlite.statement(`update runs set
+  status = coalesce(?, status), end_time = coalesce(?, end_time), error_message = coalesce(?, error_message),
+  error_context = coalesce(?, error_context), failed_steps = coalesce(?, failed_steps), open = coalesce(?, open)
+  where run_id = ?`)
 
 /** Members in the order of the table's columns. */
 const noChange = (runId: string): RunChange => ({

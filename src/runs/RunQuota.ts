@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { JudgedAppend, Projection, Rule } from "../eventlog/Projection.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { isObject, textOrNull } from "../platform/Json.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { RETRY_AFTER_CONCURRENT_SECONDS, RETRY_AFTER_QUOTA_SECONDS, RunNotAllowed } from "../validator/Validator.ts"
 import { isTerminal, runIdOf } from "./RunEvent.ts"
 
@@ -27,30 +28,17 @@ export const quotaProjection: Projection = {
       primary key (org_slug, usage_date))`
   }),
   apply: Effect.fnUntraced(function* (events) {
-    const admitted: Array<readonly [runId: string, date: string | null]> = []
+    const admitted: Array<readonly [date: string | null, runId: string]> = []
     const ended = new Map<string, boolean>()
     for (const { data, stream, type } of events) {
-      if (type === "RunAdmitted") admitted.push([runIdOf(stream), textOrNull(data["reservationDate"])])
+      if (type === "RunAdmitted") admitted.push([textOrNull(data["reservationDate"]), runIdOf(stream)])
       if (isTerminal(type)) ended.set(runIdOf(stream), type === "RunCompleted")
     }
-    const sql = yield* SqlClient.SqlClient
-    if (admitted.length > 0) {
-      yield* sql`insert into quota_slots
-        select runs.run_id, runs.org_slug, admitted.value ->> 1
-        from json_each(${JSON.stringify(admitted)}) as admitted join runs on runs.run_id = admitted.value ->> 0`
-    }
+    if (admitted.length > 0) yield* takeSlot(admitted)
     if (ended.size === 0) return
-    const released = yield* sql<SlotRow>`
-      delete from quota_slots where run_id in (select value from json_each(${JSON.stringify([...ended.keys()])}))
-      returning run_id, org_slug, reservation_date`
+    const released = yield* releaseSlot(Array.from(ended.keys(), (runId) => [runId]))
     const successes = released.filter((slot) => ended.get(slot.run_id) === true)
-    if (successes.length === 0) return
-    yield* sql`insert into org_usage_quotas
-      select value ->> 0, value ->> 1, count(*)
-      from json_each(${JSON.stringify(successes.map((slot) => [slot.org_slug, slot.reservation_date]))})
-      where true group by 1, 2
-      on conflict (org_slug, usage_date) do update set
-        successful_runs = org_usage_quotas.successful_runs + excluded.successful_runs`
+    yield* countSuccess(successes.map((slot) => [slot.org_slug, slot.reservation_date]))
   })
 }
 
@@ -59,6 +47,14 @@ interface SlotRow {
   readonly org_slug: string
   readonly reservation_date: string
 }
+
+const takeSlot = Sqlite.statement("insert into quota_slots select run_id, org_slug, ? from runs where run_id = ?")
+const releaseSlot = Sqlite.statement<SlotRow>(
+  "delete from quota_slots where run_id = ? returning run_id, org_slug, reservation_date"
+)
+const countSuccess = Sqlite.statement(`
+  insert into org_usage_quotas values (?, ?, 1)
+  on conflict (org_slug, usage_date) do update set successful_runs = org_usage_quotas.successful_runs + 1`)
 
 /** An admission that is judged: whose, for which day, under which limits. */
 interface Admission {
@@ -76,25 +72,12 @@ interface Usage {
 /** Forbids admissions beyond their allowance. Judged one by one: a batch answers as if each append had come alone. */
 export const quotaRule: Rule = {
   open: Effect.fnUntraced(function* (appends) {
-    const usages = new Map<string, Usage>()
-    const slots = new Map<string, SlotRow>()
     const admissions = appends.flatMap((append) => admissionOf(append) ?? [])
-    if (admissions.length > 0) {
-      for (const { org } of admissions) usages.set(org, { running: 0, successes: new Map() })
-      const months = admissions.map(({ date }) => monthOf(date)).sort()
-      const ending = appends.filter(({ events }) => events.some(({ type }) => isTerminal(type)))
-      const rows = yield* readBooks(
-        [...usages.keys()],
-        months[0] ?? "",
-        ending.map(({ stream }) => runIdOf(stream))
-      )
-      for (const row of rows) {
-        const usage = usages.get(row.org_slug)
-        if (row.book === "slot") slots.set(row.run_id, row)
-        if (row.book === "running" && usage !== undefined) usage.running = row.runs
-        if (row.book === "succeeded") usage?.successes.set(row.reservation_date, row.runs)
-      }
-    }
+    const usages = admissions.length === 0 ? new Map<string, Usage>() : yield* readUsages(admissions)
+    const ending =
+      admissions.length === 0 ? [] : appends.filter(({ events }) => events.some(({ type }) => isTerminal(type)))
+    const held = yield* selectSlot(ending.map(({ stream }) => [runIdOf(stream)]))
+    const slots = new Map(held.map((slot) => [slot.run_id, slot]))
     return {
       objection: (append) => {
         const admission = admissionOf(append)
@@ -124,15 +107,11 @@ export const quotaRule: Rule = {
 
 /** What an organisation has used of its plan as of a day (UTC): successful runs of the day and its month, and runs that hold a slot. */
 export const usageOf = Effect.fnUntraced(function* (org: string, day: string) {
-  const rows = yield* readBooks([org], `${monthOf(day)}-01`, [])
-  const succeeded = rows.filter(
-    ({ book, reservation_date: date }) => book === "succeeded" && monthOf(date) === monthOf(day)
-  )
-  return {
-    today: succeeded.find(({ reservation_date: date }) => date === day)?.runs ?? 0,
-    month: succeeded.reduce((sum, { runs }) => sum + runs, 0),
-    running: rows.find(({ book }) => book === "running")?.runs ?? 0
-  }
+  const sql = yield* SqlClient.SqlClient
+  const usage = (yield* sql.withTransaction(readUsages([{ org, date: day }]))).get(org)
+  if (usage === undefined) return { today: 0, month: 0, running: 0 }
+  const { running, successes } = usage
+  return { today: successes.get(day) ?? 0, month: sumOfMonth(successes, day), running }
 })
 
 const admissionOf = ({ events }: JudgedAppend): Admission | undefined => {
@@ -146,29 +125,36 @@ const admissionOf = ({ events }: JudgedAppend): Admission | undefined => {
   }
 }
 
-type BookRow = SlotRow & { readonly book: "slot" | "running" | "succeeded"; readonly runs: number }
-
-/** The slots of the runs and the usage of the organisations since a month: one statement, since each costs as much as all three. */
-const readBooks = Effect.fnUntraced(function* (
-  orgs: ReadonlyArray<string>,
-  firstMonth: string,
-  runIds: ReadonlyArray<string>
-) {
-  const sql = yield* SqlClient.SqlClient
-  const ofOrgs = sql`org_slug in (select value from json_each(${JSON.stringify(orgs)}))`
-  return yield* sql<BookRow>`
-    select 'slot' as book, run_id, org_slug, reservation_date, 1 as runs from quota_slots
-      where run_id in (select value from json_each(${JSON.stringify(runIds)}))
-    union all select 'running', '', org_slug, '', cast(count(*) as integer) from quota_slots
-      where ${ofOrgs} group by org_slug
-    union all select 'succeeded', '', org_slug, usage_date, successful_runs from org_usage_quotas
-      where ${ofOrgs} and usage_date >= ${firstMonth}`
+/** The usage of organisations, their successes since the first month that is asked for. */
+const readUsages = Effect.fnUntraced(function* (asked: ReadonlyArray<Pick<Admission, "org" | "date">>) {
+  const orgs = [...new Set(asked.map(({ org }) => org))]
+  const since = asked.map(({ date }) => monthOf(date)).sort()[0] ?? ""
+  const usages = new Map(orgs.map((org): [string, Usage] => [org, { running: 0, successes: new Map() }]))
+  for (const { org_slug, running } of yield* countSlots(orgs.map((org) => [org]))) {
+    const usage = usages.get(org_slug)
+    if (usage !== undefined) usage.running = running
+  }
+  for (const { org_slug, usage_date, successful_runs } of yield* selectSuccesses(orgs.map((org) => [org, since]))) {
+    usages.get(org_slug)?.successes.set(usage_date, successful_runs)
+  }
+  return usages
 })
+
+const countSlots = Sqlite.statement<{ readonly org_slug: string; readonly running: number }>(
+  "select org_slug, count(*) as running from quota_slots where org_slug = ? group by org_slug"
+)
+const selectSuccesses = Sqlite.statement<{
+  readonly org_slug: string
+  readonly usage_date: string
+  readonly successful_runs: number
+}>("select org_slug, usage_date, successful_runs from org_usage_quotas where org_slug = ? and usage_date >= ?")
+const selectSlot = Sqlite.statement<SlotRow>(
+  "select run_id, org_slug, reservation_date from quota_slots where run_id = ?"
+)
 
 const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined): RunNotAllowed | undefined => {
   const { concurrentLimit, dailyLimit, monthlyLimit, plan } = allowance
-  const successes = [...(usage?.successes ?? [])]
-  const month = successes.reduce((sum, [day, runs]) => sum + (monthOf(day) === monthOf(date) ? runs : 0), 0)
+  const month = usage === undefined ? 0 : sumOfMonth(usage.successes, date)
   const allows = `the plan ${plan} of ${org} allows`
   const orRaise = `or raise the plan with admin org plan ${org}`
   if ((usage?.successes.get(date) ?? 0) >= Number(dailyLimit)) {
@@ -188,5 +174,9 @@ const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined
 
 const exceeded = (retryAfterSeconds: number, message: string) =>
   new RunNotAllowed({ code: "QUOTA_EXCEEDED", status: 429, message, retryAfterSeconds })
+
+/** The successful runs of a day's month. */
+const sumOfMonth = (successes: ReadonlyMap<string, number>, date: string): number =>
+  [...successes].reduce((sum, [day, runs]) => sum + (monthOf(day) === monthOf(date) ? runs : 0), 0)
 
 const monthOf = (day: string): string => day.slice(0, "yyyy-mm".length)
