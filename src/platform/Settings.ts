@@ -108,6 +108,11 @@ const settings = Config.all({
   genaiCloudOverlap: Config.literal("skip", "keep")("GENAI_CLOUD_OVERLAP").pipe(Config.withDefault("skip")),
   /** `DUCKDB_MEMORY_LIMIT`: memory of the embedded warehouse; it spills to DATA_DIR beyond. */
   duckdbMemoryLimit: Config.nonEmptyString("DUCKDB_MEMORY_LIMIT").pipe(Config.withDefault("384MB")),
+  /** `DUCKDB_THREADS`: threads of the embedded warehouse, whatever the machine has; converting a bill takes 160 MB of the limit for each. */
+  duckdbThreads: Config.integer("DUCKDB_THREADS").pipe(
+    Config.withDefault(2),
+    Config.validate({ message: "DUCKDB_THREADS is 1 to 256", validation: (value) => value >= 1 && value <= 256 })
+  ),
   /** `PUBLIC_URL`: where people reach this service; links in notifications begin with it. */
   publicUrl: Config.nonEmptyString("PUBLIC_URL").pipe(Config.withDefault("http://localhost:8001")),
   /** `NOTIFICATIONS_ENABLED`: tell people about runs and alerts. */

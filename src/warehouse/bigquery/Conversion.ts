@@ -26,10 +26,10 @@ import {
   WarehouseUnavailable
 } from "../Warehouse.ts"
 
-/** Where conversions work, and how much memory one may take. */
+/** Where conversions work, and what the engine of one may take. */
 export interface Workplace {
   readonly folder: string
-  readonly memoryLimit: string
+  readonly limits: Readonly<Record<string, string>>
 }
 
 /** A table's rows in a Parquet file; none where there are no rows. */
@@ -47,7 +47,7 @@ export const convert = Effect.fn("BigQueryConversion.convert")(function* <E>(
   source: Exclude<SliceSource<E>, { readonly _tag: "Query" }>
 ) {
   const folder = yield* temporaryFolder(workplace.folder)
-  const { connection, spill } = yield* engine(folder, workplace.memoryLimit)
+  const { connection, spill } = yield* engine(workplace, folder)
   const { dataset, table } = target
   yield* Datasets.ensure(connection, dataset, [table, quarantineTable, sliceTokensTable])
   const parts: ReadonlyArray<Effect.Effect<Part, WarehouseError, Scope.Scope>> =
@@ -75,10 +75,10 @@ export const convert = Effect.fn("BigQueryConversion.convert")(function* <E>(
 })
 
 /** An engine for one use, in a folder of its own. */
-export const engine = Effect.fn("BigQueryConversion.engine")(function* (folder: string, memoryLimit: string) {
+export const engine = Effect.fn("BigQueryConversion.engine")(function* ({ limits }: Workplace, folder: string) {
   const spill = join(folder, "spill")
   const database = yield* open(join(folder, "conversion.duckdb"), {
-    memory_limit: memoryLimit,
+    ...limits,
     temp_directory: spill,
     preserve_insertion_order: "false",
     autoinstall_known_extensions: "false",

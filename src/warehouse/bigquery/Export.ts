@@ -28,7 +28,7 @@ export const write = Effect.fn("BigQueryExport.write")(function* (
   file: { readonly path: string; readonly format: "csv" | "parquet" }
 ) {
   const folder = yield* Conversion.temporaryFolder(workplace.folder)
-  const { connection } = yield* Conversion.engine(folder, workplace.memoryLimit)
+  const { connection } = yield* Conversion.engine(workplace, folder)
   const spool = join(folder, "rows.ndjson")
   const handle = yield* Effect.acquireRelease(
     onDisk(() => open(spool, "w")),

@@ -102,7 +102,7 @@ const asParquet = Effect.fnUntraced(function* (
   header: { readonly names: ReadonlyArray<string>; readonly delimiter: string }
 ) {
   const folder = yield* Conversion.temporaryFolder(workplace.folder)
-  const { connection } = yield* Conversion.engine(folder, workplace.memoryLimit)
+  const { connection } = yield* Conversion.engine(workplace, folder)
   const target = join(folder, "lookup.parquet")
   const columns = header.names.map((column) => `${duckText(column)}: 'VARCHAR'`).join(", ")
   const cells = header.names.map(duckName).join(", ")

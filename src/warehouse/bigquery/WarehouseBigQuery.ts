@@ -7,6 +7,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { join } from "node:path"
 import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
+import { limits } from "../duckdb/DuckDb.ts"
 import * as SourceFile from "../duckdb/SourceFile.ts"
 import type { SqlParameter } from "../FileMapping.ts"
 import * as Dml from "../googlesql/Dml.ts"
@@ -55,7 +56,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
   const lookups = new Set(yield* Lookups.names(lookupFolder))
   const workplace: Conversion.Workplace = {
     folder: join(settings.dataDir, "bigquery-staging"),
-    memoryLimit: settings.duckdbMemoryLimit
+    limits: limits(settings)
   }
   const converting = yield* Effect.makeSemaphore(CONVERSION_CONCURRENCY)
 
@@ -201,7 +202,7 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
     columnsOf: (file) =>
       Effect.gen(function* () {
         const folder = yield* Conversion.temporaryFolder(workplace.folder)
-        const { connection, spill } = yield* Conversion.engine(folder, workplace.memoryLimit)
+        const { connection, spill } = yield* Conversion.engine(workplace, folder)
         return yield* SourceFile.columnNames(file, file.format, connection, spill)
       }).pipe(
         Effect.scoped,

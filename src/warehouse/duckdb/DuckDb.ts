@@ -5,6 +5,7 @@ import { DuckDBInstance, type DuckDBConnection, type DuckDBType, type DuckDBValu
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
+import type { SettingsValues } from "../../platform/Settings.ts"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
 import { text } from "./SqlText.ts"
 
@@ -61,6 +62,12 @@ const BLOCK_BYTES = 32 * 1024
 const ROW_GROUP_ROWS = 20 * 1024
 /** By default files are written as the engine's first release could read them; its later encodings of text take less time and room. */
 const STORAGE_VERSION = "v1.5.0"
+
+/** What an engine may take of the machine: without a number of its own it has a thread for each core, and each needs memory. */
+export const limits = ({ duckdbMemoryLimit, duckdbThreads }: SettingsValues): Readonly<Record<string, string>> => ({
+  memory_limit: duckdbMemoryLimit,
+  threads: String(duckdbThreads)
+})
 
 /** Opens a database file (`:memory:` for a throwaway one). One process at a time may hold a file. */
 export const open = (

@@ -26,7 +26,7 @@ import {
 } from "../Warehouse.ts"
 import { observed } from "../WarehouseMetrics.ts"
 import * as Datasets from "./Datasets.ts"
-import { type Connection, open } from "./DuckDb.ts"
+import { type Connection, limits, open } from "./DuckDb.ts"
 import * as FilePart from "./FilePart.ts"
 import * as Lookups from "./Lookups.ts"
 import type { Part } from "./Part.ts"
@@ -91,7 +91,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   const spillFolder = resolve(folder, "spill")
   yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
   const opening = open(file, {
-    memory_limit: settings.duckdbMemoryLimit,
+    ...limits(settings),
     temp_directory: spillFolder,
     // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
     preserve_insertion_order: "false",
