@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import { Encryption, type EncryptionFailed } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import * as Checks from "./checks.ts"
 import * as Keys from "./keys.ts"
 import {
@@ -45,12 +46,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
       yield* createTables(sql)
 
       const callerOf = Effect.fnUntraced(function* (hash: string) {
-        const [row] =
-          yield* sql<CallerRow>`select k.org_api_key_id, k.org_slug, k.org_api_key_hash, k.scopes, k.expires_at
-        from org_api_keys k join org_profiles p on p.org_slug = k.org_slug
-        where k.org_api_key_hash = ${hash} and k.is_active = 1 and p.status = 'ACTIVE'`.pipe(
-            Effect.mapError(unavailable("read"))
-          )
+        const [row] = yield* Effect.mapError(selectCaller([[hash]]), unavailable("read"))
         if (row === undefined || !Keys.sameHash(row.org_api_key_hash, hash)) return yield* new InvalidApiKey()
         const caller: Caller = { org: row.org_slug, keyId: row.org_api_key_id, scopes: yield* decodeScopes(row.scopes) }
         return {
@@ -139,8 +135,9 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         return { org, companyName, adminEmail, status: "ACTIVE" as const, plan, defaultCurrency, createdAt }
       })
 
-      const subscription = Effect.fn("Organizations.subscription")((org: OrgSlug) =>
-        sql<SubscriptionRow>`select * from org_subscriptions where org_slug = ${org}`.pipe(
+      const subscription = (org: OrgSlug) =>
+        selectSubscription([[org]]).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
           Effect.map(([row]): Subscription | undefined =>
             row === undefined
               ? undefined
@@ -155,7 +152,6 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           ),
           Effect.mapError(unavailable("read"))
         )
-      )
 
       const subscribe = Effect.fn("Organizations.subscribe")(function* (
         org: OrgSlug,
@@ -249,6 +245,13 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
       return { authenticate, create, get, list, subscription, subscribe, createKey, ownKey, listKeys, revokeKey }
     })
   )
+
+const selectCaller = Sqlite.statement<CallerRow>(`
+  select k.org_api_key_id, k.org_slug, k.org_api_key_hash, k.scopes, k.expires_at
+  from org_api_keys k join org_profiles p on p.org_slug = k.org_slug
+  where k.org_api_key_hash = ? and k.is_active = 1 and p.status = 'ACTIVE'`)
+
+const selectSubscription = Sqlite.statement<SubscriptionRow>("select * from org_subscriptions where org_slug = ?")
 
 interface CallerRow {
   readonly org_api_key_id: string

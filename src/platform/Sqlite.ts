@@ -37,6 +37,7 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
       }
       return rows
     })
+  runners.set(connection, runEach)
   const turns = yield* Effect.makeSemaphore(1)
   const client = yield* SqlClient.make({
     acquirer: Effect.succeed(connectionOf((text, run) => turns.withPermits(1)(attempt(text, run)))),
@@ -52,14 +53,10 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
   const rollback = Effect.suspend(() =>
     database.inTransaction ? Effect.orDie(execute(connection, "ROLLBACK")) : Effect.void
   )
-  const inside = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.mapInputContext(effect, (context: Context.Context<R>) => Context.add(context, Transaction, runEach)).pipe(
-      Effect.provideService(SqlClient.TransactionConnection, [connection, 0])
-    )
   const outermost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.uninterruptibleMask((restore) =>
       execute(connection, begin).pipe(
-        Effect.zipRight(restore(inside(effect))),
+        Effect.zipRight(restore(Effect.provideService(effect, SqlClient.TransactionConnection, [connection, 0]))),
         Effect.zipLeft(execute(connection, "COMMIT")),
         Effect.onError(() => rollback)
       )
@@ -73,6 +70,7 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
       })
     )
   const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
+  runners.set(sql, (text, lists) => turns.withPermits(1)(runEach(text, lists)))
   return sql
 })
 
@@ -81,23 +79,25 @@ type Rows = ReturnType<Connection["execute"]>
 /** Runs a statement once with each list of parameters; answers the rows of all. */
 type RunEach = (text: string, lists: Iterable<ReadonlyArray<unknown>>) => Rows
 
-/** How statements run in the transaction around a fiber. */
-class Transaction extends Context.Tag("pipeline-service/Sqlite/Transaction")<Transaction, RunEach>() {}
+/** How statements run: in the transaction of a connection, and with a client outside of one. */
+const runners = new WeakMap<Connection | SqlClient.SqlClient, RunEach>()
 
 /**
- * A statement of constant text, for what every commit does; only inside a transaction. It runs once with each list of parameters and
- * answers the rows of all. A statement of the client makes a span and a scope and compiles its text, which costs more than SQLite's part.
+ * A statement of constant text, for what every commit or request does. It runs once with each list of parameters and answers the rows of
+ * all. A statement of the client makes a span and a scope and compiles its text, which costs more than SQLite's part.
  */
 export const statement =
   <Row extends object>(text: string) =>
-  (lists: Iterable<ReadonlyArray<string | number | null>>): Effect.Effect<ReadonlyArray<Row>, SqlError> =>
-    Effect.flatMap(
-      Effect.serviceOption(Transaction),
-      Option.match({
-        onNone: () => Effect.dieMessage(`only a transaction may run: ${text}`),
-        onSome: (runEach) => runEach(text, lists)
+  (
+    lists: Iterable<ReadonlyArray<string | number | null>>
+  ): Effect.Effect<ReadonlyArray<Row>, SqlError, SqlClient.SqlClient> =>
+    Effect.contextWithEffect((context: Context.Context<SqlClient.SqlClient>) => {
+      const owner = Option.match(Context.getOption(context, SqlClient.TransactionConnection), {
+        onNone: () => Context.get(context, SqlClient.SqlClient),
+        onSome: ([connection]) => connection
       })
-    )
+      return runners.get(owner)?.(text, lists) ?? Effect.dieMessage(`not a client of SQLite: ${text}`)
+    })
 
 const nested = <A, E, R>(open: Connection, depth: number, effect: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Database from "../../src/platform/Database.ts"
 import * as GroupCommit from "../../src/platform/GroupCommit.ts"
+import * as Sqlite from "../../src/platform/Sqlite.ts"
 import * as TemporaryDatabase from "../support/TemporaryDatabase.ts"
 
 /** Writes words; refuses "refused"; the table itself rejects a word that is there already. */
@@ -231,8 +232,13 @@ describe("Database", () => {
       const sql = yield* SqlClient.SqlClient
       yield* sql`create table words (word text)`
       const begun = yield* Deferred.make<void>()
+      const insertWord = Sqlite.statement("insert into words values (?)")
       const others = yield* Effect.forEach(
-        [sql`insert into words values ('alone')`, sql.withTransaction(sql`insert into words values ('together')`)],
+        [
+          sql`insert into words values ('alone')`,
+          insertWord([["prepared"]]),
+          sql.withTransaction(sql`insert into words values ('together')`)
+        ],
         (write) => Effect.fork(Effect.zipRight(Deferred.await(begun), write))
       )
       const failed = yield* Effect.exit(
@@ -251,7 +257,9 @@ describe("Database", () => {
       )
       expect(failed).toEqual(Exit.fail("no"))
       yield* Fiber.joinAll(others)
-      expect(yield* sql`select word from words order by word`).toEqual([{ word: "alone" }, { word: "together" }])
+      expect(yield* sql`select word from words order by word`).toEqual(
+        ["alone", "prepared", "together"].map((word) => ({ word }))
+      )
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
