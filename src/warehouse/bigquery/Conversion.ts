@@ -9,7 +9,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { join } from "node:path"
 import type { OrgSlug } from "../../platform/Identifiers.ts"
 import * as Datasets from "../duckdb/Datasets.ts"
-import { type Connection, open } from "../duckdb/DuckDb.ts"
+import { type Connection, open, PARQUET } from "../duckdb/DuckDb.ts"
 import * as FilePart from "../duckdb/FilePart.ts"
 import type { Part } from "../duckdb/Part.ts"
 import * as RowsPart from "../duckdb/RowsPart.ts"
@@ -110,7 +110,7 @@ const exported = Effect.fnUntraced(function* (
   if (rows === 0) return undefined
   const cells = columnsOf(table).map((column) => `${staged(column)} AS ${duckName(column.name)}`)
   yield* connection.query(
-    `COPY (SELECT ${cells.join(", ")} FROM ${duckName(dataset)}.${duckName(table.name)}) TO ${duckText(path)} (FORMAT parquet, COMPRESSION zstd)`,
+    `COPY (SELECT ${cells.join(", ")} FROM ${duckName(dataset)}.${duckName(table.name)}) TO ${duckText(path)} (${PARQUET})`,
     { label: `stage ${dataset}.${table.name}` }
   )
   return path

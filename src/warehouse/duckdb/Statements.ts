@@ -18,7 +18,7 @@ import {
   type WarehouseError
 } from "../Warehouse.ts"
 import { centralDataset } from "./Datasets.ts"
-import type { Connection } from "./DuckDb.ts"
+import { type Connection, PARQUET } from "./DuckDb.ts"
 import * as Procedures from "./Procedures.ts"
 import { toJson } from "./ResultRows.ts"
 import { name, text } from "./SqlText.ts"
@@ -158,10 +158,7 @@ export const copyTo = Effect.fn("Statements.copyTo")(function* (
   label: string
 ) {
   const source = file.format === "csv" ? yield* plainTexts(connection, translated, label) : translated
-  const format =
-    file.format === "csv"
-      ? "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ'"
-      : "FORMAT parquet, COMPRESSION zstd"
+  const format = file.format === "csv" ? "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ'" : PARQUET
   const written = yield* connection
     .query(`COPY (${source}) TO ${text(file.path)} (${format})`, { label })
     .pipe(Effect.onError(() => Effect.promise(() => rm(file.path, { force: true }))))
