@@ -82,6 +82,17 @@ const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, Wa
       })
   })
 
+/** Makes a database ready for an organisation; answers the names of the lookup tables. */
+const prepare = (settings: SettingsValues) => (connection: Connection) =>
+  Effect.gen(function* () {
+    yield* connection.query(
+      `CREATE SCHEMA IF NOT EXISTS ${Datasets.systemDataset}; CREATE SCHEMA IF NOT EXISTS ${name(Datasets.centralDataset)}`
+    )
+    yield* Procedures.ensure(connection)
+    yield* Statements.prepare(connection)
+    return yield* Lookups.load(connection, join(settings.configsPath, "lookups"))
+  })
+
 const make = Effect.fn("WarehouseDuckDb.make")(function* (
   settings: SettingsValues,
   folder: string,
@@ -90,39 +101,32 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   const file = resolve(folder, "warehouse.duckdb")
   const spillFolder = resolve(folder, "spill")
   yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
-  const opening = open(file, {
-    ...limits(settings),
-    temp_directory: spillFolder,
-    // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
-    preserve_insertion_order: "false",
-    write_buffer_row_group_count: "1",
-    // A checkpoint would read and write again whole tables to fill up half-full row groups, with all threads at once and outside the
-    // memory limit. Row groups whose rows are all deleted go without that.
-    max_vacuum_tasks: "0",
-    autoinstall_known_extensions: "false",
-    autoload_known_extensions: "false"
+  const opening = Effect.gen(function* () {
+    const database = yield* open(file, {
+      ...limits(settings),
+      temp_directory: spillFolder,
+      // Keeping the order of a file would hold its batches in memory until their turn comes; rows carry their number instead.
+      preserve_insertion_order: "false",
+      write_buffer_row_group_count: "1",
+      // A checkpoint would read and write again whole tables to fill up half-full row groups, with all threads at once and outside the
+      // memory limit. Row groups whose rows are all deleted go without that.
+      max_vacuum_tasks: "0",
+      autoinstall_known_extensions: "false",
+      autoload_known_extensions: "false"
+    })
+    // Whoever holds the database owns the folder: what lies there was left by a process that died.
+    yield* inFolder(spillFolder, () => rm(spillFolder, { recursive: true, force: true }))
+    const lookups = yield* Effect.scoped(Effect.flatMap(database.connect, prepare(settings)))
+    return { database, lookups }
   })
-  // The engine starts on a thread of its own meanwhile.
-  const [database, tables] = yield* Effect.all([opening, declared], { concurrency: "unbounded" })
-  // Whoever holds the database owns the folder: what lies there was left by a process that died.
-  yield* inFolder(spillFolder, () => rm(spillFolder, { recursive: true, force: true }))
+  // The engine works on threads of its own meanwhile.
+  const [{ database, lookups }, tables] = yield* Effect.all([opening, declared], { concurrency: "unbounded" })
 
   const readers = yield* Pool.make({ acquire: database.connect, size: READER_CONNECTIONS })
   const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E>) =>
     Effect.scoped(Effect.flatMap(Pool.get(readers), use))
   const writing = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
     Effect.scoped(Effect.flatMap(database.connect, use))
-
-  const lookups = yield* writing((connection) =>
-    Effect.gen(function* () {
-      yield* connection.query(
-        `CREATE SCHEMA IF NOT EXISTS ${Datasets.systemDataset}; CREATE SCHEMA IF NOT EXISTS ${name(Datasets.centralDataset)}`
-      )
-      yield* Procedures.ensure(connection)
-      yield* Statements.prepare(connection)
-      return yield* Lookups.load(connection, join(settings.configsPath, "lookups"))
-    })
-  )
 
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
