@@ -2,7 +2,7 @@
  * The catalogue on the YAML files of `configs/`.
  */
 import { createHash } from "node:crypto"
-import { statSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -63,10 +63,10 @@ const make = Effect.gen(function* () {
     const key = `${org} ${place}`
     const cached = cache.get(key)
     if (cached?.version === version) return cached.pipeline
-    const text = yield* Effect.mapError(
-      files.readFileString(place),
-      () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
-    )
+    const text = yield* Effect.try({
+      try: () => readFileSync(place, "utf8"),
+      catch: () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
+    })
     const pipeline = yield* parsePipeline(text, file, configId, org, processors)
     // Each run's first event carries it.
     keepCanonical(pipeline)

@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
+import { readFileSync, statSync } from "node:fs"
 import { Settings } from "../platform/Settings.ts"
 import { type StoredProcedure, Warehouse, type WarehouseError } from "./Warehouse.ts"
 
@@ -51,7 +52,6 @@ export interface ProcedureSyncService {
 
 const maximumFiles = 1_000
 const maximumFileBytes = 1024 * 1024
-const readConcurrency = 8
 
 /** The statement of a file; leading comments may explain it. */
 const declaration =
@@ -87,9 +87,13 @@ const make = Effect.gen(function* () {
 
   const resolved = Effect.fn("ProcedureSync.resolved")(function* (file: ProcedureFile) {
     const location = path.join(folder, file.path)
-    const { size } = yield* fileSystem.stat(location)
-    if (size > maximumFileBytes) return yield* unreadable(`${file.path} has more than ${maximumFileBytes} bytes`)
-    const text = (yield* fileSystem.readFileString(location))
+    // To have another thread read costs more than to read.
+    const found = yield* Effect.try({
+      try: () => (statSync(location).size > maximumFileBytes ? undefined : readFileSync(location, "utf8")),
+      catch: (cause) => unreadable(`${file.path} cannot be read (${String(cause)})`)
+    })
+    if (found === undefined) return yield* unreadable(`${file.path} has more than ${maximumFileBytes} bytes`)
+    const text = found
       .replaceAll("{project_id}", warehouse.projectId)
       .replaceAll("{genai_cloud_overlap}", settings.genaiCloudOverlap)
     const declared = declaration.exec(text)?.groups?.["name"]
@@ -102,11 +106,8 @@ const make = Effect.gen(function* () {
   })
 
   const readAll = (wanted: ReadonlyArray<ProcedureFile>) =>
-    Effect.forEach(
-      wanted,
-      (file) =>
-        Effect.either(Effect.mapError(resolved(file), (error) => ({ procedure: file.name, error: error.message }))),
-      { concurrency: readConcurrency }
+    Effect.forEach(wanted, (file) =>
+      Effect.either(Effect.mapError(resolved(file), (error) => ({ procedure: file.name, error: error.message })))
     )
 
   const stored = Effect.map(

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import { createHash } from "node:crypto"
-import { readdir, readFile } from "node:fs/promises"
+import { readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { SourceRejected } from "../Warehouse.ts"
 import { readCsvHeader } from "./CsvHeader.ts"
@@ -22,15 +22,16 @@ export const load = Effect.fn("Lookups.load")(function* (connection: Connection,
   const known = yield* connection.query(`SELECT name, content_hash FROM ${hashes}`)
   const loaded = new Map(known.rows.map(([table, hash]) => [String(table), String(hash)]))
   const entries = yield* Effect.orElseSucceed(
-    Effect.tryPromise(() => readdir(folder)),
+    Effect.try(() => readdirSync(folder)),
     (): ReadonlyArray<string> => []
   )
   const tables: Array<string> = []
   for (const file of entries.filter((entry) => entry.endsWith(".csv")).sort()) {
     const table = basename(file, ".csv")
     const path = join(folder, file)
-    const content = yield* Effect.tryPromise({
-      try: () => readFile(path),
+    // To have another thread read costs more than to read.
+    const content = yield* Effect.try({
+      try: () => readFileSync(path),
       catch: () => new SourceRejected({ file: path, reason: "the lookup file cannot be read" })
     })
     const hash = createHash("sha256").update(content).digest("hex")
