@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
 import type { SettingsValues } from "../../platform/Settings.ts"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
+import * as MemoryLimit from "./MemoryLimit.ts"
 import { text } from "./SqlText.ts"
 
 /** A result as the engine gives it: column names, engine types, rows of engine values in column order. */
@@ -18,10 +19,17 @@ export interface ResultSet {
 
 /** One connection: one transaction at a time. */
 export interface Connection {
-  /** Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors. */
+  /**
+   * Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors. One that writes
+   * `wide` rows may use the whole memory limit, see {@link MemoryLimit}.
+   */
   readonly query: (
     sql: string,
-    options?: { readonly label?: string; readonly parameters?: ReadonlyArray<DuckDBValue> }
+    options?: {
+      readonly label?: string
+      readonly parameters?: ReadonlyArray<DuckDBValue>
+      readonly wide?: boolean
+    }
   ) => Effect.Effect<ResultSet, StatementFailed>
   /** The engine's own connection, for appenders. */
   readonly raw: DuckDBConnection
@@ -102,7 +110,8 @@ export const open = (
         (connection) => Effect.sync(() => connection.closeSync())
       )
     if (path !== ":memory:") yield* Effect.scoped(connectWith(attach))
-    return { connect: Effect.map(connectWith(session), fromRaw) }
+    const wholeLimit = yield* MemoryLimit.make(yield* connectWith(session))
+    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, wholeLimit)) }
   })
 
 /** The name of the file's database among those of its engine. */
@@ -126,25 +135,30 @@ export const transaction = <A, E, R>(
 /** The engine forgets an interrupt that arrives before the statement has begun, so it is repeated until the statement has ended. */
 const INTERRUPT_REPEAT_MILLIS = 20
 
-const fromRaw = (raw: DuckDBConnection): Connection => ({
+const fromRaw = (raw: DuckDBConnection, wholeLimit: MemoryLimit.Whole): Connection => ({
   raw,
-  query: (sql, options) =>
-    Effect.async<ResultSet, StatementFailed>((resume) => {
-      const statement = options?.label ?? sql.trim().slice(0, 80)
-      const running = raw.runAndReadAll(sql, options?.parameters === undefined ? undefined : [...options.parameters])
-      const ended = running.then(
-        (reader) =>
-          resume(Effect.succeed({ names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() })),
-        (cause: unknown) => resume(Effect.fail(new StatementFailed({ statement, reason: reasonOf(cause) })))
-      )
-      return Effect.promise(async () => {
-        raw.interrupt()
-        const repeat = setInterval(() => raw.interrupt(), INTERRUPT_REPEAT_MILLIS)
-        await ended
-        clearInterval(repeat)
-      })
-    })
+  query: (sql, options) => {
+    const running = runOn(raw, sql, options)
+    return options?.wide === true ? Effect.scoped(Effect.zipRight(wholeLimit, running)) : running
+  }
 })
+
+const runOn = (raw: DuckDBConnection, sql: string, options: Parameters<Connection["query"]>[1]) =>
+  Effect.async<ResultSet, StatementFailed>((resume) => {
+    const statement = options?.label ?? sql.trim().slice(0, 80)
+    const running = raw.runAndReadAll(sql, options?.parameters === undefined ? undefined : [...options.parameters])
+    const ended = running.then(
+      (reader) =>
+        resume(Effect.succeed({ names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() })),
+      (cause: unknown) => resume(Effect.fail(new StatementFailed({ statement, reason: reasonOf(cause) })))
+    )
+    return Effect.promise(async () => {
+      raw.interrupt()
+      const repeat = setInterval(() => raw.interrupt(), INTERRUPT_REPEAT_MILLIS)
+      await ended
+      clearInterval(repeat)
+    })
+  })
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 

@@ -8,7 +8,7 @@ import type { ResultSet } from "../duckdb/DuckDb.ts"
 import type { Statement } from "./AstStatement.ts"
 import { addFunction, freshNumber, lift, run, translatorFor, type ScriptError, type State } from "./Session.ts"
 import type { Token } from "./Tokens.ts"
-import { translateStatement } from "./TranslateStatement.ts"
+import { translateStatement, type Executable } from "./TranslateStatement.ts"
 import { duckType, fromDuckType, quoteName, quoteText, type SqlType } from "./Types.ts"
 
 /** Whether the engine's column has the type that BigQuery gives it. */
@@ -17,11 +17,7 @@ export const hasType = (result: ResultSet, index: number, type: SqlType): boolea
   return found !== undefined && duckType(fromDuckType(found)) === duckType(type)
 }
 
-export const runOnEngine = (
-  state: State,
-  place: Place,
-  s: Parameters<typeof translateStatement>[1]
-): Effect.Effect<void, ScriptError> =>
+export const runOnEngine = (state: State, place: Place, s: Executable): Effect.Effect<void, ScriptError> =>
   Effect.gen(function* () {
     yield* needsTransaction(state, place, s.at)
     const temporary = s.kind === "create-table" && s.creation.temporary ? s.table : undefined
@@ -39,10 +35,16 @@ export const runOnEngine = (
       if (found.rows.length > 0) return yield* Effect.fail(failed(state, s.at, check.message))
     }
     for (const sql of planned.statements) {
-      const result = yield* run(state, s.at, sql)
+      const result = yield* run(state, s.at, sql, isWide(s))
       if (planned.counts) state.rowCount = Number(result.rows[0]?.[0] ?? 0)
     }
   })
+
+/** An insert into few columns needs no more than a query. */
+const isWide = (s: Executable): boolean =>
+  s.kind !== "insert" || s.columns.length === 0 || s.columns.length > NARROW_COLUMNS
+
+const NARROW_COLUMNS = 40
 
 export const drop = (state: State, place: Place, s: Statement & { kind: "drop" }): Effect.Effect<void, ScriptError> =>
   Effect.gen(function* () {

@@ -2,21 +2,41 @@ import { expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import { Settings } from "../../../src/platform/Settings.ts"
-import { limits, open } from "../../../src/warehouse/duckdb/DuckDb.ts"
+import { type Connection, limits, open } from "../../../src/warehouse/duckdb/DuckDb.ts"
 
-const threads = (given: Readonly<Record<string, string>>) =>
+const withEngine = <A, E>(
+  given: Readonly<Record<string, string>>,
+  use: (connection: Connection) => Effect.Effect<A, E>
+) =>
   Effect.gen(function* () {
     const database = yield* open(":memory:", limits(yield* Settings))
-    const { rows } = yield* (yield* database.connect).query("SELECT current_setting('threads')")
-    return Number(rows[0]?.[0])
+    return yield* use(yield* database.connect)
   }).pipe(
     Effect.provide(Settings.layer),
-    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(given))))
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(given)))),
+    Effect.scoped
   )
 
-it.scoped("an engine has two threads on every machine, because each takes memory of the one limit", () =>
+const settingOf = (connection: Connection, setting: string, wide = false) =>
+  Effect.map(connection.query(`SELECT current_setting('${setting}')`, { wide }), ({ rows }) => String(rows[0]?.[0]))
+
+it.effect("an engine has two threads on every machine, because each takes memory of the one limit", () =>
   Effect.gen(function* () {
-    expect(yield* threads({})).toBe(2)
-    expect(yield* threads({ DUCKDB_THREADS: "7" })).toBe(7)
+    const threads = (connection: Connection) => settingOf(connection, "threads")
+    expect(yield* withEngine({}, threads)).toBe("2")
+    expect(yield* withEngine({ DUCKDB_THREADS: "7" }, threads)).toBe("7")
   })
+)
+
+it.effect("only statements that write wide rows may fill the memory limit", () =>
+  withEngine({ DUCKDB_MEMORY_LIMIT: "200MiB" }, (connection) =>
+    Effect.gen(function* () {
+      const limit = (wide?: boolean) => settingOf(connection, "memory_limit", wide)
+      expect(yield* limit()).toBe("120.0 MiB")
+      expect(yield* limit(true)).toBe("200.0 MiB")
+      expect(yield* limit()).toBe("120.0 MiB")
+      yield* Effect.flip(connection.query("SELECT error('no')", { wide: true }))
+      expect(yield* limit()).toBe("120.0 MiB")
+    })
+  )
 )
