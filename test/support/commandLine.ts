@@ -38,10 +38,14 @@ export const commandLine = (environment: Environment, ...args: ReadonlyArray<str
   })
 
 /** Starts the service on a free port, uses it, and stops it as an operator would. */
-export const withService = <A, E, R>(environment: Environment, use: (base: string) => Effect.Effect<A, E, R>) =>
+export const withService = <A, E, R>(
+  environment: Environment,
+  use: (base: string) => Effect.Effect<A, E, R>,
+  program = main
+) =>
   Effect.acquireUseRelease(
     Effect.async<{ readonly base: string; readonly stop: Effect.Effect<number | null> }, Error>((resume) => {
-      const child = spawn(process.execPath, [main, "serve"], {
+      const child = spawn(process.execPath, [program, "serve"], {
         env: { ...process.env, API_PORT: "0", ...environment },
         stdio: ["ignore", "pipe", "inherit"]
       })
