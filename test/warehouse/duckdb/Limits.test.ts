@@ -1,8 +1,10 @@
 import { expect, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import { join } from "node:path"
 import { Settings } from "../../../src/platform/Settings.ts"
 import { type Connection, limits, open } from "../../../src/warehouse/duckdb/DuckDb.ts"
+import { withBill } from "./support.ts"
 
 const withEngine = <A, E>(
   given: Readonly<Record<string, string>>,
@@ -37,6 +39,20 @@ it.effect("only statements that write wide rows may fill the memory limit", () =
       expect(yield* limit()).toBe("120.0 MiB")
       yield* Effect.flip(connection.query("SELECT error('no')", { wide: true }))
       expect(yield* limit()).toBe("120.0 MiB")
+    })
+  )
+)
+
+it.effect("an export to Parquet has rows of many columns beyond what the engine could gather in its memory", () =>
+  withBill((acme, { folder }) =>
+    Effect.gen(function* () {
+      const path = join(folder, "wide.parquet")
+      const columns = Array.from(
+        { length: 200 },
+        (_, index) => `CONCAT('${index} ', CAST(number AS STRING)) AS c${index}`
+      )
+      const sql = `SELECT ${columns.join(", ")} FROM UNNEST(GENERATE_ARRAY(1, 130000)) AS number`
+      expect(yield* acme.exportTo(sql, { path, format: "parquet" })).toBe(130_000)
     })
   )
 )

@@ -317,20 +317,6 @@ describe("an export", () => {
     )
   )
 
-  it.effect("has rows of many columns beyond what the engine could gather in its memory", () =>
-    withBill((acme, { folder }) =>
-      Effect.gen(function* () {
-        const path = join(folder, "wide.parquet")
-        const columns = Array.from(
-          { length: 200 },
-          (_, index) => `CONCAT('${index} ', CAST(number AS STRING)) AS c${index}`
-        )
-        const sql = `SELECT ${columns.join(", ")} FROM UNNEST(GENERATE_ARRAY(1, 130000)) AS number`
-        expect(yield* acme.exportTo(sql, { path, format: "parquet" })).toBe(130_000)
-      })
-    )
-  )
-
   it.effect("of another org's table is refused and leaves no file", () =>
     inFolder((acme, given) =>
       Effect.gen(function* () {
