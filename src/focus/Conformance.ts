@@ -108,8 +108,13 @@ export const evaluate = Effect.fn("Conformance.evaluate")(function* (
     if (numberOf(main.counts[alias]) === 0) continue
     const rules = single.filter(({ rule }) => leadOf(rule) === column)
     const within = { ...source, rows: [...source.rows, `${column} IS NOT NULL`] }
-    const keys = Shapes.make(keysOf(rules, subject))
-    counted.push(...(yield* countRows({ ...context, source: within }, rules, keys, asText(subject))).counted)
+    // Few documents repeat on many rows; beside a column of many values each would be parsed again for each of them.
+    const alike = [...Map.groupBy(rules, ({ rule }) => columnsRead(rule).join(" ")).values()]
+    const found = yield* Effect.forEach(alike, (some) =>
+      countRows({ ...context, source: within }, some, Shapes.make(keysOf(some, subject)), asText(subject))
+    )
+    const byRule = new Map(found.flatMap((one) => one.counted.map((each) => [each.rule, each])))
+    counted.push(...rules.flatMap(({ rule }) => byRule.get(rule) ?? []))
   }
   for (const { gaps, rule } of judged.filter(({ rule }) => Groups.isGrouped(rule))) {
     counted.push(yield* countGroups(context, { rule, gaps }))
@@ -252,9 +257,11 @@ const isCostly = (leaf: Leaf): boolean =>
   (leaf[0] === "format" && (leaf[2] === "key_value" || leaf[2] === "json_object"))
 
 const keysOf = (rules: ReadonlyArray<Judged>, subject: Subject): ReadonlyArray<Shapes.Key> =>
-  [...new Set(rules.flatMap(({ rule }) => leavesOf(rule.check).flatMap(columnsOf)))].map((column) =>
+  [...new Set(rules.flatMap(({ rule }) => columnsRead(rule)))].map((column) =>
     subject.columns.get(column) === "JSON" ? { column, groupBy: `TO_JSON_STRING(${column})` } : { column }
   )
+
+const columnsRead = (rule: Rule): ReadonlyArray<string> => [...new Set(leavesOf(rule.check).flatMap(columnsOf))]
 
 /** Documents are grouped, and shown by the groups, as text. */
 const asText = (subject: Subject): Subject => ({

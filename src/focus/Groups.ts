@@ -34,15 +34,25 @@ const groupsOf = (leaf: Leaf, rule: Rule, subject: Subject, source: Source): Rea
   const condition = (rule.when === undefined ? [] : "all" in rule.when ? rule.when.all : [rule.when])
     .filter((one) => leavesOf(one).every((leaf) => elementsOf(leaf) === undefined))
     .map((one) => holds(one, subject, inPlace))
-  const groups = (value: string, from: string, having: string) => {
-    const where = and([...source.rows, ...condition, `${value} IS NOT NULL`])
-    return [`SELECT ${value} AS value, COUNT(*) AS n FROM ${from} WHERE ${where} GROUP BY value HAVING ${having}`]
+  const rows = [...source.rows, ...condition]
+  const groups = (value: string, having: string) => {
+    const where = and([...rows, `${value} IS NOT NULL`])
+    return [
+      `SELECT ${value} AS value, COUNT(*) AS n FROM ${source.table} WHERE ${where} GROUP BY value HAVING ${having}`
+    ]
   }
-  if (leaf[0] === "distinct") return groups(leaf[1], source.table, `COUNT(DISTINCT ${leaf[2]}) <> ${leaf[3]}`)
-  if (leaf[0] === "unique") return groups(leaf[1], source.table, "COUNT(*) > 1")
+  if (leaf[0] === "distinct") return groups(leaf[1], `COUNT(DISTINCT ${leaf[2]}) <> ${leaf[3]}`)
+  if (leaf[0] === "unique") return groups(leaf[1], "COUNT(*) > 1")
   const elements = elementsOf(leaf)
   if (leaf[0] !== "json" || leaf[3] !== "one_per_value" || elements === undefined) return []
-  const array = `JSON_QUERY_ARRAY(${json(elements.column, subject.columns.get(elements.column))}, ${text(elements.array)})`
-  const having = `COUNT(DISTINCT ${scalarAt(leaf[2], "element")}) > 1`
-  return groups(scalarAt(leaf[4], "element"), `${source.table}, UNNEST(${array}) AS element`, having)
+  // Many rows share a document: each is read once.
+  const { column } = elements
+  const written = subject.columns.get(column) === "JSON" ? `TO_JSON_STRING(${column})` : column
+  const documents = `SELECT ${written} AS document, COUNT(*) AS n FROM ${source.table} WHERE ${and(rows)} GROUP BY 1`
+  const array = `JSON_QUERY_ARRAY(${json("document", "STRING")}, ${text(elements.array)})`
+  const value = scalarAt(leaf[4], "element")
+  return [
+    `SELECT ${value} AS value, SUM(n) AS n FROM (${documents}), UNNEST(${array}) AS element WHERE ${value} IS NOT NULL ` +
+      `GROUP BY value HAVING COUNT(DISTINCT ${scalarAt(leaf[2], "element")}) > 1`
+  ]
 }
