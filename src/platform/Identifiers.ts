@@ -21,6 +21,9 @@ export const Day = Schema.String.pipe(
 )
 export type Day = typeof Day.Type
 
+/** The UTC day of a point in time (milliseconds since 1970). */
+export const dayOf = (milliseconds: number): Day => Day.make(new Date(milliseconds).toISOString().slice(0, 10), true)
+
 const isRealDay = (text: string): boolean => {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false
   const date = new Date(`${text}T00:00:00Z`)

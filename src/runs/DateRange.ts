@@ -2,8 +2,7 @@
  * The data dates of a run: inclusive UTC days, at most 730, none in the future.
  */
 import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
-import { Day } from "../platform/Identifiers.ts"
+import { type Day, dayOf } from "../platform/Identifiers.ts"
 import { InvalidDateRange } from "./Runs.ts"
 
 const maximumDays = 730
@@ -14,11 +13,6 @@ export interface DateRange {
   readonly startDate: Day
   readonly endDate: Day
 }
-
-const toDay = Schema.decodeSync(Day)
-
-/** The UTC day of a point in time (milliseconds since 1970). */
-export const dayOf = (milliseconds: number): Day => toDay(new Date(milliseconds).toISOString().slice(0, 10))
 
 /** Fills in what the caller left out (start only: one day; nothing: yesterday) and refuses what cannot be run. `now` in milliseconds. */
 export const resolveDates = (

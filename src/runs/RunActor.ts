@@ -24,7 +24,7 @@ import type { RunEvent } from "./RunEvent.ts"
 import { isTerminal, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
 import type { Claim, Slots } from "./Slots.ts"
-import { type AttemptContext, attemptStep, spanOf } from "./StepAttempt.ts"
+import { annotate, type AttemptContext, attemptStep, spanOf } from "./StepAttempt.ts"
 
 /** How long a cancelled or timed-out run waits for its fibers before it says so. */
 const interruptionGrace = Duration.seconds(25)
@@ -147,7 +147,9 @@ class Life {
     const live = Effect.catchAll(this.#live, (error) =>
       Effect.logWarning(`run ${runId} is left to its new owner: ${error.message}`)
     )
-    return Effect.zipRight(opening, live).pipe(
+    return annotate({ run: runId, org }).pipe(
+      Effect.zipRight(opening),
+      Effect.zipRight(live),
       Effect.ensuring(this.#stop),
       spanOf(this.#context, "run", { run: runId, org })
     )

@@ -363,7 +363,7 @@ const requestEvent = (
   }
   return {
     _tag: "RunRequested",
-    runId: toRunId(crypto.randomUUID()),
+    runId: RunId.make(crypto.randomUUID(), true),
     org: asked.org,
     trackingId: trackingIdOf(asked.org, asked.configId),
     trigger: asked.trigger,

@@ -30,9 +30,15 @@ export const spanOf =
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isTraced ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) : effect
 
+/** Log lines of this fiber, and of those it starts, carry the names from now on. */
+export const annotate = (names: Readonly<Record<string, string>>): Effect.Effect<void> =>
+  FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
+    Object.entries(names).reduce((all, [name, value]) => HashMap.set(all, name, value), annotations)
+  )
+
 /**
  * Runs the step's processor. A defect is logged here and told as an error without its details. Wants a fiber of its own, whose log lines
- * carry the run and the step.
+ * carry the step.
  */
 export const attemptStep = (
   context: AttemptContext,
@@ -49,11 +55,10 @@ export const attemptStep = (
       message: `step ${stepId} needs the processor ${psType}, which this program does not have`
     })
   }
-  const { org, runId } = state.request
-  const annotate = FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>
-    HashMap.set(HashMap.set(HashMap.set(annotations, "run", runId), "org", org), "step", stepId)
-  )
-  return Effect.flatMap(annotate, () => processor.execute(stepContext(context, state, step, command))).pipe(
+  const { runId } = state.request
+  return Effect.flatMap(annotate({ step: stepId }), () =>
+    processor.execute(stepContext(context, state, step, command))
+  ).pipe(
     Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : errorOf(cause, step))),
     spanOf(context, "step", { run: runId, step: stepId, attempt: step.attempt })
   )

@@ -8,8 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { Catalogue } from "../pipelines/Catalogue.ts"
-import { Day, type OrgSlug } from "../platform/Identifiers.ts"
-import { dayOf } from "../runs/DateRange.ts"
+import { Day, dayOf, type OrgSlug } from "../platform/Identifiers.ts"
 import { InvalidDateRange } from "../runs/Runs.ts"
 import {
   type Backfill,

@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto"
 import type { CronSchedule } from "../platform/CronSchedule.ts"
-import { dayOf } from "../runs/DateRange.ts"
+import { dayOf } from "../platform/Identifiers.ts"
 import type { ScheduledParameters } from "./Scheduler.ts"
 
 const MILLISECONDS_PER_DAY = 86_400_000

@@ -6,13 +6,13 @@
  * its provider has a credential the processors of its steps (`Processor.admits`).
  */
 import * as Cache from "effect/Cache"
-import * as DateTime from "effect/DateTime"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { Organizations } from "../organizations/Organizations.ts"
-import { Day, type OrgSlug } from "../platform/Identifiers.ts"
+import { dayOf, type OrgSlug } from "../platform/Identifiers.ts"
 import { refusal, storeFailed } from "./answers.ts"
 import { Validator, type ValidatorService } from "./Validator.ts"
 
@@ -53,7 +53,7 @@ export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
           const message = `the subscription of ${org} is ${status}: activate it with admin org plan ${org} ${plan}`
           return yield* refusal("SUBSCRIPTION_INACTIVE", undefined, message)
         }
-        const reservationDate = Day.make(DateTime.formatIsoDateUtc(yield* DateTime.now))
+        const reservationDate = dayOf(yield* Clock.currentTimeMillis)
         return { reservationDate, allowance: { org, plan, dailyLimit, monthlyLimit, concurrentLimit } }
       },
       Effect.catchTag("OrganizationsUnavailable", storeFailed)

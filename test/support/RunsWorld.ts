@@ -19,7 +19,7 @@ import {
 } from "../../src/pipelines/Processor.ts"
 import * as Database from "../../src/platform/Database.ts"
 import { Settings } from "../../src/platform/Settings.ts"
-import { dayOf } from "../../src/runs/DateRange.ts"
+import { dayOf } from "../../src/platform/Identifiers.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import { CompletionUndelivered, RunNotAllowed, Validator } from "../../src/validator/Validator.ts"
 
