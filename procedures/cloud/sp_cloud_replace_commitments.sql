@@ -58,7 +58,9 @@ INSERT INTO `$dataset.contract_commitment_1_3` (
 WITH
 charge AS (
   SELECT
-    *,
+    -- The documents of other charges are not read below, and all charges may be kept on the way.
+    * REPLACE (IF(CommitmentDiscountId IS NULL OR x_source_system = CONCAT('cloud_', @provider, '_focus_raw_daily'), ContractApplied, NULL)
+      AS ContractApplied),
     COALESCE(REGEXP_EXTRACT(CommitmentDiscountId, r'^(.*/[A-Za-z]+Orders/[^/]+)/'), CommitmentDiscountId) AS contract_id
   FROM `$dataset.cost_data_standard_1_3`
   WHERE x_org_slug = @org_slug
@@ -94,7 +96,7 @@ applied AS (
     JSON_VALUE(element, '$.ContractCommitmentAppliedUnit')
   FROM charge
   CROSS JOIN UNNEST(JSON_QUERY_ARRAY(ContractApplied, '$.Elements')) AS element
-  WHERE CommitmentDiscountId IS NULL OR x_source_system = CONCAT('cloud_', @provider, '_focus_raw_daily')
+  WHERE ContractApplied IS NOT NULL
 ),
 -- An id that several credentials or currencies have is told by the one that has it last.
 commitment AS (
