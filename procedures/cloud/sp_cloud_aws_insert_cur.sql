@@ -109,7 +109,11 @@ native AS (
     IF(types.split_part = '2', 2, 1) AS split_part,
     IF(basis.is_net, line.net_unblended_cost, line.unblended_cost) AS native_cost,
     COALESCE(line.bill_billing_entity = 'AWS Marketplace', FALSE) AS is_marketplace,
-    COALESCE(REGEXP_CONTAINS(line.reservation_arn, r':capacity-reservation/'), FALSE) AS is_capacity_reservation,
+    -- Reports without columns of their own for it name it as the reservation or as the resource.
+    COALESCE(
+      line.capacity_reservation_arn,
+      IF(STRPOS(line.reservation_arn, ':capacity-reservation/') > 0, line.reservation_arn, NULL),
+      IF(STRPOS(line.resource_id, ':capacity-reservation/') > 0, line.resource_id, NULL)) AS capacity_reservation_id,
     COALESCE(line.savings_plan_arn, IF(REGEXP_CONTAINS(line.reservation_arn, r':capacity-reservation/'), NULL, line.reservation_arn))
       AS commitment_arn,
     COALESCE(line.usage_end_time, line.usage_start_time) AS native_end_time,

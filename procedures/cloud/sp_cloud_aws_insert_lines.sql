@@ -70,10 +70,10 @@ SELECT
   line.currency AS BillingCurrency,
   line.period_end AS BillingPeriodEnd,
   line.period_start AS BillingPeriodStart,
-  IF(line.is_capacity_reservation AND line.kind = 'usage', line.reservation_arn, NULL) AS CapacityReservationId,
+  line.capacity_reservation_id AS CapacityReservationId,
   CASE
-    WHEN NOT (line.is_capacity_reservation AND line.kind = 'usage') THEN NULL
-    WHEN REGEXP_CONTAINS(line.usage_type, r'Unused(Box|Ded)') THEN 'Unused'
+    WHEN line.capacity_reservation_id IS NULL OR line.charge_category <> 'Usage' THEN NULL
+    WHEN line.capacity_reservation_status IN ('Unused', 'Canceled') OR REGEXP_CONTAINS(line.usage_type, r'Unused(Box|Ded)') THEN 'Unused'
     ELSE 'Used'
   END AS CapacityReservationStatus,
   line.charge_category AS ChargeCategory,

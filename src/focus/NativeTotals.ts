@@ -39,7 +39,8 @@ line AS (
     CASE
       WHEN raw.line_item_type = 'SavingsPlanNegation' THEN 'savings_plan_negation'
       WHEN basis.net AND raw.net_unblended_cost = 0 AND raw.line_item_type IN
-        ('EdpDiscount', 'PrivateRateDiscount', 'BundledDiscount', 'Discount', 'RiVolumeDiscount') THEN 'discount_folded_into_net_cost'
+        ('EdpDiscount', 'PrivateRateDiscount', 'BundledDiscount', 'Discount', 'RiVolumeDiscount', 'SppDiscount')
+        THEN 'discount_folded_into_net_cost'
     END AS dropped,
     CASE
       WHEN raw.line_item_type = 'SavingsPlanUpfrontFee' THEN 0

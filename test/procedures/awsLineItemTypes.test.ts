@@ -187,6 +187,68 @@ layer(support.layer)("AWS line item types", (it) => {
     })
   )
 
+  it.effect("folds discounts of the Solution Provider Program, and buys a flat rate's months", () =>
+    Effect.gen(function* () {
+      const rows = yield* rowsOf(
+        "partner_discount",
+        [
+          line({ net_unblended_cost: "0.08" }),
+          line({ ...unpriced, line_item_type: "SppDiscount", unblended_cost: "-0.016", net_unblended_cost: "0" }),
+          line({
+            ...unpriced,
+            line_item_type: "FlatRateSubscription",
+            usage_amount: "1",
+            unblended_cost: "20",
+            net_unblended_cost: "19"
+          })
+        ],
+        `${columns}, ChargeFrequency AS frequency`
+      )
+      expect(rows).toMatchObject([
+        { category: "Usage", billed: "0.08" },
+        { category: "Purchase", billed: "19", effective: "19", contracted: "19", list: "19", frequency: "Recurring" }
+      ])
+    })
+  )
+
+  it.effect("names capacity reservations by their own columns, by the reservation or by the resource", () =>
+    Effect.gen(function* () {
+      const arn = "arn:aws:ec2:us-east-1:111111111111:capacity-reservation/cr-1"
+      const rows = yield* rowsOf(
+        "capacity_reservations",
+        [
+          line({ capacity_reservation_arn: arn, capacity_reservation_status: "Used" }),
+          line({ capacity_reservation_arn: arn, capacity_reservation_status: "Unused" }),
+          line({ capacity_reservation_arn: arn, capacity_reservation_status: "Canceled" }),
+          line({ capacity_reservation_arn: arn, capacity_reservation_status: "Reserved" }),
+          line({
+            ...reservation,
+            line_item_type: "DiscountedUsage",
+            reservation_effective_cost: "0.03",
+            capacity_reservation_arn: arn,
+            capacity_reservation_status: "Used"
+          }),
+          line({ reservation_arn: arn }),
+          line({ resource_id: arn, usage_type: "UnusedBox:m5.large" }),
+          line({ line_item_type: "Tax", capacity_reservation_arn: arn }),
+          line({})
+        ],
+        "CapacityReservationId AS id, CapacityReservationStatus AS status, CommitmentDiscountStatus AS commitment"
+      )
+      expect(rows).toEqual([
+        { id: arn, status: "Used", commitment: null },
+        { id: arn, status: "Unused", commitment: null },
+        { id: arn, status: "Unused", commitment: null },
+        { id: arn, status: "Used", commitment: null },
+        { id: arn, status: "Used", commitment: "Used" },
+        { id: arn, status: "Used", commitment: null },
+        { id: arn, status: "Unused", commitment: null },
+        { id: arn, status: null, commitment: null },
+        { id: null, status: null, commitment: null }
+      ])
+    })
+  )
+
   it.effect("counts a size-flexible reservation in normalized hours on all its rows", () =>
     Effect.gen(function* () {
       const rows = yield* rowsOf(

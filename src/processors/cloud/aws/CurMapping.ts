@@ -92,6 +92,8 @@ const productColumns: ReadonlyArray<ColumnSource> = [
 
 const reservationColumns: ReadonlyArray<ColumnSource> = [
   { column: "reservation_arn", from: ["reservation/ReservationARN"] },
+  { column: "capacity_reservation_arn", from: ["capacityReservation/CapacityReservationARN"] },
+  { column: "capacity_reservation_status", from: ["capacityReservation/CapacityReservationStatus"] },
   { column: "reservation_subscription_id", from: ["reservation/SubscriptionId"] },
   { column: "reservation_number_of_reservations", from: ["reservation/NumberOfReservations"] },
   { column: "reservation_total_reserved_units", from: ["reservation/TotalReservedUnits"] },
