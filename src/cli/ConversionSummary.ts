@@ -154,8 +154,9 @@ const byPeriodAndCurrency = (
   })
 }
 
-/** True when every difference is 0 and no rule is violated. */
-export const isSound = ({ conformance, invoices, reconciliation }: ConversionSummary): boolean =>
+/** True when every difference is 0, no rule is violated and no row lies in quarantine: the money of such a row is in no total. */
+export const isSound = ({ conformance, invoices, quarantined, reconciliation }: ConversionSummary): boolean =>
+  quarantined === 0 &&
   [...reconciliation, ...invoices].every((entry) => entry.difference === "0") &&
   [...conformance.violated, ...conformance.contractCommitment.violated].length === 0
 

@@ -40,7 +40,7 @@ const output = Options.text("output").pipe(
 )
 const json = Options.boolean("json").pipe(Options.withDescription("Print the summary as one JSON object"))
 
-/** The command. It fails unless every difference is 0 and no rule is violated. */
+/** The command. It fails unless every difference is 0, no rule is violated and no row lies in quarantine. */
 export const convert = Command.make("convert", { provider, input, metadata, output, json }, (options) =>
   Effect.gen(function* () {
     const format = yield* formatOf(options.output)
@@ -50,7 +50,8 @@ export const convert = Command.make("convert", { provider, input, metadata, outp
     yield* Console.log(options.json ? JSON.stringify(summary) : Summary.render(summary, options.output))
     if (!Summary.isSound(summary)) {
       return yield* new ConversionFailed({
-        message: "the conversion is not sound: a total differs or a rule of FOCUS 1.3 is violated, see above"
+        message:
+          "the conversion is not sound: a total differs, a rule of FOCUS 1.3 is violated or a row is in quarantine, see above"
       })
     }
   }).pipe(Effect.provide(throwaway))

@@ -179,6 +179,26 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
     })
   )
 
+  it.scopedLive("does not call a bill converted of which rows are in quarantine", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const amount = '"lineItem/UnblendedCost"'
+      yield* rewritten(
+        `* REPLACE (CASE WHEN row_number() OVER () = 5 THEN 'much' ELSE ${amount} END AS ${amount})`,
+        join(folder, "bill.csv")
+      )
+      const { code, err, out } = yield* convert("--input", folder, "--json")
+      expect(JSON.parse(out)).toMatchObject({
+        rowsIn: 768,
+        rowsOut: 767,
+        quarantined: 1,
+        quarantine: [{ rows: 1, example: expect.stringMatching(/bill\.csv:5$/) }],
+        conformance: { violated: [] }
+      })
+      expect([code, err.trim()]).toEqual([1, expect.stringContaining("in quarantine")])
+    })
+  )
+
   it.scopedLive("reads a file as the metadata say what it does not", () =>
     Effect.gen(function* () {
       const bill = ["--provider", "azure", "--input", join(samples, "azure/ea/subset_2021-02.csv"), "--json"]
