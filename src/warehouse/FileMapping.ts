@@ -31,7 +31,10 @@ export interface ColumnSource {
   readonly words?: Readonly<Record<string, string>>
   /** Regular expression that the whole value (as read by `words`) must match; a row that does not stops the whole slice. */
   readonly mustMatch?: string
-  /** A measured quantity, never money: decimals beyond the column's type are rounded half away from zero instead of quarantining the row. */
+  /**
+   * A quantity, a rate of exchange or an amount beside the bill, never what is billed: decimals beyond the column's type are rounded half
+   * away from zero instead of quarantining the row. Binary floating point of Parquet, which has no decimals of its own, always is.
+   */
   readonly rounded?: boolean
 }
 

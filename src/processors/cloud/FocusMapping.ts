@@ -20,7 +20,7 @@ const renamedColumns: ReadonlyArray<ColumnSource> = [
   { column: "PublisherName", from: ["PublisherName", "Publisher"] },
   { column: "InvoiceIssuerName", from: ["InvoiceIssuerName", "InvoiceIssuer"] },
   { column: "RegionId", from: ["RegionId", "Region"] },
-  { column: "ConsumedQuantity", from: ["ConsumedQuantity", "UsageQuantity"] },
+  { column: "ConsumedQuantity", from: ["ConsumedQuantity", "UsageQuantity"], rounded: true },
   { column: "ConsumedUnit", from: ["ConsumedUnit", "UsageUnit"] },
   { column: "x_ChargeSubcategory", from: ["x_ChargeSubcategory", "ChargeSubcategory"] }
 ]
@@ -92,7 +92,7 @@ export const focusMapping = (own: ReadonlyArray<ColumnSource>): FileMapping => (
     ...renamedColumns,
     ...sameNames
       .filter((name) => !own.some(({ column }) => column === name))
-      .map((name): ColumnSource => ({ column: name, from: [name] })),
+      .map((name): ColumnSource => ({ column: name, from: [name], rounded: name.endsWith("Quantity") })),
     ...own
   ],
   collected: [],

@@ -107,7 +107,7 @@ const compile = (
       const bad =
         source.isMonth === true
           ? `${cell} IS NOT NULL AND ${sql} IS NULL`
-          : unreadable(cell, column.type, source.rounded)
+          : unreadable(cell, column.type, source.rounded === true || found.every(isBinary))
       if (bad !== undefined) checks.push({ bad, reason: `${label}: is not ${kindOf[column.type]}` })
     }
     for (const [wanted, literal] of Object.entries(given)) {
@@ -154,6 +154,9 @@ const compile = (
       refused: (error) => sourceError(file, error)
     }
   })
+
+/** A number whose decimals are those of the shortest text that means it. */
+const isBinary = ({ key, native }: Source): boolean => key === undefined && /^(DOUBLE|FLOAT)$/.test(native.type)
 
 /** The cell with the words that mean another one replaced. */
 const meant = (cell: string, words: ColumnSource["words"]): string => {

@@ -58,6 +58,25 @@ describe("Parquet files", () => {
     )
   )
 
+  it.effect("round binary floating point to the decimals of the column, and quarantine longer decimals", () =>
+    withBill((acme, given) =>
+      Effect.gen(function* () {
+        const bill = (cost: string) =>
+          parquet(
+            given,
+            `SELECT TIMESTAMP '2026-05-01' AS bill_billing_period_start_date, ${cost} AS line_item_unblended_cost`
+          )
+        const binary = yield* bill("1.2345678901234567e-10::DOUBLE")
+        expect(yield* load(acme, fileSource(given, "a.parquet", binary, "parquet"))).toMatchObject({ rowsWritten: 1 })
+        expect(yield* acme.query("SELECT cost FROM bill")).toEqual([{ cost: "0.000000000123456789012346" }])
+        const decimal = yield* bill("'0.00000000012345678901234567'")
+        expect(yield* load(acme, fileSource(given, "b.parquet", decimal, "parquet"))).toMatchObject({
+          rowsQuarantined: 1
+        })
+      })
+    )
+  )
+
   it.effect("that were cut or damaged are refused", () =>
     withBill((acme, given) =>
       Effect.gen(function* () {

@@ -41,9 +41,9 @@ const lineColumns: ReadonlyArray<ColumnSource> = [
   { column: "line_item_description", from: ["lineItem/LineItemDescription"] },
   { column: "legal_entity", from: ["lineItem/LegalEntity"] },
   { column: "tax_type", from: ["lineItem/TaxType"] },
-  { column: "usage_amount", from: ["lineItem/UsageAmount"] },
-  { column: "normalization_factor", from: ["lineItem/NormalizationFactor"] },
-  { column: "normalized_usage_amount", from: ["lineItem/NormalizedUsageAmount"] },
+  { column: "usage_amount", from: ["lineItem/UsageAmount"], rounded: true },
+  { column: "normalization_factor", from: ["lineItem/NormalizationFactor"], rounded: true },
+  { column: "normalized_usage_amount", from: ["lineItem/NormalizedUsageAmount"], rounded: true },
   { column: "unblended_rate", from: ["lineItem/UnblendedRate"] },
   { column: "net_unblended_rate", from: ["lineItem/NetUnblendedRate"] },
   { column: "net_unblended_cost", from: ["lineItem/NetUnblendedCost"] },
@@ -97,7 +97,11 @@ const reservationColumns: ReadonlyArray<ColumnSource> = [
   { column: "reservation_subscription_id", from: ["reservation/SubscriptionId"] },
   { column: "reservation_number_of_reservations", from: ["reservation/NumberOfReservations"] },
   { column: "reservation_total_reserved_units", from: ["reservation/TotalReservedUnits"] },
-  { column: "reservation_total_reserved_normalized_units", from: ["reservation/TotalReservedNormalizedUnits"] },
+  {
+    column: "reservation_total_reserved_normalized_units",
+    from: ["reservation/TotalReservedNormalizedUnits"],
+    rounded: true
+  },
   { column: "reservation_effective_cost", from: ["reservation/EffectiveCost"] },
   { column: "reservation_net_effective_cost", from: ["reservation/NetEffectiveCost"] },
   { column: "reservation_amortized_upfront_cost_for_usage", from: ["reservation/AmortizedUpfrontCostForUsage"] },
@@ -106,8 +110,12 @@ const reservationColumns: ReadonlyArray<ColumnSource> = [
     column: "reservation_amortized_upfront_fee_for_billing_period",
     from: ["reservation/AmortizedUpfrontFeeForBillingPeriod"]
   },
-  { column: "reservation_unused_quantity", from: ["reservation/UnusedQuantity"] },
-  { column: "reservation_unused_normalized_unit_quantity", from: ["reservation/UnusedNormalizedUnitQuantity"] },
+  { column: "reservation_unused_quantity", from: ["reservation/UnusedQuantity"], rounded: true },
+  {
+    column: "reservation_unused_normalized_unit_quantity",
+    from: ["reservation/UnusedNormalizedUnitQuantity"],
+    rounded: true
+  },
   { column: "reservation_unused_recurring_fee", from: ["reservation/UnusedRecurringFee"] },
   {
     column: "reservation_unused_amortized_upfront_fee_for_billing_period",

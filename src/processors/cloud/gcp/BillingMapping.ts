@@ -18,7 +18,8 @@ const keyColumns: ReadonlyArray<ColumnSource> = [
   { column: "usage_start_time", from: ["usage_start_time"], mustExist: true, mustHaveValue: true },
   { column: "usage_end_time", from: ["usage_end_time"], mustExist: true, mustHaveValue: true },
   { column: "currency", from: ["currency"], mustExist: true, mustHaveValue: true },
-  { column: "cost", from: ["cost"], mustExist: true, mustHaveValue: true }
+  // FLOAT64 at Google: its decimals are those of the shortest text that means it.
+  { column: "cost", from: ["cost"], mustExist: true, mustHaveValue: true, rounded: true }
 ]
 
 /** A member of a record, flattened or inside of it. */
@@ -72,7 +73,7 @@ const plainColumns: ReadonlyArray<ColumnSource> = [
   "transaction_type",
   "seller_name",
   "export_time"
-].map((name) => ({ column: name, from: [name] }))
+].map((name) => ({ column: name, from: [name], rounded: true }))
 
 const listColumns: ReadonlyArray<ColumnSource> = [
   { column: "system_labels_json", from: ["system_labels"] },

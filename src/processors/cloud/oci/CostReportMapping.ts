@@ -30,14 +30,14 @@ const columns: ReadonlyArray<ColumnSource> = [
   { column: "sku_name", from: ["product/Description"] },
   { column: "unit", from: ["cost/billingUnitReadable"] },
   { column: "sku_unit_description", from: ["cost/skuUnitDescription"] },
-  { column: "usage_quantity", from: ["usage/billedQuantity"] },
-  { column: "usage_quantity_overage", from: ["usage/billedQuantityOverage"] },
-  { column: "attributed_usage", from: ["usage/attributedUsage"] },
+  { column: "usage_quantity", from: ["usage/billedQuantity"], rounded: true },
+  { column: "usage_quantity_overage", from: ["usage/billedQuantityOverage"], rounded: true },
+  { column: "attributed_usage", from: ["usage/attributedUsage"], rounded: true },
   { column: "unit_price", from: ["cost/unitPrice"] },
   { column: "unit_price_overage", from: ["cost/unitPriceOverage"] },
   { column: "my_cost", from: ["cost/myCost"] },
   { column: "my_cost_overage", from: ["cost/myCostOverage"] },
-  { column: "attributed_cost", from: ["cost/attributedCost"] },
+  { column: "attributed_cost", from: ["cost/attributedCost"], rounded: true },
   { column: "overage_flag", from: ["cost/overageFlag"] },
   { column: "x_cloud_account_id", from: ["lineItem/tenantId"] }
 ]
