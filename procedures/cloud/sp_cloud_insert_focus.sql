@@ -176,7 +176,8 @@ SELECT
   charge.ChargeClass,
   COALESCE(charge.ChargeDescription, CONCAT(charge.category, ' ', charge.service_name)) AS ChargeDescription,
   CASE LOWER(charge.ChargeFrequency)
-    WHEN 'usage-based' THEN 'Usage-Based'
+    -- No purchase is: Azure's exports call some of its Marketplace so.
+    WHEN 'usage-based' THEN IF(charge.category = 'Purchase', 'One-Time', 'Usage-Based')
     WHEN 'recurring' THEN 'Recurring'
     WHEN 'one-time' THEN 'One-Time'
     ELSE COALESCE(charge.ChargeFrequency, IF(charge.category = 'Usage', 'Usage-Based', 'One-Time'))

@@ -36,7 +36,8 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
             x_ChargeSubcategory: "Credit",
             SkuPriceId: null,
             ChargeFrequency: "One-time"
-          })
+          }),
+          charge({ ChargeCategory: "Purchase", ChargeFrequency: "Usage-Based" })
         ],
         `ChargeCategory AS category, ServiceCategory AS service_category, ServiceSubcategory AS subcategory, PricingUnit AS unit,
           PricingCategory AS pricing, ChargeFrequency AS frequency, PricingCurrency AS currency, HostProviderName AS host, ServiceProviderName AS seller`
@@ -63,7 +64,8 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
           currency: "USD",
           host: "AWS",
           seller: "AWS"
-        }
+        },
+        expect.objectContaining({ category: "Purchase", frequency: "One-Time" })
       ])
     })
   )
