@@ -42,15 +42,16 @@ properties AS (
   SELECT
     native_text,
     capacity_reservation_id,
-    COALESCE(
+    IF(known IS NULL AND other IS NULL, NULL, COALESCE(
       SAFE.PARSE_JSON(CONCAT('{', ARRAY_TO_STRING([known, other], ','), '}'), wide_number_mode => 'round'),
-      SAFE.PARSE_JSON(CONCAT('{', known, '}'))) AS details
+      SAFE.PARSE_JSON(CONCAT('{', known, '}')))) AS details
   FROM (
     SELECT
       native_text,
       JSON_VALUE(info, '$.VMCapacityReservationId') AS capacity_reservation_id,
       NULLIF(ARRAY_TO_STRING([
-        CONCAT('"InstanceType":', TO_JSON_STRING(NULLIF(JSON_VALUE(info, '$.ServiceType'), ''))),
+        IF(COALESCE(JSON_VALUE(info, '$.ServiceType'), '') = '', NULL,
+          CONCAT('"InstanceType":', TO_JSON_STRING(JSON_VALUE(info, '$.ServiceType')))),
         CONCAT('"CoreCount":', REGEXP_EXTRACT(JSON_VALUE(info, '$.VCPUs'), r'^[1-9][0-9]*$'))
       ], ','), '') AS known,
       IF(REGEXP_CONTAINS(own_text, r'[{\[]'), NULL, NULLIF(TRIM(REGEXP_REPLACE(

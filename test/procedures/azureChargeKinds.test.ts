@@ -146,6 +146,16 @@ const kinds: ReadonlyArray<readonly [what: string, line: JsonObject, expected: J
         '{"UsageType":"ComputeHR","VCPUs":"8","ServiceType":"Standard_D8s_v5","VMName":"vm1","Nested":1}'
     },
     { details: { InstanceType: "Standard_D8s_v5", CoreCount: 8, x_UsageType: "ComputeHR", x_Nested: 1 } }
+  ],
+  [
+    "properties of a charge that no machine makes",
+    { additional_info_json: '{"UsageType":"DataTrOut","ServiceType":""}' },
+    { details: { x_UsageType: "DataTrOut" } }
+  ],
+  [
+    "properties that FOCUS has no key for",
+    { additional_info_json: '{"VMCapacityReservationId":"/subscriptions/1/cr"}' },
+    { details: null }
   ]
 ]
 
