@@ -108,21 +108,18 @@ const relationFrom = (
   const only = columns[0]
   if (valueTable && only !== undefined) return { sql: `${source} AS ${name}`, ...valueRelation(alias, value(only), []) }
   const visible = columns.map((column) => ({ name: column.name, value: value(column) }))
-  const fields = columns
-    .filter((column) => column.type.kind !== "OTHER")
-    .map((column) => ({ name: column.name, type: column.type, column }))
-  const type = { kind: "STRUCT" as const, fields: fields.map(({ name, type }) => ({ name, type })) }
-  const whole: Typed | undefined =
-    fields.length === columns.length
-      ? {
-          sql: packStruct(
-            type,
-            fields.map(({ column }) => value(column).sql)
-          ),
-          type
-        }
-      : undefined
-  return { sql: `${source} AS ${name}`, relations: [{ alias, columns: visible, whole }], star: visible, merged: [] }
+  const relation: Relation = {
+    alias,
+    columns: visible,
+    // Few statements name a whole row, and its text is as long as the relation is wide.
+    get whole() {
+      if (columns.some((column) => column.type.kind === "OTHER")) return undefined
+      const type = { kind: "STRUCT" as const, fields: columns.map(({ name, type }) => ({ name, type })) }
+      const fields = visible.map((column) => column.value.sql)
+      return { sql: packStruct(type, fields), type }
+    }
+  }
+  return { sql: `${source} AS ${name}`, relations: [relation], star: visible, merged: [] }
 }
 
 /** The relation of a value table: its alias is the value, its columns the fields of a struct. */

@@ -44,17 +44,18 @@ const findInScopes = (
       if (relations.length > 1) return yield* rejected(t, at, `Duplicate table alias ${first} in the same FROM clause`)
       const relation = relations[0]
       if (relation !== undefined && parts.length > 1) {
-        const column = yield* one(t, at, relation.columns, parts[1] ?? "")
+        const name = parts[1] ?? ""
+        const column = yield* one(t, at, columnsNamed(relation.columns, name), name)
         if (column !== undefined) return { value: column.value, used: 2 }
         if (relation.whole !== undefined) return { value: relation.whole, used: 1 }
       }
-      const merged = yield* one(t, at, level.merged, first)
+      const merged = yield* one(t, at, columnsNamed(level.merged, first), first)
       if (merged !== undefined) return { value: merged.value, used: 1 }
       const column = yield* one(
         t,
         at,
         level.relations.flatMap((each) =>
-          each === relation && each.whole?.type.kind !== "STRUCT" ? [] : each.columns
+          each === relation && each.whole?.type.kind !== "STRUCT" ? [] : columnsNamed(each.columns, first)
         ),
         first
       )
@@ -71,13 +72,25 @@ const findInScopes = (
 
 const same = (a: string | undefined, b: string): boolean => a !== undefined && a.toLowerCase() === b.toLowerCase()
 
+/** A statement asks for hundreds of names of relations that have a hundred columns each, so these are looked through once. */
+const byName = new WeakMap<ReadonlyArray<ScopeColumn>, ReadonlyMap<string, ReadonlyArray<ScopeColumn>>>()
+
+/** The columns of this name, in any case. */
+export const columnsNamed = (columns: ReadonlyArray<ScopeColumn>, name: string): ReadonlyArray<ScopeColumn> => {
+  let named = byName.get(columns)
+  if (named === undefined) {
+    named = Map.groupBy(columns, (column) => column.name.toLowerCase())
+    byName.set(columns, named)
+  }
+  return named.get(name.toLowerCase()) ?? []
+}
+
 const one = (
   t: Translator,
   at: Token,
-  columns: ReadonlyArray<ScopeColumn>,
+  matches: ReadonlyArray<ScopeColumn>,
   name: string
 ): Translate<ScopeColumn | undefined> => {
-  const matches = columns.filter((column) => same(column.name, name))
   if (matches.length > 1) return rejected(t, at, `Column name ${name} is ambiguous`)
   const match = matches[0]
   return match !== undefined && match.value.type.kind === "OTHER"

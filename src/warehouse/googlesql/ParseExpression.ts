@@ -6,6 +6,7 @@ import type { Expr, InOptions } from "./Ast.ts"
 import type { Cursor, Parse } from "./Cursor.ts"
 import { parseCall } from "./ParseCall.ts"
 import { parsePrimary } from "./ParsePrimary.ts"
+import type { Token } from "./Tokens.ts"
 
 const binaryPrecedence: Readonly<Record<string, number>> = {
   "|": 1,
@@ -20,38 +21,43 @@ const binaryPrecedence: Readonly<Record<string, number>> = {
   "||": 6
 }
 const comparisons = ["=", "<", ">", "<=", ">=", "!=", "<>"]
+/** What may follow the left side of a comparison. */
+const comparing = new Set([...comparisons, "IS", "NOT", "BETWEEN", "LIKE", "IN"])
 
-/** One expression. */
-export const parseExpr = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    let left = yield* parseAnd(c)
-    while (c.at("OR")) {
+/**
+ * One expression. Most are a name or a literal and pass through every level below, so a level at which nothing more follows hands on what it
+ * was given.
+ */
+export const parseExpr = (c: Cursor): Parse<Expr> => parseJoined(c, "OR", parseAnd)
+
+const parseAnd = (c: Cursor): Parse<Expr> => parseJoined(c, "AND", parseNot)
+
+const parseJoined = (c: Cursor, operator: "AND" | "OR", operand: (c: Cursor) => Parse<Expr>): Parse<Expr> => {
+  const first = operand(c)
+  if (Either.isLeft(first) || !c.at(operator)) return first
+  return Either.gen(function* () {
+    let left = first.right
+    while (c.at(operator)) {
       const at = c.next()
-      left = { kind: "binary", at, operator: "OR", left, right: yield* parseAnd(c) }
+      left = { kind: "binary", at, operator, left, right: yield* operand(c) }
     }
     return left
   })
-
-const parseAnd = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    let left = yield* parseNot(c)
-    while (c.at("AND")) {
-      const at = c.next()
-      left = { kind: "binary", at, operator: "AND", left, right: yield* parseNot(c) }
-    }
-    return left
-  })
+}
 
 const parseNot = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    if (!c.at("NOT")) return yield* parseComparison(c)
-    const at = c.next()
-    return { kind: "unary", at, operator: "NOT", value: yield* parseNot(c) } satisfies Expr
-  })
+  c.at("NOT")
+    ? Either.gen(function* () {
+        const at = c.next()
+        return { kind: "unary", at, operator: "NOT", value: yield* parseNot(c) } satisfies Expr
+      })
+    : parseComparison(c)
 
-const parseComparison = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    const left = yield* parseBinary(c, 1)
+const parseComparison = (c: Cursor): Parse<Expr> => {
+  const first = parseBinary(c, 1)
+  if (Either.isLeft(first) || !comparing.has(c.peek().upper)) return first
+  const left = first.right
+  return Either.gen(function* () {
     const at = c.peek()
     if (comparisons.includes(at.upper)) {
       c.next()
@@ -82,6 +88,7 @@ const parseComparison = (c: Cursor): Parse<Expr> =>
     if (c.accept("IN")) return { kind: "in", at, value: left, not, options: yield* parseInOptions(c) } satisfies Expr
     return left
   })
+}
 
 const parseInOptions = (c: Cursor): Parse<InOptions> =>
   Either.gen(function* () {
@@ -101,40 +108,46 @@ const parseInOptions = (c: Cursor): Parse<InOptions> =>
     return { kind: "list", items } satisfies InOptions
   })
 
-const parseBinary = (c: Cursor, minimum: number): Parse<Expr> =>
-  Either.gen(function* () {
-    let left = yield* parseUnary(c)
-    while (true) {
-      const at = c.peek()
-      const precedence = at.kind === "symbol" ? binaryPrecedence[at.text] : undefined
-      if (precedence === undefined || precedence < minimum) return left
-      c.next()
-      left = { kind: "binary", at, operator: at.text, left, right: yield* parseBinary(c, precedence + 1) }
+const parseBinary = (c: Cursor, minimum: number): Parse<Expr> => {
+  const first = parseUnary(c)
+  if (Either.isLeft(first) || precedenceOf(c.peek()) < minimum) return first
+  return Either.gen(function* () {
+    let left = first.right
+    while (precedenceOf(c.peek()) >= minimum) {
+      const at = c.next()
+      left = { kind: "binary", at, operator: at.text, left, right: yield* parseBinary(c, precedenceOf(at) + 1) }
     }
+    return left
   })
+}
 
-const parseUnary = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    const at = c.peek()
-    if (at.upper === "-" || at.upper === "+" || at.upper === "~") {
-      c.next()
-      const value = yield* parseUnary(c)
-      if (
-        at.upper === "-" &&
-        value.kind === "literal" &&
-        (value.type === "INT64" || value.type === "FLOAT64") &&
-        !value.text.startsWith("-")
-      ) {
-        return { ...value, at, text: `-${value.text}` }
-      }
-      return { kind: "unary", at, operator: at.upper, value } satisfies Expr
+/** 0 where no such operator stands. */
+const precedenceOf = (token: Token): number => (token.kind === "symbol" ? (binaryPrecedence[token.text] ?? 0) : 0)
+
+const parseUnary = (c: Cursor): Parse<Expr> => {
+  const at = c.peek()
+  const operator = at.upper
+  if (operator !== "-" && operator !== "+" && operator !== "~") return parsePostfix(c)
+  return Either.gen(function* () {
+    c.next()
+    const value = yield* parseUnary(c)
+    if (
+      operator === "-" &&
+      value.kind === "literal" &&
+      (value.type === "INT64" || value.type === "FLOAT64") &&
+      !value.text.startsWith("-")
+    ) {
+      return { ...value, at, text: `-${value.text}` }
     }
-    return yield* parsePostfix(c)
+    return { kind: "unary", at, operator, value } satisfies Expr
   })
+}
 
-const parsePostfix = (c: Cursor): Parse<Expr> =>
-  Either.gen(function* () {
-    let value = yield* parsePrimary(c)
+const parsePostfix = (c: Cursor): Parse<Expr> => {
+  const first = parsePrimary(c)
+  if (Either.isLeft(first) || !c.atAny("[", ".", "(")) return first
+  return Either.gen(function* () {
+    let value = first.right
     while (true) {
       const at = c.peek()
       if (c.accept("[")) {
@@ -159,3 +172,4 @@ const parsePostfix = (c: Cursor): Parse<Expr> =>
       } else return value
     }
   })
+}

@@ -21,39 +21,52 @@ const literalPrefixes: Readonly<Record<string, LiteralType>> = {
 /** Functions that may be written without parentheses. */
 const bareFunctions = ["CURRENT_DATE", "CURRENT_TIMESTAMP", "CURRENT_DATETIME", "CURRENT_TIME"]
 
+/** Words that are names, unless what follows makes them something longer. */
+const beginnings = new Set(["SAFE_CAST", ...Object.keys(literalPrefixes), ...bareFunctions])
+
+/** What one token says by itself; undefined where it begins something longer. */
+const parseToken = (c: Cursor): Expr | undefined => {
+  const at = c.peek()
+  switch (at.kind) {
+    case "integer":
+      return { kind: "literal", at, type: "INT64", text: at.text }
+    case "float":
+      return { kind: "literal", at, type: "FLOAT64", text: at.text }
+    case "string":
+      return { kind: "literal", at, type: "STRING", text: at.text }
+    case "bytes":
+      return { kind: "literal", at, type: "BYTES", text: at.text }
+    case "parameter":
+      return { kind: "parameter", at, name: at.text }
+    case "position":
+      return { kind: "position", at, index: c.position++ }
+    case "quoted":
+      return { kind: "path", at, parts: at.text.split(".") }
+    case "identifier":
+      if (at.upper === "NULL") return { kind: "literal", at, type: "NULL", text: "NULL" }
+      if (at.upper === "TRUE" || at.upper === "FALSE") return { kind: "literal", at, type: "BOOL", text: at.upper }
+      return c.atName() && !beginnings.has(at.upper) ? { kind: "path", at, parts: [at.text] } : undefined
+    default:
+      return undefined
+  }
+}
+
 /** A name, a literal, a call or something in parentheses. */
-export const parsePrimary = (c: Cursor): Parse<Expr> =>
+export const parsePrimary = (c: Cursor): Parse<Expr> => {
+  const token = parseToken(c)
+  if (token === undefined) return parseLonger(c)
+  c.next()
+  return Either.right(token)
+}
+
+const parseLonger = (c: Cursor): Parse<Expr> =>
   Either.gen(function* () {
     const at = c.peek()
-    const literal = (type: LiteralType, text: string): Expr => {
+    if (at.kind === "system") {
       c.next()
-      return { kind: "literal", at, type, text }
-    }
-    switch (at.kind) {
-      case "integer":
-        return literal("INT64", at.text)
-      case "float":
-        return literal("FLOAT64", at.text)
-      case "string":
-        return literal("STRING", at.text)
-      case "bytes":
-        return literal("BYTES", at.text)
-      case "parameter":
-        c.next()
-        return { kind: "parameter", at, name: at.text } satisfies Expr
-      case "position":
-        c.next()
-        return { kind: "position", at, index: c.position++ } satisfies Expr
-      case "system": {
-        c.next()
-        let name = at.text
-        while (c.accept(".")) name += `.${yield* c.anyName("name")}`
-        return { kind: "system", at, name: name.toLowerCase() } satisfies Expr
-      }
-      case "quoted":
-        c.next()
-        return { kind: "path", at, parts: at.text.split(".") } satisfies Expr
-      default:
+      let name = at.text
+      while (c.accept(".")) name += `.${yield* c.anyName("name")}`
+      return { kind: "system", at, name: name.toLowerCase() } satisfies Expr
     }
     if (c.accept("(")) {
       if (c.atAny("SELECT", "WITH")) {
@@ -72,11 +85,6 @@ export const parsePrimary = (c: Cursor): Parse<Expr> =>
     if (c.accept("[")) return yield* parseArrayItems(c, at, undefined)
     if (at.kind !== "identifier") return yield* c.syntaxError("Expected expression")
     switch (at.upper) {
-      case "NULL":
-        return literal("NULL", "NULL")
-      case "TRUE":
-      case "FALSE":
-        return literal("BOOL", at.upper)
       case "CASE":
         return yield* parseCase(c)
       case "CAST":

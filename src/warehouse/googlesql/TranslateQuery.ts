@@ -7,7 +7,7 @@ import { sortKeys, windowSql } from "./Aggregates.ts"
 import type { Expr, GroupItem, OrderItem, Query, QueryBody, Select, SelectItem } from "./Ast.ts"
 import { coerce, convert, packStruct } from "./Coercion.ts"
 import { scopeOf, translateFrom } from "./From.ts"
-import { fieldOf } from "./Names.ts"
+import { columnsNamed, fieldOf } from "./Names.ts"
 import type { Token } from "./Tokens.ts"
 import { condition, impliedName } from "./TranslateExpression.ts"
 import {
@@ -161,8 +161,8 @@ const translateSelect = (
     const aliases = new Map<string, Typed>()
     for (const item of items) if (item.name !== "") aliases.set(item.name.toLowerCase(), item.value)
     const isColumn = (name: string): boolean =>
-      [...scope.merged, ...scope.relations.flatMap((each) => each.columns)].some(
-        (column) => column.name.toLowerCase() === name
+      [scope.merged, ...scope.relations.map((each) => each.columns)].some(
+        (columns) => columnsNamed(columns, name).length > 0
       )
     const laterAliases = new Map([...aliases].filter(([name]) => !isColumn(name)))
     const later: Scope = { ...scope, aliases: laterAliases }
