@@ -13,7 +13,8 @@ CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_aws_convert_to_
 BEGIN
   DECLARE v_end_date DATE DEFAULT COALESCE(p_end_date, p_start_date);
   DECLARE v_first_period DATE DEFAULT DATE_TRUNC(p_start_date, MONTH);
-  DECLARE v_last_period DATE DEFAULT DATE_TRUNC(COALESCE(p_end_date, p_start_date), MONTH);
+  -- Some billing periods start within a month.
+  DECLARE v_last_period DATE DEFAULT LAST_DAY(COALESCE(p_end_date, p_start_date));
   DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
   DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);

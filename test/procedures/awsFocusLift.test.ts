@@ -70,6 +70,23 @@ layer(support.layer)("AWS FOCUS lift", (it) => {
     })
   )
 
+  it.effect("converts billing periods that start within a month, beside those that start with it", () =>
+    Effect.gen(function* () {
+      const dataset = yield* support.org("within_month")
+      const within = { billing_period_start_date: "2026-03-14", BillingPeriodStart: "2026-03-14T00:00:00Z" }
+      yield* support.loadCharges(dataset, [
+        charge({ x_source_row: 1 }),
+        charge({ ...within, BillingPeriodEnd: "2026-04-14T00:00:00Z", x_source_row: 2 })
+      ])
+      for (const from of ["2026-03-14", "2026-03-01", "2026-03-14"]) yield* support.convert(dataset, { from })
+      expect(
+        yield* dataset.query(
+          "SELECT CAST(BillingPeriodStart AS STRING) AS start FROM cost_data_standard_1_3 ORDER BY x_source_row"
+        )
+      ).toEqual([{ start: "2026-03-01 00:00:00+00" }, { start: "2026-03-14 00:00:00+00" }])
+    })
+  )
+
   it.effect("gives a subcategory of the row's own category, and a service of its own to block storage", () =>
     Effect.gen(function* () {
       const rows = yield* lifted(
