@@ -58,9 +58,11 @@ const faultOfPath = (method: string, path: string): ApiError | undefined => {
     decoded.includes("..") ||
     decoded.includes("//") ||
     decoded.includes("\\") ||
+    // The router would leave out what follows it.
+    path.includes(";") ||
     hasControlCharacter(decoded)
   ) {
-    return apiError("INVALID_PARAMETER", "the path holds one of .. // \\ or a character that no path may hold")
+    return apiError("INVALID_PARAMETER", "the path holds one of .. // \\ ; or a character that no path may hold")
   }
   if (method === "POST" && path.startsWith(runPathPrefix) && !runPath.test(path)) {
     return apiError(
