@@ -5,6 +5,7 @@ COPY package.json package-lock.json ./
 RUN npm install --no-audit --no-fund
 COPY tsconfig.json ./
 COPY src src
+COPY configs configs
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:24-slim

@@ -92,4 +92,6 @@ if (import.meta.main) {
   })
   const programFile = JSON.stringify(Object.keys(metafile.outputs).map((file) => basename(file))[0])
   await build({ ...bundling, entryPoints: ["src/bundleMain.ts"], outfile: "dist/main.js", define: { programFile } })
+  const { write } = await import("./bundleDocuments.ts")
+  write("configs", "dist/documents")
 }

@@ -2,14 +2,17 @@
  * The bundle as the container runs it: built, served, asked, stopped; and every package that it keeps in a file of its own.
  */
 import { execFile } from "node:child_process"
-import { existsSync, readdirSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { promisify } from "node:util"
 import { expect, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Yaml from "../src/platform/Yaml.ts"
+import * as Tables from "../src/warehouse/Tables.ts"
 import { withService } from "./support/commandLine.ts"
 import { temporaryFolder } from "./support/TemporaryDatabase.ts"
 
@@ -52,6 +55,31 @@ layer(Bundle.layer, { excludeTestServices: true })("the bundle", (it) => {
       const loaded = files.filter((file) => file.endsWith(".js") && file !== "main.js")
       const program = loaded.map((file) => `await import(${JSON.stringify(pathToFileURL(join(dist, file)).href)})`)
       yield* node("--input-type=module", "--eval", program.join("\n"))
+    })
+  )
+
+  it.effect("has read the package's tables as their files say them", () =>
+    Effect.gen(function* () {
+      yield* Bundle
+      const folder = join(project, "configs/tables")
+      const texts = readdirSync(folder).map((file) => readFileSync(join(folder, file), "utf8"))
+      const expected = texts.map((text) => [Yaml.digest(text), Either.getOrThrow(Tables.kind.read(text)).value])
+      const written = JSON.parse(readFileSync(join(dist, "documents/table.json"), "utf8"))
+      expect(written).toEqual(JSON.parse(JSON.stringify(Object.fromEntries(expected))))
+    })
+  )
+
+  it.scoped("is stopped by a faulty table that it has not read before, and says where the fault is", () =>
+    Effect.gen(function* () {
+      yield* Bundle
+      const folder = yield* temporaryFolder
+      mkdirSync(join(folder, "tables"))
+      const declared = readFileSync(join(project, "configs/tables/exchange_rates.yml"), "utf8")
+      writeFileSync(join(folder, "tables/exchange_rates.yml"), declared.replace("type: DATE", "type: DAY"))
+      const environment = { ...process.env, DATA_DIR: join(folder, "data"), CUSTOM_CONFIGS_PATH: folder }
+      const started = promisify(execFile)(process.execPath, [main, "serve"], { env: environment })
+      const error = yield* Effect.flip(Effect.tryPromise(() => started))
+      expect(String(error.cause)).toMatch(/exchange_rates\.yml:\d+: columns\.\d+\.type: /)
     })
   )
 

@@ -5,7 +5,6 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import * as CronSchedule from "../platform/CronSchedule.ts"
@@ -29,7 +28,9 @@ interface Found {
   readonly own: ReadonlyMap<OrgSlug, ReadonlyMap<string, ScheduledAlert>>
 }
 
-const decode = Schema.decodeUnknown(AlertFile, { onExcessProperty: "error" })
+/** The files. */
+export const kind = Yaml.kind("alerts", AlertFile, { onExcessProperty: "error" })
+
 const isOrg = Schema.is(OrgSlug)
 
 /** Reads alerts; `clear` makes the next reader look at the files. */
@@ -45,13 +46,9 @@ export const make = Effect.gen(function* () {
     const invalid = (reason: string) => new AlertsInvalid({ file, reason })
     const text = yield* Effect.mapError(files.readFileString(file), () => invalid("the file cannot be read"))
     if (text.length > MAX_FILE_BYTES) return yield* invalid(`the file is larger than ${MAX_FILE_BYTES} bytes`)
-    const { value } = yield* Effect.mapError(Yaml.parse(text), ({ message }) => invalid(message))
-    const { alerts } = yield* Effect.mapError(decode(value), (error) => {
-      const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-      return invalid(`${issue?.path.map(String).join(".") ?? ""}: ${issue?.message ?? "not valid"}`)
-    })
+    const { value } = yield* Effect.mapError(kind.read(text), ({ message }) => invalid(message))
     const byId = new Map<string, ScheduledAlert>()
-    for (const alert of alerts) {
+    for (const alert of value.alerts) {
       if (byId.has(alert.id)) return yield* invalid(`the id ${alert.id} is used twice`)
       const { cron, timezone } = alert.schedule
       const schedule = yield* Effect.mapError(CronSchedule.make(cron, timezone), ({ message }) =>

@@ -55,8 +55,6 @@ const byDataset = <A, I>(entry: Schema.Schema<A, I>) =>
   Schema.Struct({ CostAndUsage: Schema.Array(entry), ContractCommitment: Schema.Array(entry) })
 
 const RulesFile = byDataset(Rule)
-const ColumnsFile = byDataset(FocusColumn)
-const NotEvaluatedFile = Schema.Struct({ overridden: Schema.Array(Schema.String) })
 const AdditionalFile = Schema.Struct({
   ...RulesFile.fields,
   notEvaluated: Schema.Array(Schema.String),
@@ -66,7 +64,16 @@ const ListsFile = Schema.Struct({
   currencies: Schema.Array(Schema.String),
   serviceSubcategories: Schema.Record({ key: Schema.String, value: Schema.Array(Schema.String) })
 })
-const GapsFile = Schema.Struct({ gaps: Schema.Array(Gap) })
+
+/** The files. */
+export const kinds = {
+  rules: Yaml.kind("rules", RulesFile),
+  additional: Yaml.kind("additional", AdditionalFile),
+  columns: Yaml.kind("columns", byDataset(FocusColumn)),
+  lists: Yaml.kind("lists", ListsFile),
+  notEvaluated: Yaml.kind("not-evaluated", Schema.Struct({ overridden: Schema.Array(Schema.String) })),
+  gaps: Yaml.kind("gaps", Schema.Struct({ gaps: Schema.Array(Gap) }))
+}
 
 /** A list of values, or of the values of a second column by the value of the first. */
 export type Lists = Readonly<Record<string, ReadonlyArray<string> | Readonly<Record<string, ReadonlyArray<string>>>>>
@@ -98,11 +105,11 @@ export const load = Effect.fn("RuleSet.load")(function* (configsPath: string, ve
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = path.join(configsPath, "focus", version)
-  const read = <A, I>(schema: Schema.Schema<A, I>, ...parts: ReadonlyArray<string>) => {
+  const read = <A>(kind: Yaml.Kind<A>, ...parts: ReadonlyArray<string>) => {
     const file = path.join(folder, ...parts)
     return fs.readFileString(file).pipe(
-      Effect.flatMap(Yaml.parse),
-      Effect.flatMap(({ value }) => Schema.decodeUnknown(schema)(value)),
+      Effect.flatMap(kind.read),
+      Effect.map(({ value }) => value),
       Effect.mapError((cause) => new RuleSetInvalid({ file, reason: cause.message }))
     )
   }
@@ -110,18 +117,18 @@ export const load = Effect.fn("RuleSet.load")(function* (configsPath: string, ve
   const gapFiles = yield* fs
     .readDirectory(gapsFolder)
     .pipe(Effect.mapError((cause) => new RuleSetInvalid({ file: gapsFolder, reason: cause.message })))
-  const gaps = yield* Effect.forEach(gapFiles.sort(), (file) => read(GapsFile, "gaps", file))
-  const model = yield* read(RulesFile, "rules.yml")
-  const additional = yield* read(AdditionalFile, "additional.yml")
-  const lists = yield* read(ListsFile, "lists.yml")
-  const { overridden } = yield* read(NotEvaluatedFile, "not-evaluated.yml")
+  const gaps = yield* Effect.forEach(gapFiles.sort(), (file) => read(kinds.gaps, "gaps", file))
+  const model = yield* read(kinds.rules, "rules.yml")
+  const additional = yield* read(kinds.additional, "additional.yml")
+  const lists = yield* read(kinds.lists, "lists.yml")
+  const { overridden } = yield* read(kinds.notEvaluated, "not-evaluated.yml")
   const ruleSet: RuleSet = {
     version,
     rules: {
       CostAndUsage: [...model.CostAndUsage, ...additional.CostAndUsage],
       ContractCommitment: [...model.ContractCommitment, ...additional.ContractCommitment]
     },
-    columns: yield* read(ColumnsFile, "columns.yml"),
+    columns: yield* read(kinds.columns, "columns.yml"),
     lists: { ...lists, ...additional.lists, serviceCategories: Object.keys(lists.serviceSubcategories) },
     gaps: gaps.flatMap((file) => file.gaps),
     overridden

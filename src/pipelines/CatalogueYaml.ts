@@ -7,7 +7,6 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { canonical, type JsonObject, keepCanonical } from "../platform/Json.ts"
@@ -16,7 +15,7 @@ import { configFolders, Settings } from "../platform/Settings.ts"
 import * as Yaml from "../platform/Yaml.ts"
 import { Catalogue, PipelineInvalid, TemplateNotFound } from "./Catalogue.ts"
 import { dependencies } from "./Dag.ts"
-import { Definition, StepDefinition } from "./Definition.ts"
+import { Definition, type StepDefinition } from "./Definition.ts"
 import { isNotice, type Pipeline, type Step } from "./Pipeline.ts"
 import { Processors } from "./Processor.ts"
 import { resolve, resolveObject } from "./Variables.ts"
@@ -39,6 +38,9 @@ const defaultStepTimeoutSeconds = 600
 /** Category first; nothing that could leave the tree. */
 const isConfigId = (configId: string): boolean =>
   /^\w{1,50}(\/\w{1,50}){2,3}$/.test(configId) && !reservedFolders.has(configId.split("/")[0] ?? "")
+
+/** The files. */
+export const kind = Yaml.kind("pipeline", Definition)
 
 /** A file's document with what is needed to say where a fault is. */
 interface Source extends Yaml.YamlDocument {
@@ -134,14 +136,12 @@ const parsePipeline = Effect.fnUntraced(function* (
     return yield* new PipelineInvalid({ file, line: 1, reason: `the file is larger than ${maximumFileBytes} bytes` })
   }
   const document = yield* Effect.mapError(
-    Yaml.parse(text),
+    kind.read(text),
     ({ line, reason }) => new PipelineInvalid({ file, line, reason })
   )
   const source: Source = { ...document, file }
-  const definition = yield* decode(source, [], Definition, source.value, "ignore")
-  const steps = yield* Effect.forEach(definition.steps, (step, index) =>
-    decode(source, ["steps", index], StepDefinition, step, "error")
-  )
+  const definition = document.value
+  const { steps } = definition
   const dag = dependencies(steps.map((step) => ({ stepId: step.step_id, dependsOn: step.depends_on })))
   if ("reason" in dag) return yield* fault(source, ["steps", dag.index], dag.reason)
   const notices = new Set(steps.filter((step) => isNotice(step.ps_type)).map((step) => step.step_id))
@@ -247,21 +247,6 @@ const scheduleOf = ({ schedule }: Definition): Pipeline["schedule"] => {
 }
 
 const minutes = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 60)
-
-const decode = <A, I>(
-  source: Source,
-  at: ReadonlyArray<string | number>,
-  schema: Schema.Schema<A, I>,
-  value: unknown,
-  onExcessProperty: "ignore" | "error"
-): Effect.Effect<A, PipelineInvalid> =>
-  Schema.decodeUnknown(schema)(value, { onExcessProperty }).pipe(
-    Effect.catchAll((error) => {
-      const issue = ParseResult.ArrayFormatter.formatErrorSync(error)[0]
-      const place = [...at, ...(issue?.path ?? []).filter((part) => typeof part !== "symbol")]
-      return fault(source, place, `${place.join(".")}: ${issue?.message ?? "not valid"}`)
-    })
-  )
 
 /** A fault at the innermost part of the path that the file has. */
 const fault = ({ file, lineOf }: Source, place: ReadonlyArray<string | number>, reason: string) =>

@@ -47,7 +47,7 @@ export const StepDefinition = Schema.Struct({
   depends_on: Schema.optional(Schema.Array(Schema.String)),
   enabled: Schema.optionalWith(Schema.Union(Schema.Boolean, Schema.String), { default: () => true }),
   trigger: Schema.optional(NoticeTrigger)
-})
+}).annotations({ parseOptions: { onExcessProperty: "error" } })
 export type StepDefinition = typeof StepDefinition.Type
 
 /** A pipeline file. Members that the engine does not know (`output_tables`, `requires_auth` ...) are allowed; a step's are not. */
@@ -65,6 +65,6 @@ export const Definition = Schema.Struct({
   notifications: Schema.optionalWith(Schema.Struct({ on_failure: channels, on_success: channels }), {
     default: () => ({ on_failure: [], on_success: [] })
   }),
-  steps: Schema.NonEmptyArray(Schema.Unknown)
+  steps: Schema.NonEmptyArray(StepDefinition)
 })
 export type Definition = typeof Definition.Type

@@ -2,11 +2,9 @@
  * Reads the declarations of `configs/tables/*.yml`, and declares the two tables that every dataset has for the warehouse's own use.
  */
 import * as Effect from "effect/Effect"
-import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import * as Option from "effect/Option"
-import { existsSync } from "node:fs"
-import { readdir, readFile } from "node:fs/promises"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { SettingsValues } from "../platform/Settings.ts"
 import * as Yaml from "../platform/Yaml.ts"
@@ -82,8 +80,8 @@ export const declared = Effect.fn("Tables.declared")(function* ({ configsPath, c
 
 /** Reads every declaration of a folder and adds the warehouse's own tables; by table name. */
 export const load = Effect.fn("Tables.load")(function* (folder: string) {
-  const names = yield* Effect.tryPromise({
-    try: () => readdir(folder),
+  const names = yield* Effect.try({
+    try: () => readdirSync(folder),
     catch: () => new InvalidTable({ file: folder, line: 1, reason: "the folder of table declarations cannot be read" })
   })
   const tables = new Map<string, Table>(ownTables.map((table) => [table.name, table]))
@@ -101,32 +99,23 @@ export const load = Effect.fn("Tables.load")(function* (folder: string) {
   return tables
 })
 
-const read = Effect.fn("Tables.read")(function* (file: string) {
-  const text = yield* Effect.tryPromise({
-    try: () => readFile(file, "utf8"),
-    catch: () => new InvalidTable({ file, line: 1, reason: "the file cannot be read" })
+/** The files. */
+export const kind = Yaml.kind("table", Table, { onExcessProperty: "error" })
+
+const read = Effect.fnUntraced(function* (file: string) {
+  const invalid = (line: number, reason: string) => new InvalidTable({ file, line, reason })
+  // To have another thread read costs more than to read.
+  const text = yield* Effect.try({
+    try: () => readFileSync(file, "utf8"),
+    catch: () => invalid(1, "the file cannot be read")
   })
-  const { lineOf, value } = yield* Effect.mapError(
-    Yaml.parse(text),
-    ({ line, reason }) => new InvalidTable({ file, line, reason })
-  )
-  const table = yield* Schema.decodeUnknown(Table, { onExcessProperty: "error" })(value).pipe(
-    Effect.mapError((error) => {
-      const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
-      const path = issue?.path ?? []
-      return new InvalidTable({
-        file,
-        line: lineOf(path),
-        reason: `${path.join(".") || "table"}: ${issue?.message.split("\n", 1)[0] ?? "not a table"}`
-      })
-    })
-  )
+  const { lineOf, value: table } = yield* Effect.mapError(kind.read(text), ({ line, reason }) => invalid(line, reason))
   const seen = new Set(lineageColumns.map((column) => column.name))
   for (const [index, column] of table.columns.entries()) {
     const name = column.name.toLowerCase()
     if (seen.has(name)) {
       const reason = `column ${column.name} is declared twice, or is a lineage column that the warehouse adds itself`
-      return yield* new InvalidTable({ file, line: lineOf(["columns", index]), reason })
+      return yield* invalid(lineOf(["columns", index]), reason)
     }
     seen.add(name)
   }

@@ -1,0 +1,33 @@
+/**
+ * What the bundle need not read at its start: the values of the package's own YAML documents, of each kind in a file beside the program, see
+ * `Yaml.kind`.
+ */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import * as Either from "effect/Either"
+import * as AlertFiles from "./alerts/AlertFiles.ts"
+import * as RuleSet from "./focus/RuleSet.ts"
+import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
+import * as Yaml from "./platform/Yaml.ts"
+import * as Tables from "./warehouse/Tables.ts"
+
+const kinds: ReadonlyArray<Yaml.Kind<unknown>> = [
+  Tables.kind,
+  CatalogueYaml.kind,
+  AlertFiles.kind,
+  ...Object.values(RuleSet.kinds)
+]
+
+/** Writes them. A document is one of each kind as which it can be read. */
+export const write = (configsFolder: string, outputFolder: string) => {
+  const texts = readdirSync(configsFolder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".yml"))
+    .map((file) => readFileSync(join(configsFolder, file), "utf8"))
+  mkdirSync(outputFolder)
+  for (const { name, read } of kinds) {
+    const values = texts.flatMap((text) =>
+      Either.match(read(text), { onLeft: () => [], onRight: ({ value }) => [[Yaml.digest(text), value] as const] })
+    )
+    writeFileSync(join(outputFolder, `${name}.json`), JSON.stringify(Object.fromEntries(values)))
+  }
+}
