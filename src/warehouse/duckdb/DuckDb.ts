@@ -20,15 +20,15 @@ export interface ResultSet {
 /** One connection: one transaction at a time. */
 export interface Connection {
   /**
-   * Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors. One that writes
-   * `wide` rows may use the whole memory limit, see {@link MemoryLimit}.
+   * Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors; `needs` says that
+   * it cannot do with the memory of a query, see {@link MemoryLimit}.
    */
   readonly query: (
     sql: string,
     options?: {
       readonly label?: string
       readonly parameters?: ReadonlyArray<DuckDBValue>
-      readonly wide?: boolean
+      readonly needs?: MemoryLimit.Need
     }
   ) => Effect.Effect<ResultSet, StatementFailed>
   /** The engine's own connection, for appenders. */
@@ -110,8 +110,8 @@ export const open = (
         (connection) => Effect.sync(() => connection.closeSync())
       )
     if (path !== ":memory:") yield* Effect.scoped(connectWith(attach))
-    const wholeLimit = yield* MemoryLimit.make(yield* connectWith(session))
-    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, wholeLimit)) }
+    const memory = yield* MemoryLimit.make(yield* connectWith(session))
+    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, memory)) }
   })
 
 /** The name of the file's database among those of its engine. */
@@ -135,11 +135,11 @@ export const transaction = <A, E, R>(
 /** The engine forgets an interrupt that arrives before the statement has begun, so it is repeated until the statement has ended. */
 const INTERRUPT_REPEAT_MILLIS = 20
 
-const fromRaw = (raw: DuckDBConnection, wholeLimit: MemoryLimit.Whole): Connection => ({
+const fromRaw = (raw: DuckDBConnection, memory: MemoryLimit.Raised): Connection => ({
   raw,
   query: (sql, options) => {
     const running = runOn(raw, sql, options)
-    return options?.wide === true ? Effect.scoped(Effect.zipRight(wholeLimit, running)) : running
+    return options?.needs === undefined ? running : Effect.scoped(Effect.zipRight(memory(options.needs), running))
   }
 })
 
