@@ -1,13 +1,21 @@
 /**
  * DuckDB as an Effect resource: a database file and its connections. Interrupting a statement's fiber interrupts the statement.
  */
-import { DuckDBInstance, type DuckDBConnection, type DuckDBType, type DuckDBValue } from "@duckdb/node-api"
+import {
+  DuckDBInstance,
+  type DuckDBConnection,
+  type DuckDBResultReader,
+  type DuckDBType,
+  type DuckDBValue
+} from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { existsSync } from "node:fs"
 import type { SettingsValues } from "../../platform/Settings.ts"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
 import * as MemoryLimit from "./MemoryLimit.ts"
+import * as Reopening from "./Reopening.ts"
 import { text } from "./SqlText.ts"
 
 /** A result as the engine gives it: column names, engine types, rows of engine values in column order. */
@@ -39,6 +47,8 @@ export interface Connection {
 export interface Database {
   /** A new connection, closed with the scope. Its time zone is UTC. */
   readonly connect: Effect.Effect<Connection, WarehouseUnavailable, Scope.Scope>
+  /** Everything that a database does which much is written to stands within, because its file is closed in between, see {@link Reopening}. */
+  readonly using: Reopening.Using
 }
 
 /** Files that this process holds: the engine's lock keeps out other processes only, and two instances in one would damage the file. */
@@ -95,7 +105,7 @@ export const open = (
     )
     // A file keeps the blocks that it was made with, and is not opened with a size that it does not have.
     const blockSize = (yield* Effect.sync(() => existsSync(path))) ? "" : `BLOCK_SIZE ${BLOCK_BYTES}, `
-    const attach = `ATTACH ${text(path)} AS ${catalogue} (${blockSize}ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, STORAGE_VERSION ${text(STORAGE_VERSION)})`
+    const attach = `ATTACH IF NOT EXISTS ${text(path)} AS ${catalogue} (${blockSize}ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, STORAGE_VERSION ${text(STORAGE_VERSION)})`
     const session = ["SET TimeZone = 'UTC'", ...(path === ":memory:" ? [] : [`USE ${catalogue}`])].join("; ")
     const connectWith = (sql: string) =>
       Effect.acquireRelease(
@@ -109,10 +119,23 @@ export const open = (
         }),
         (connection) => Effect.sync(() => connection.closeSync())
       )
-    if (path !== ":memory:") yield* Effect.scoped(connectWith(attach))
-    const memory = yield* MemoryLimit.make(yield* connectWith(session))
-    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, memory)) }
+    // This connection stays outside the file: the engine does not close one that its connection works in.
+    const outside = yield* connectWith(path === ":memory:" ? session : attach)
+    const memory = yield* MemoryLimit.make(outside)
+    const reopen = Effect.zipRight(
+      // A file that cannot be brought up to date is closed all the same, and is when it is opened.
+      Effect.ignore(Effect.tryPromise(() => outside.run(`DETACH ${catalogue}`))),
+      Effect.retry(
+        Effect.tryPromise({ try: () => outside.run(attach), catch: (cause) => locked(path, firstLine(cause)) }),
+        reopenAttempts
+      )
+    )
+    const { count, using } = yield* Reopening.make(path === ":memory:" ? Effect.void : Effect.orDie(reopen))
+    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, memory, count)), using }
   })
+
+/** While the file is closed another process may take it, such as a command that reads it. */
+const reopenAttempts = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(600))
 
 /** The name of the file's database among those of its engine. */
 const catalogue = "warehouse_file"
@@ -135,21 +158,23 @@ export const transaction = <A, E, R>(
 /** The engine forgets an interrupt that arrives before the statement has begun, so it is repeated until the statement has ended. */
 const INTERRUPT_REPEAT_MILLIS = 20
 
-const fromRaw = (raw: DuckDBConnection, memory: MemoryLimit.Raised): Connection => ({
+const fromRaw = (raw: DuckDBConnection, memory: MemoryLimit.Raised, count: Reopening.Count): Connection => ({
   raw,
   query: (sql, options) => {
-    const running = runOn(raw, sql, options)
+    const running = Effect.map(runOn(raw, sql, options), (reader) => {
+      count(reader.rowsChanged)
+      return { names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() }
+    })
     return options?.needs === undefined ? running : Effect.scoped(Effect.zipRight(memory(options.needs), running))
   }
 })
 
 const runOn = (raw: DuckDBConnection, sql: string, options: Parameters<Connection["query"]>[1]) =>
-  Effect.async<ResultSet, StatementFailed>((resume) => {
+  Effect.async<DuckDBResultReader, StatementFailed>((resume) => {
     const statement = options?.label ?? sql.trim().slice(0, 80)
     const running = raw.runAndReadAll(sql, options?.parameters === undefined ? undefined : [...options.parameters])
     const ended = running.then(
-      (reader) =>
-        resume(Effect.succeed({ names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() })),
+      (reader) => resume(Effect.succeed(reader)),
       (cause: unknown) => resume(Effect.fail(new StatementFailed({ statement, reason: reasonOf(cause) })))
     )
     return Effect.promise(async () => {

@@ -123,10 +123,10 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   const [{ database, lookups }, tables] = yield* Effect.all([opening, declared], { concurrency: "unbounded" })
 
   const readers = yield* Pool.make({ acquire: database.connect, size: READER_CONNECTIONS })
-  const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E>) =>
-    Effect.scoped(Effect.flatMap(Pool.get(readers), use))
+  const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
+    database.using(Effect.scoped(Effect.flatMap(Pool.get(readers), use)))
   const writing = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
-    Effect.scoped(Effect.flatMap(database.connect, use))
+    database.using(Effect.scoped(Effect.flatMap(database.connect, use)))
 
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
@@ -216,11 +216,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
         })
       ),
     columnsOf: ({ path, uri, format }) =>
-      Effect.scoped(
-        Effect.flatMap(Pool.get(readers), (connection) =>
-          SourceFile.columnNames({ path, uri }, format, connection, spillFolder)
-        )
-      ).pipe(
+      reading((connection) => SourceFile.columnNames({ path, uri }, format, connection, spillFolder)).pipe(
         Effect.catchTag("WarehouseUnavailable", (error) =>
           Effect.fail(new SourceRejected({ file: uri, reason: error.message }))
         )
