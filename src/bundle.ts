@@ -25,7 +25,7 @@ const loadedLater = (packages: Set<string>): Plugin => ({
   name: "loaded-later",
   setup: ({ onLoad, onResolve }) => {
     onResolve({ filter: /^[@a-z]/ }, ({ kind, path }) => {
-      if (kind !== "dynamic-import" || path.startsWith("@effect/")) return undefined
+      if (kind !== "dynamic-import" || /^(@effect\/|node:)/.test(path)) return undefined
       packages.add(path)
       return { path, namespace: "later" }
     })

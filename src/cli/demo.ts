@@ -27,7 +27,7 @@ import * as DemoScreen from "./demo/DemoScreen.ts"
 import { runModels } from "./demo/ModelRuns.ts"
 import { RunNotCompleted } from "./run.ts"
 import * as RunProgress from "./RunProgress.ts"
-import * as Serve from "./serve.ts"
+import * as Service from "./service.ts"
 import * as HttpClientNode from "../platform/HttpClientNode.ts"
 
 const seed = 20_261_123
@@ -52,7 +52,7 @@ export const demo = Command.make("demo", { rows, warehouse }, (options) =>
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
     const quiet = quietly(options.warehouse)
-    const service = Serve.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quiet))
+    const service = Service.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quiet))
     const records = Installation.records.pipe(Layer.provideMerge(Settings.layer), Layer.provide(quiet))
     const key = yield* Effect.provide(keyIn(join(folder, "api-key")), records)
     yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)

@@ -5,7 +5,6 @@
 import type { LookupAddress } from "node:dns"
 import { lookup as systemLookup } from "node:dns/promises"
 import * as http from "node:http"
-import * as https from "node:https"
 import { isIP, type LookupFunction } from "node:net"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -98,7 +97,13 @@ export const make = (options: { readonly allowLoopback: boolean; readonly lookup
   })
   return {
     check: (url) => Effect.asVoid(target(url)),
-    send: (request) => Effect.flatMap(target(request.url), (found) => exchange(found, request))
+    send: Effect.fnUntraced(function* (request) {
+      const found = yield* target(request.url)
+      // Loaded when it is needed: it reads the certificates of all authorities.
+      const { request: start } =
+        found.url.protocol === "https:" ? yield* Effect.promise(() => import("node:https")) : http
+      return yield* exchange(start, found, request)
+    })
   }
 }
 
@@ -113,7 +118,7 @@ const parse = (text: string, allowHttp: boolean): Effect.Effect<URL, WebhookRefu
     : new WebhookRefused({ message: "the webhook's address may not hold a user or a password: use a header" })
 }
 
-const exchange = ({ url, address }: Target, request: WebhookRequest) =>
+const exchange = (start: typeof http.request, { url, address }: Target, request: WebhookRequest) =>
   Effect.async<WebhookAnswer, WebhookUnreachable>((resume) => {
     const failed = (error: Error) => {
       const code = "code" in error ? String(error.code) : error.name
@@ -121,7 +126,6 @@ const exchange = ({ url, address }: Target, request: WebhookRequest) =>
     }
     const checked: LookupFunction = (_host, options, found) =>
       options.all === true ? found(null, [address]) : found(null, address.address, address.family)
-    const { request: start } = url.protocol === "https:" ? https : http
     const body = Buffer.from(request.body)
     const call = start(
       url,

@@ -68,12 +68,11 @@ export interface Kind<A> {
 
 /** Makes a kind. No two have one name. */
 export const kind = <A, I>(name: string, schema: Schema.Schema<A, I>, options?: ParseOptions): Kind<A> => {
-  const decode = Schema.decodeUnknownEither(schema, options)
   let built: Readonly<Record<string, A>> | undefined
   const readNow = (text: string) =>
     Either.gen(function* () {
       const { lineOf, value } = yield* parse(text)
-      const decoded = yield* Either.mapLeft(decode(value), (error) => {
+      const decoded = yield* Either.mapLeft(Schema.decodeUnknownEither(schema, options)(value), (error) => {
         const [issue] = ParseResult.ArrayFormatter.formatErrorSync(error)
         const path = issue?.path ?? []
         const place = path.length === 0 ? name : path.map(String).join(".")
