@@ -169,7 +169,8 @@ export const layerOf = <E = never>(
     Layer.provideMerge(Layer.merge(validator, alerts)),
     Layer.provideMerge(Judge.layer),
     Layer.provideMerge(onWarehouse),
-    Layer.provideMerge(records),
+    // The engine opens its file on threads of its own meanwhile.
+    Layer.provideMerge(Layer.merge(Layer.discard(warehouse), records)),
     Layer.provideMerge(NodeContext.layer)
   )
 
