@@ -96,21 +96,21 @@ describe("CUR 1.0", () => {
     })
   )
 
-  it.scoped("refuses a missing, a doubled, a zipped and an outside file, and another period's manifest", () =>
+  it.scoped("refuses a missing, a doubled, a strangely packed and an outside file, and another period's manifest", () =>
     Effect.gen(function* () {
       const manifest = "r/20250101-20250201/r-Manifest.json"
       const file = "r/20250101-20250201/r-1.csv.gz"
       const cases = [
         [cur1(["r/20250101-20250201/r-2.csv.gz"]), "MANIFEST_FILE_MISSING", "r-2.csv.gz"],
         [cur1([file, `/${file}`]), "MANIFEST_DUPLICATE_FILE", file],
-        [cur1(["r/20250101-20250201/r-1.csv.zip"]), "FILE_TYPE_UNSUPPORTED", "r-1.csv.zip"],
+        [cur1(["r/20250101-20250201/r-1.csv.bz2"]), "FILE_TYPE_UNSUPPORTED", "r-1.csv.bz2"],
         [cur1(["../20250101-20250201/r-1.csv.gz"]), "MANIFEST_OUTSIDE", ".."],
         [cur1([file], { billingPeriod: { start: "20250201T000000.000Z" } }), "MANIFEST_INVALID", "2025-02-01"],
         ['{"assemblyId": "cut', "MANIFEST_INVALID", "r-Manifest.json"]
       ] as const
       for (const [text, code, named] of cases) {
         const failure = yield* failureOf(
-          contents({ [manifest]: text, [file]: "1", "r/20250101-20250201/r-1.csv.zip": "z" })
+          contents({ [manifest]: text, [file]: "1", "r/20250101-20250201/r-1.csv.bz2": "z" })
         )
         expect(failure).toMatchObject({ _tag: "SourceError", kind: "permanent", code })
         expect(failure.message).toContain(named)
@@ -193,12 +193,21 @@ describe("a folder without manifests", () => {
   it.scoped("gives its data files, or says that there are none", () =>
     Effect.gen(function* () {
       expect(
-        yield* contents({ "a.csv": "", "deep/b.parquet": "", "c.csv.gz": "", "README.md": "", ".hidden.csv": "" })
+        yield* contents({
+          "a.csv": "",
+          "deep/b.parquet": "",
+          "c.csv.gz": "",
+          "d.csv.zip": "",
+          "README.md": "",
+          ".hidden.csv": ""
+        })
       ).toEqual({
-        bare: ["a.csv", "c.csv.gz", "deep/b.parquet"]
+        bare: ["a.csv", "c.csv.gz", "d.csv.zip", "deep/b.parquet"]
       })
       expect(yield* failureOf(contents({ "README.md": "" }))).toMatchObject({ code: "NO_EXPORT_FOUND" })
-      expect(yield* failureOf(contents({ "a.csv": "", "b.zip": "" }))).toMatchObject({ code: "FILE_TYPE_UNSUPPORTED" })
+      expect(yield* failureOf(contents({ "a.csv": "", "b.csv.bz2": "" }))).toMatchObject({
+        code: "FILE_TYPE_UNSUPPORTED"
+      })
     })
   )
 

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as AwsExports from "../../sources/aws/AwsExports.ts"
 import { fileOf, formatOf, type AwsFormat } from "../../sources/aws/AwsDataFile.ts"
+import * as ZippedReport from "../../sources/aws/ZippedReport.ts"
 import type { ObjectStore } from "../../sources/object-store/ObjectStore.ts"
 import { curMapping } from "./aws/CurMapping.ts"
 import { focusMapping } from "./aws/FocusMapping.ts"
@@ -40,6 +41,10 @@ export const loadExports = Effect.fn("AwsLoad.loadExports")(function* (request: 
   return yield* loadFound(request, found, {
     store,
     fileFormat: (key) => fileOf(key) ?? "csv",
+    prepare: (file) =>
+      ZippedReport.isZipped(file.uri)
+        ? Effect.map(ZippedReport.unpack(file, request.folder), (path) => ({ ...file, path }))
+        : Effect.succeed(file),
     classify: (uri, columns) => Effect.map(formatOf(uri, columns), (format) => ({ format, target: targetOf[format] })),
     targets: [cur, focus]
   })

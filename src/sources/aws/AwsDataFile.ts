@@ -9,7 +9,7 @@ import { SourceError } from "../SourceError.ts"
 
 /** The reader that a data file needs, by its name; undefined for a file that holds no rows. */
 export const fileOf = (key: string): FileFormat | undefined =>
-  /\.csv(\.gz)?$/i.test(key) ? "csv" : /\.parquet$/i.test(key) ? "parquet" : undefined
+  /\.(csv|csv\.gz|zip)$/i.test(key) ? "csv" : /\.parquet$/i.test(key) ? "parquet" : undefined
 
 /**
  * Finds the listed object that a manifest names. In a bucket the name must be exact: same bucket, below the store's prefix. A local folder may be
@@ -61,7 +61,7 @@ export const namedFile = Effect.fnUntraced(function* (
   if (fileOf(object.key) === undefined) {
     return yield* refuse(
       "FILE_TYPE_UNSUPPORTED",
-      "which is neither csv, csv.gz nor parquet",
+      "which is neither csv, csv.gz, zip nor parquet",
       "let the export write GZIP or Parquet"
     )
   }

@@ -135,11 +135,11 @@ const bareFiles = Effect.fnUntraced(function* (store: ObjectStore, objects: Read
       "read the export's whole folder, with metadata/ and data/ or with all its billing periods"
     )
   }
-  const packed = objects.find(({ key }) => /\.zip$/i.test(key))
+  const packed = objects.find(({ key }) => /\.(bz2|xz|zst|7z|tar|tgz)$/i.test(key))
   if (packed !== undefined) {
     return yield* permanent(
       "FILE_TYPE_UNSUPPORTED",
-      `${store.uri(packed.key)} is a zip archive`,
+      `${store.uri(packed.key)} is packed in a way that is not read`,
       "unpack it, or let the export write GZIP or Parquet"
     )
   }
@@ -147,7 +147,7 @@ const bareFiles = Effect.fnUntraced(function* (store: ObjectStore, objects: Read
   if (first === undefined || (store.bucket !== undefined && !isOneObject)) {
     return yield* permanent(
       "NO_EXPORT_FOUND",
-      `${store.location} holds no manifest of a CUR or a data export${first === undefined ? " and no csv, csv.gz or parquet file" : ""}`,
+      `${store.location} holds no manifest of a CUR or a data export${first === undefined ? " and no csv, csv.gz, zip or parquet file" : ""}`,
       "check bucket and prefix: they must lead to the folder of one export; a new export takes up to a day to appear"
     )
   }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { gzipSync } from "node:zlib"
+import { zipSync } from "fflate"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as DuckDb from "../../../src/warehouse/duckdb/DuckDb.ts"
@@ -186,6 +187,48 @@ describe("places", () => {
         expect(yield* extract(days("2025-06-01", "2025-06-01"))).toMatchObject({ affectedPeriods: ["2026-03-01"] })
       })
     )
+  )
+
+  it.scoped(
+    "takes reports that AWS packed as ZIP, and refuses an archive that is damaged, cut or of several files",
+    () =>
+      world((folder) =>
+        Effect.gen(function* () {
+          const place = join(folder, "report")
+          const key = "20260301-20260401/a/acme-1.csv.zip"
+          const deliverZip = (archive: Uint8Array) => Effect.promise(() => write(join(place, key), archive))
+          const text = curFile("2026-03", ["1.25", "2"])
+          const archive = zipSync({ "acme-1.csv": Buffer.from(text) })
+          const manifest = { assemblyId: "a", bucket: "acme-billing", reportKeys: [`reports/${key}`] }
+          yield* Effect.promise(() =>
+            write(join(place, "20260301-20260401/acme-Manifest.json"), JSON.stringify(manifest))
+          )
+          yield* folderCredential("aws_1", place)
+          for (const whole of [archive, zipSync({ "acme-1.csv": [Buffer.from(text), { level: 0 }] })]) {
+            yield* deliverZip(whole)
+            expect(yield* extract()).toMatchObject({ rowsWritten: 2, details: { quarantined: 0 } })
+          }
+          expect(yield* query("SELECT DISTINCT x_source_file AS file FROM cloud_aws_billing_raw_daily")).toEqual([
+            { file: join(place, key) }
+          ])
+          const damaged = Uint8Array.from(archive)
+          damaged[60] = 255 - (damaged[60] ?? 0)
+          for (const broken of [
+            damaged,
+            archive.subarray(0, archive.length / 2),
+            archive.subarray(0, archive.length - 1),
+            zipSync({ "acme-1.csv": Buffer.from(text), "acme-2.csv": Buffer.from(text) }),
+            Buffer.from(text),
+            Buffer.alloc(0)
+          ]) {
+            yield* deliverZip(broken)
+            const error = yield* Effect.flip(extract())
+            expect(error).toMatchObject({ errorType: "PERMANENT", code: "ZIP_UNREADABLE" })
+            expect(error.message).toContain("acme-1.csv.zip: it")
+          }
+          expect(yield* query(curTotals)).toEqual([{ credential: "aws_1", period: "2026-03-01", cost: "3.25" }])
+        })
+      )
   )
 
   it.scoped("refuses different formats side by side, and what is no bill at all", () =>
