@@ -191,7 +191,11 @@ SELECT
   charge.commitment_status AS CommitmentDiscountStatus,
   IF(charge.CommitmentDiscountId IS NULL, NULL, charge.commitment_type) AS CommitmentDiscountType,
   IF(charge.commitment_quantity IS NULL, NULL, COALESCE(charge.CommitmentDiscountUnit,
-    IF(charge.commitment_category = 'Spend', charge.BillingCurrency, charge.pricing_unit), charge.any_unit)) AS CommitmentDiscountUnit,
+    CASE
+      WHEN charge.commitment_category = 'Spend' THEN charge.BillingCurrency
+      WHEN charge.CommitmentDiscountQuantity IS NULL AND charge.ConsumedQuantity IS NOT NULL THEN charge.consumed_unit
+      ELSE charge.pricing_unit
+    END, charge.any_unit)) AS CommitmentDiscountUnit,
   IF(charge.is_consumption, COALESCE(charge.ConsumedQuantity, charge.PricingQuantity), NULL) AS ConsumedQuantity,
   IF(charge.is_consumption AND COALESCE(charge.ConsumedQuantity, charge.PricingQuantity) IS NOT NULL,
     COALESCE(IF(charge.ConsumedQuantity IS NULL, NULL, charge.consumed_unit), charge.pricing_unit, charge.any_unit), NULL) AS ConsumedUnit,
