@@ -55,12 +55,68 @@ label_tags AS (
     GROUP BY label_set
   ) AS sets ON sets.label_set = label_sets.label_set
 ),
-tags AS (
-  SELECT Tags AS native_text, PARSE_JSON(Tags) AS own_tags
+tag_texts AS (
+  SELECT Tags AS native_text
   FROM `$dataset.cloud_gcp_focus_raw_daily`
   WHERE x_org_slug = @org_slug AND billing_period_start_date BETWEEN @first_period AND @last_period
-    AND (@credential_id IS NULL OR x_credential_id = @credential_id) AND Tags <> '{}'
+    AND (@credential_id IS NULL OR x_credential_id = @credential_id) AND Tags NOT IN ('{}', '[]')
   GROUP BY Tags
+),
+-- Tags are an object, or the list of {key, value, x_type, x_namespace} of Google's FOCUS view.
+tags AS (
+  SELECT native_text, PARSE_JSON(native_text) AS own_tags
+  FROM tag_texts
+  WHERE NOT STARTS_WITH(native_text, '[')
+  UNION ALL
+  SELECT native_text, PARSE_JSON(CONCAT('{', STRING_AGG(CONCAT(TO_JSON_STRING(tag_key), ':', tag_value), ',' ORDER BY tag_key), '}'))
+  FROM (
+    SELECT
+      native_text,
+      CONCAT(
+        CASE JSON_VALUE(tag, '$.x_type') WHEN 'project_label' THEN 'project:' WHEN 'system_label' THEN 'system:' WHEN 'tag' THEN 'tag:' ELSE '' END,
+        COALESCE(CONCAT(NULLIF(JSON_VALUE(tag, '$.x_namespace'), 'n/a'), '/'), ''), JSON_VALUE(tag, '$.key')) AS tag_key,
+      MIN(IF(JSON_VALUE(tag, '$.value') IS NULL, 'true', TO_JSON_STRING(JSON_VALUE(tag, '$.value')))) AS tag_value
+    FROM tag_texts, UNNEST(JSON_QUERY_ARRAY(native_text)) AS tag
+    WHERE STARTS_WITH(native_text, '[') AND JSON_VALUE(tag, '$.key') IS NOT NULL
+    GROUP BY 1, 2
+  )
+  GROUP BY native_text
+),
+-- Google's FOCUS view writes the words of closed lists small, calls each charge of a committed resource the commitment's, also the fee and
+-- what is not covered, and ends a billing period with the start of its last day in Los Angeles.
+lines AS (
+  SELECT
+    line.* EXCEPT (
+      ChargeCategory, ChargeClass, PricingCategory, CommitmentDiscountId, CommitmentDiscountStatus, BillingPeriodEnd, ConsumedQuantity),
+    IF(LOWER(line.ChargeCategory) = 'error', 'Adjustment', INITCAP(line.ChargeCategory)) AS ChargeCategory,
+    INITCAP(line.ChargeClass) AS ChargeClass,
+    IF(line.has_no_status AND (line.BilledCost <> 0 OR line.CommitmentDiscountId IS NULL) AND LOWER(line.PricingCategory) = 'committed', 'Other',
+      INITCAP(line.PricingCategory)) AS PricingCategory,
+    IF(line.has_no_status AND line.BilledCost <> 0, NULL, line.CommitmentDiscountId) AS CommitmentDiscountId,
+    IF(line.has_no_status AND line.BilledCost = 0 AND line.CommitmentDiscountId IS NOT NULL, 'Used', line.CommitmentDiscountStatus)
+      AS CommitmentDiscountStatus,
+    IF(DATE(line.BillingPeriodEnd) = LAST_DAY(line.billing_period_start_date),
+      TIMESTAMP(DATE_ADD(line.billing_period_start_date, INTERVAL 1 MONTH),
+        IF(EXTRACT(HOUR FROM line.BillingPeriodStart) = 0, 'UTC', 'America/Los_Angeles')),
+      line.BillingPeriodEnd) AS BillingPeriodEnd,
+    -- Amounts that a decimal of 14 digits before the point cannot hold are counted in billions.
+    COALESCE(
+      CASE
+        WHEN line.is_huge THEN CAST(FORMAT('%.9f', SAFE_CAST(line.NativeConsumedQuantity AS FLOAT64) / 1000000000) AS BIGNUMERIC)
+        WHEN REGEXP_CONTAINS(line.NativeConsumedQuantity, r'[eE]|\.[0-9]{25}')
+          THEN CAST(FORMAT('%.15f', SAFE_CAST(line.NativeConsumedQuantity AS FLOAT64)) AS BIGNUMERIC)
+        ELSE SAFE_CAST(line.NativeConsumedQuantity AS BIGNUMERIC)
+      END,
+      line.ConsumedQuantity) AS ConsumedQuantity
+  FROM (
+    SELECT
+      charge.*,
+      LOWER(charge.ChargeCategory) = 'usage' AND charge.CommitmentDiscountStatus IS NULL AS has_no_status,
+      COALESCE(ABS(SAFE_CAST(charge.NativeConsumedQuantity AS FLOAT64)) >= 100000000000000, FALSE) AS is_huge
+    FROM `$dataset.cloud_gcp_focus_raw_daily` AS charge
+    WHERE charge.x_org_slug = @org_slug AND charge.billing_period_start_date BETWEEN @first_period AND @last_period
+      AND (@credential_id IS NULL OR charge.x_credential_id = @credential_id)
+  ) AS line
 ),
 native AS (
   SELECT
@@ -80,7 +136,7 @@ native AS (
     charge.ContractedCost AS contracted_cost_given,
     charge.ListCost AS list_cost_given,
     COALESCE(pricing_units.focus_unit, charge.PricingUnit) AS pricing_unit,
-    COALESCE(consumed_units.focus_unit, charge.ConsumedUnit) AS consumed_unit,
+    CONCAT(IF(charge.is_huge, '1000000000 ', ''), COALESCE(consumed_units.focus_unit, charge.ConsumedUnit)) AS consumed_unit,
     'Count' AS any_unit,
     regions.region_name,
     REGEXP_EXTRACT(charge.ResourceId, r'/([A-Za-z]+)/[^/]+$') AS own_resource_type,
@@ -90,7 +146,7 @@ native AS (
     IF(REGEXP_CONTAINS(charge.ChargeDescription, r'(?i)dollar'), 'Spend', 'Usage') AS likely_commitment,
     'Committed Use Discount' AS spend_commitment,
     'Committed Use Discount' AS usage_commitment
-  FROM `$dataset.cloud_gcp_focus_raw_daily` AS charge
+  FROM lines AS charge
   LEFT JOIN tags ON tags.native_text = charge.Tags
   LEFT JOIN label_tags
     ON charge.Tags IS NULL
@@ -103,7 +159,5 @@ native AS (
   LEFT JOIN `{project_id}.organizations.gcp_units` AS pricing_units ON pricing_units.native_unit = charge.PricingUnit
   LEFT JOIN `{project_id}.organizations.gcp_units` AS consumed_units ON consumed_units.native_unit = charge.ConsumedUnit
   LEFT JOIN `{project_id}.organizations.gcp_regions` AS regions ON regions.region_id = charge.RegionId
-  WHERE charge.x_org_slug = @org_slug AND charge.billing_period_start_date BETWEEN @first_period AND @last_period
-    AND (@credential_id IS NULL OR charge.x_credential_id = @credential_id)
 )""", 'x_CostType');
 END;

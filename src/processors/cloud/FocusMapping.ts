@@ -89,10 +89,10 @@ const sameNames = [
 export const focusMapping = (own: ReadonlyArray<ColumnSource>): FileMapping => ({
   columns: [
     ...keyColumns,
-    ...renamedColumns,
-    ...sameNames
-      .filter((name) => !own.some(({ column }) => column === name))
-      .map((name): ColumnSource => ({ column: name, from: [name], rounded: name.endsWith("Quantity") })),
+    ...[
+      ...renamedColumns,
+      ...sameNames.map((name): ColumnSource => ({ column: name, from: [name], rounded: name.endsWith("Quantity") }))
+    ].filter((common) => !own.some(({ column, from }) => column === common.column || from[0] === common.from[0])),
     ...own
   ],
   collected: [],

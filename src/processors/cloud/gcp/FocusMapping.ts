@@ -1,11 +1,13 @@
 /**
  * Where the columns of `cloud_gcp_focus_raw_daily` stand in a FOCUS export of Google Cloud.
  */
+import type { ColumnSource } from "../../../warehouse/FileMapping.ts"
 import * as FocusMapping from "../FocusMapping.ts"
 
 /** The mapping of every FOCUS export of Google Cloud. */
-export const focusMapping = FocusMapping.focusMapping(
-  [
+export const focusMapping = FocusMapping.focusMapping([
+  { column: "NativeConsumedQuantity", from: ["ConsumedQuantity"] },
+  ...[
     "x_ConsumptionModelId",
     "x_CostType",
     "x_Credits",
@@ -19,5 +21,5 @@ export const focusMapping = FocusMapping.focusMapping(
     "x_SubscriptionInstanceId",
     "x_SystemLabels",
     "x_Tags"
-  ].map((name) => ({ column: name, from: [name] }))
-)
+  ].map((name): ColumnSource => ({ column: name, from: [name] }))
+])
