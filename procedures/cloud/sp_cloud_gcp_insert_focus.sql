@@ -31,7 +31,7 @@ labels AS (
   SELECT
     lists.label_set,
     CONCAT(lists.prefix, COALESCE(CONCAT(JSON_VALUE(label, '$.x_Namespace'), '/'), ''), JSON_VALUE(label, '$.Key')) AS label_key,
-    MIN(COALESCE(TO_JSON_STRING(JSON_VALUE(label, '$.Value')), 'true')) AS label_value
+    MIN(IF(JSON_VALUE(label, '$.Value') IS NULL, 'true', TO_JSON_STRING(JSON_VALUE(label, '$.Value')))) AS label_value
   FROM (
     SELECT label_set, '' AS prefix, labels_text AS json_text FROM label_sets WHERE labels_text <> ''
     UNION ALL

@@ -48,7 +48,7 @@ labels AS (
   SELECT
     lists.label_set,
     CONCAT(lists.prefix, COALESCE(CONCAT(JSON_VALUE(label, '$.namespace'), '/'), ''), JSON_VALUE(label, '$.key')) AS label_key,
-    MIN(COALESCE(TO_JSON_STRING(JSON_VALUE(label, '$.value')), 'true')) AS label_value
+    MIN(IF(JSON_VALUE(label, '$.value') IS NULL, 'true', TO_JSON_STRING(JSON_VALUE(label, '$.value')))) AS label_value
   FROM (
     SELECT texts.label_set, texts.prefix, COALESCE(python_lists.json_text, texts.native_text) AS json_text
     FROM (
