@@ -1,7 +1,6 @@
 /**
  * The facts of one alert for one organisation. Old events stay readable for ever.
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { NewEvent, RecordedEvent } from "../eventlog/EventLog.ts"
 import { Severity } from "../notifier/Message.ts"
@@ -53,8 +52,7 @@ export const streamOf = (org: OrgSlug, alertId: string): string => `alert/${org}
 /** The event as the log takes it. */
 export const toNewEvent = ({ _tag, ...data }: AlertEvent): NewEvent => ({ type: _tag, data })
 
-const decode = Schema.decodeUnknown(AlertEvent)
+const decode = Schema.decodeUnknownSync(AlertEvent)
 
-/** The event that the log kept. One that this program cannot read is a defect: the log is its own. */
-export const fromRecorded = (recorded: RecordedEvent): Effect.Effect<AlertEvent> =>
-  Effect.orDie(decode({ _tag: recorded.type, ...recorded.data }))
+/** The event that the log kept. Throws on one that this program cannot read, which is a defect: the log is its own. */
+export const fromRecorded = (recorded: RecordedEvent): AlertEvent => decode({ _tag: recorded.type, ...recorded.data })

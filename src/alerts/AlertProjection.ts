@@ -5,6 +5,7 @@ import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { Projection } from "../eventlog/Projection.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { type AlertEvent, fromRecorded } from "./AlertEvent.ts"
 
 /** The projection of all alerts. */
@@ -25,41 +26,41 @@ export const alertProjection: Projection = {
     yield* sql`create index if not exists alert_history_by_org on alert_history (org_slug, created_at)`
     yield* sql`create index if not exists alert_history_sent on alert_history (sent_at) where status = 'SENT'`
   }),
-  apply: Effect.fn("AlertProjection.apply")(function* (events) {
+  apply: (session, events) => {
     for (const recorded of events) {
-      if (recorded.stream.startsWith("alert/")) yield* applyEvent(yield* fromRecorded(recorded), recorded)
+      if (recorded.stream.startsWith("alert/")) applyEvent(session, fromRecorded(recorded), recorded)
     }
-  })
+  }
 }
 
-const applyEvent = Effect.fnUntraced(function* (event: AlertEvent, { recordedAt, version }: RecordedEvent) {
-  const sql = yield* SqlClient.SqlClient
+const applyEvent = (session: Sqlite.Session, event: AlertEvent, { recordedAt, version }: RecordedEvent): void => {
   const triggered = event._tag === "AlertTriggered"
-  yield* sql`insert into alert_states ${sql.insert({
-    org_slug: event.org,
-    alert_id: event.alertId,
-    slot: event.slot,
-    version,
-    last_evaluated_at: recordedAt,
-    last_triggered_at: triggered ? recordedAt : null,
-    trigger_count: triggered ? 1 : 0
-  })} on conflict (org_slug, alert_id) do update set
+  changeState(session, [
+    [event.org, event.alertId, event.slot, version, recordedAt, triggered ? recordedAt : null, triggered ? 1 : 0]
+  ])
+  if (!triggered) return
+  insertTriggered(session, [
+    [
+      event.historyId,
+      event.org,
+      event.alertId,
+      event.status,
+      event.severity,
+      JSON.stringify(event.recipients),
+      JSON.stringify(event.values),
+      JSON.stringify(event.conditions),
+      event.problem,
+      event.status === "SENT" ? recordedAt : null,
+      recordedAt
+    ]
+  ])
+}
+
+const changeState = Sqlite.statement(`
+  insert into alert_states values (?, ?, ?, ?, ?, ?, ?)
+  on conflict (org_slug, alert_id) do update set
     slot = coalesce(excluded.slot, alert_states.slot), version = excluded.version,
     last_evaluated_at = excluded.last_evaluated_at,
     last_triggered_at = coalesce(excluded.last_triggered_at, alert_states.last_triggered_at),
-    trigger_count = alert_states.trigger_count + excluded.trigger_count`
-  if (!triggered) return
-  yield* sql`insert into alert_history ${sql.insert({
-    alert_history_id: event.historyId,
-    org_slug: event.org,
-    alert_id: event.alertId,
-    status: event.status,
-    severity: event.severity,
-    recipients: JSON.stringify(event.recipients),
-    trigger_data: JSON.stringify(event.values),
-    condition_results: JSON.stringify(event.conditions),
-    error_message: event.problem,
-    sent_at: event.status === "SENT" ? recordedAt : null,
-    created_at: recordedAt
-  })}`
-})
+    trigger_count = alert_states.trigger_count + excluded.trigger_count`)
+const insertTriggered = Sqlite.statement("insert into alert_history values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Sqlite from "../platform/Sqlite.ts"
 import {
   type Append,
   AppendForbidden,
@@ -44,16 +45,25 @@ export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppe
 })
 
 /** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */
-export const record = Effect.fnUntraced(function* (
+export const record = (model: typeof EventModel.Service, appends: ReadonlyArray<EncodedAppend>) =>
+  Effect.flatMap(Clock.currentTimeMillis, (recordedAt) =>
+    Sqlite.use((session) => recordAt(session, model, appends, recordedAt))
+  )
+
+const recordAt = (
+  session: Sqlite.Session,
   model: typeof EventModel.Service,
-  appends: ReadonlyArray<EncodedAppend>
-) {
-  const recordedAt = yield* Clock.currentTimeMillis
-  const ends = yield* EventTables.readEnds(appends.map((append) => append.stream))
+  appends: ReadonlyArray<EncodedAppend>,
+  recordedAt: number
+) => {
+  const ends = EventTables.readEnds(
+    session,
+    appends.map((append) => append.stream)
+  )
   const heads = new Map(ends.heads.map((head) => [head.stream, head]))
   const changes = appends.map((append) => Keys.changesOf(model, append.stream, append.events))
-  const holders = yield* Keys.readHolders(changes.flat(), recordedAt)
-  const judges = yield* Effect.forEach(model.rules, (rule) => rule.open(appends))
+  const holders = Keys.readHolders(session, changes.flat(), recordedAt)
+  const judges = model.rules.map((rule) => rule.open(session, appends))
   let position = ends.lastPosition
   let streamId = ends.lastStreamId
 
@@ -90,8 +100,8 @@ export const record = Effect.fnUntraced(function* (
   })
 
   if (rows.length > 0) {
-    yield* EventTables.insert(rows, [...moved.values()])
-    yield* Fold.fold(model, recorded)
+    EventTables.insert(session, rows, [...moved.values()])
+    Fold.fold(session, model, recorded)
   }
   return exits
-})
+}

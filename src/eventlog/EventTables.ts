@@ -90,11 +90,14 @@ export const decode = (row: EventRow): Option.Option<RecordedEvent> =>
   Option.map(decodeData(row.data), (data) => ({ ...row, data }))
 
 /** What a batch builds on: the heads of those of the streams that exist, and the newest numbers. */
-export const readEnds = Effect.fnUntraced(function* (streams: ReadonlyArray<string>) {
-  const heads = yield* selectHead(streams.map((stream) => [stream]))
-  const [newest] = yield* selectNewest([[]])
+export const readEnds = (session: Sqlite.Session, streams: ReadonlyArray<string>) => {
+  const heads = selectHead(
+    session,
+    streams.map((stream) => [stream])
+  )
+  const [newest] = selectNewest(session, [[]])
   return { heads, lastStreamId: newest?.streamId ?? 0, lastPosition: newest?.position ?? 0 }
-})
+}
 
 const selectHead = Sqlite.statement<StreamHead>(
   "select id, stream, version, hash from event_log_streams where stream = ?"
@@ -111,8 +114,13 @@ export const lastPosition = Effect.gen(function* () {
 })
 
 /** Inserts the events and moves the heads of their streams. */
-export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<NewEventRow>, heads: ReadonlyArray<StreamHead>) {
-  yield* insertEvent(
+export const insert = (
+  session: Sqlite.Session,
+  rows: ReadonlyArray<NewEventRow>,
+  heads: ReadonlyArray<StreamHead>
+): void => {
+  insertEvent(
+    session,
     rows.map((row) => [
       row.position,
       row.streamId,
@@ -124,8 +132,11 @@ export const insert = Effect.fnUntraced(function* (rows: ReadonlyArray<NewEventR
       row.hash
     ])
   )
-  yield* moveHead(heads.map(({ id, stream, version, hash }) => [id, stream, version, hash]))
-})
+  moveHead(
+    session,
+    heads.map(({ id, stream, version, hash }) => [id, stream, version, hash])
+  )
+}
 
 const insertEvent = Sqlite.statement(`
   insert into event_log (position, stream_id, version, type, data, recorded_at, previous_hash, hash)

@@ -4,6 +4,7 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { EventLogUnavailable, type RecordedEvent } from "./EventLog.ts"
 import { decode, EVENT_COLUMNS, type EventRow, PAGE_EVENTS } from "./EventTables.ts"
 import * as Keys from "./Keys.ts"
@@ -39,17 +40,19 @@ export const prepare = Effect.fnUntraced(function* (model: typeof EventModel.Ser
 })
 
 /** Folds the next events into the derived tables. */
-export const fold = Effect.fnUntraced(function* (
+export const fold = (
+  session: Sqlite.Session,
   model: typeof EventModel.Service,
   events: ReadonlyArray<RecordedEvent>
-) {
-  yield* Keys.write(
+): void => {
+  Keys.write(
+    session,
     events.flatMap((event) =>
       Keys.changesOf(model, event.stream, [event]).map((change) => ({ ...change, recordedAt: event.recordedAt }))
     )
   )
-  yield* Effect.forEach(model.projections, (projection) => projection.apply(events), { discard: true })
-})
+  for (const projection of model.projections) projection.apply(session, events)
+}
 
 /** Throws the derived tables away and folds the whole log into new ones, in one transaction: appends wait meanwhile. */
 export const rebuild = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
@@ -65,7 +68,7 @@ export const rebuild = Effect.fnUntraced(function* (model: typeof EventModel.Ser
         const page = yield* readPage(position, PAGE_EVENTS)
         const last = page.at(-1)
         if (last === undefined) return { events }
-        yield* fold(model, page)
+        yield* Sqlite.use((session) => fold(session, model, page))
         events += page.length
         position = last.position
       }

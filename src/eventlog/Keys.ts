@@ -40,13 +40,12 @@ export const changesOf = (
   })
 
 /** Forgets the keys whose time is over, then reads who holds the keys that the changes claim. */
-export const readHolders = Effect.fnUntraced(function* (changes: ReadonlyArray<StreamKeyChange>, now: number) {
+export const readHolders = (session: Sqlite.Session, changes: ReadonlyArray<StreamKeyChange>, now: number): Holders => {
   const claimed = changes.flatMap((change) => (change.acquire ?? []).map(({ key }) => [key]))
-  if (claimed.length === 0) return new Map<string, string>()
-  yield* forgetExpired([[now]])
-  const holders = yield* selectHolder(claimed)
-  return new Map(holders.map(({ key, stream }) => [key, stream]))
-})
+  if (claimed.length === 0) return new Map()
+  forgetExpired(session, [[now]])
+  return new Map(selectHolder(session, claimed).map(({ key, stream }) => [key, stream]))
+}
 
 const forgetExpired = Sqlite.statement("delete from event_log_keys where expires_at <= ?")
 const selectHolder = Sqlite.statement<{ readonly key: string; readonly stream: string }>(
@@ -76,9 +75,10 @@ export const claim = (holders: Holders, changes: ReadonlyArray<StreamKeyChange>)
 }
 
 /** Writes changes that were granted to the table; `recordedAt` starts the time of keys that have one. */
-export const write = Effect.fnUntraced(function* (
+export const write = (
+  session: Sqlite.Session,
   changes: ReadonlyArray<StreamKeyChange & { readonly recordedAt: number }>
-) {
+): void => {
   const released: Array<readonly [stream: string, prefix: string, samePrefix: string]> = []
   const held = new Map<string, readonly [key: string, stream: string, expiresAt: number | null]>()
   for (const { stream, release, acquire, recordedAt } of changes) {
@@ -92,9 +92,9 @@ export const write = Effect.fnUntraced(function* (
       held.set(key, [key, stream, ttlSeconds === undefined ? null : recordedAt + ttlSeconds * 1_000])
     }
   }
-  if (released.length > 0) yield* deleteHeld(released)
-  if (held.size > 0) yield* hold(held.values())
-})
+  deleteHeld(session, released)
+  hold(session, held.values())
+}
 
 const deleteHeld = Sqlite.statement("delete from event_log_keys where stream = ? and substr(key, 1, length(?)) = ?")
 const hold = Sqlite.statement(`

@@ -5,6 +5,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type { Session } from "../platform/Sqlite.ts"
 import type { Append, NewEvent, RecordedEvent } from "./EventLog.ts"
 
 /** Tables that are written in the same transaction as the events they show, and can be rebuilt from them at any time. */
@@ -17,7 +18,7 @@ export interface Projection {
   /** Creates the tables if they are absent; the SQL must be valid for SQLite and Postgres. */
   readonly migrate: Effect.Effect<void, SqlError, SqlClient.SqlClient>
   /** Applies events in order, inside the transaction that records them. Called with whole batches: use few statements. */
-  readonly apply: (events: ReadonlyArray<RecordedEvent>) => Effect.Effect<void, SqlError, SqlClient.SqlClient>
+  readonly apply: (session: Session, events: ReadonlyArray<RecordedEvent>) => void
 }
 
 /** A key is held by at most one stream at a time; claiming a held key makes the append fail with `KeyHeld`. */
@@ -34,7 +35,7 @@ export type JudgedAppend = Pick<Append, "stream" | "events">
 /** A condition over many streams; an append that breaks it fails with `AppendForbidden`. Judged inside the transaction that records. */
 export interface Rule {
   /** Reads what the appends of a batch are judged by, in few statements: none when no rule concerns them. */
-  readonly open: (appends: ReadonlyArray<JudgedAppend>) => Effect.Effect<Judge, SqlError, SqlClient.SqlClient>
+  readonly open: (session: Session, appends: ReadonlyArray<JudgedAppend>) => Judge
 }
 
 /** Judges the appends of one batch in their order. */

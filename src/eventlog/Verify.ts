@@ -140,7 +140,7 @@ const foldAll = Effect.fnUntraced(function* (model: typeof EventModel.Service) {
     const last = rows.at(-1)
     if (last === undefined) return recordedAt
     const events: ReadonlyArray<RecordedEvent> = rows.flatMap((row) => Option.toArray(decode(row)))
-    yield* Fold.fold(model, events)
+    yield* Sqlite.use((session) => Fold.fold(session, model, events))
     position = last.position
     recordedAt = events.reduce((latest, event) => Math.max(latest, event.recordedAt), recordedAt)
   }

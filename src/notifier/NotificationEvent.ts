@@ -2,7 +2,6 @@
  * The facts of a notification: one stream for each message to one channel. Old events stay readable for ever.
  */
 import { createHash } from "node:crypto"
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { NewEvent, RecordedEvent } from "../eventlog/EventLog.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
@@ -139,8 +138,8 @@ export const idOf = (source: string, place: string): string => {
 /** The event as the log takes it. */
 export const toNewEvent = ({ _tag, ...data }: NotificationEvent): NewEvent => ({ type: _tag, data })
 
-const decode = Schema.decodeUnknown(NotificationEvent)
+const decode = Schema.decodeUnknownSync(NotificationEvent)
 
-/** The event that the log kept. One that this program cannot read is a defect: the log is its own. */
-export const fromRecorded = (recorded: RecordedEvent): Effect.Effect<NotificationEvent> =>
-  Effect.orDie(decode({ _tag: recorded.type, ...recorded.data }))
+/** The event that the log kept. Throws on one that this program cannot read, which is a defect: the log is its own. */
+export const fromRecorded = (recorded: RecordedEvent): NotificationEvent =>
+  decode({ _tag: recorded.type, ...recorded.data })

@@ -3,7 +3,9 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
+import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import type { Projection } from "../eventlog/Projection.ts"
+import * as Sqlite from "../platform/Sqlite.ts"
 import { fromRecorded, type NotificationEvent, streamOf } from "./NotificationEvent.ts"
 import { toText } from "./Message.ts"
 
@@ -27,28 +29,32 @@ export const notificationProjection: Projection = {
     yield* sql`create index if not exists notifications_by_source on notifications (source)`
     yield* sql`create index if not exists notifications_by_org on notifications (org_slug, queued_at)`
   }),
-  apply: Effect.fn("NotificationProjection.apply")(function* (events) {
+  apply: (session, events) => {
     for (const recorded of events) {
-      if (!recorded.stream.startsWith(streamOf(""))) continue
-      yield* applyEvent(yield* fromRecorded(recorded), recorded)
+      if (recorded.stream.startsWith(streamOf(""))) applyEvent(session, fromRecorded(recorded), recorded)
     }
-  })
+  }
 }
 
-const applyEvent = Effect.fnUntraced(function* (
+type Columns = Readonly<Record<string, string | number | null>>
+
+const applyEvent = (
+  session: Sqlite.Session,
   event: NotificationEvent,
-  { recordedAt, stream, version }: { readonly recordedAt: number; readonly stream: string; readonly version: number }
-) {
-  const sql = yield* SqlClient.SqlClient
-  const change = (columns: Record<string, string | number | null>) =>
-    sql`update notifications set ${sql.update({ ...columns, version })}
-      where notification_id = ${stream.slice(streamOf("").length)}`
+  { recordedAt, stream, version }: RecordedEvent
+): void => {
+  const change = (columns: Columns) => {
+    const changes = Object.keys(columns).map((column) => `${column} = ?`)
+    session(`update notifications set ${changes.join(", ")}, version = ? where notification_id = ?`, [
+      [...Object.values(columns), version, stream.slice(streamOf("").length)]
+    ])
+  }
   switch (event._tag) {
     case "NotificationQueued":
     case "NotificationSkipped": {
       const isQueued = event._tag === "NotificationQueued"
       const { destination, message } = event
-      return yield* sql`insert into notifications ${sql.insert({
+      const row: Columns = {
         notification_id: event.notificationId,
         org_slug: event.org,
         event: event.event,
@@ -73,10 +79,15 @@ const applyEvent = Effect.fnUntraced(function* (
         is_digest: event.isDigest === true ? 1 : 0,
         is_escalation: event.isEscalation === true ? 1 : 0,
         version
-      })}`
+      }
+      const columns = Object.keys(row)
+      session(`insert into notifications (${columns.join(", ")}) values (${columns.map(() => "?").join(", ")})`, [
+        Object.values(row)
+      ])
+      return
     }
     case "NotificationSent":
-      return yield* change({
+      return change({
         status: "sent",
         attempts: event.attempt,
         ended_at: recordedAt,
@@ -84,13 +95,13 @@ const applyEvent = Effect.fnUntraced(function* (
         error_message: event.rejected.length === 0 ? null : `not taken for ${event.rejected.join(", ")}`
       })
     case "NotificationWithdrawn":
-      return yield* change({ status: "skipped", ended_at: recordedAt, due_at: null, error_message: event.reason })
+      return change({ status: "skipped", ended_at: recordedAt, due_at: null, error_message: event.reason })
     case "NotificationAcknowledged":
-      return yield* change({ acknowledged_at: recordedAt, acknowledged_by: event.by })
+      return change({ acknowledged_at: recordedAt, acknowledged_by: event.by })
     case "NotificationAttemptFailed":
-      return yield* change({ attempts: event.attempt, due_at: event.retryAt, error_message: event.problem })
+      return change({ attempts: event.attempt, due_at: event.retryAt, error_message: event.problem })
     case "NotificationFailed":
-      return yield* change({
+      return change({
         status: "failed",
         attempts: event.attempt,
         ended_at: recordedAt,
@@ -98,4 +109,4 @@ const applyEvent = Effect.fnUntraced(function* (
         error_message: event.problem
       })
   }
-})
+}

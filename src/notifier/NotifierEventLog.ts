@@ -70,7 +70,7 @@ const make = Effect.gen(function* () {
   const open = Effect.fnUntraced(function* (id: string) {
     let state: Open | undefined
     for (const recorded of yield* log.read(streamOf(id))) {
-      const event = yield* fromRecorded(recorded)
+      const event = fromRecorded(recorded)
       state =
         event._tag === "NotificationQueued"
           ? { id, queued: event, attempts: 0, dueAt: event.dueAt, version: recorded.version }

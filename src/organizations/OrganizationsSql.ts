@@ -46,7 +46,10 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
       yield* createTables(sql)
 
       const callerOf = Effect.fnUntraced(function* (hash: string) {
-        const [row] = yield* Effect.mapError(selectCaller([[hash]]), unavailable("read"))
+        const [row] = yield* Effect.mapError(
+          Sqlite.use((session) => selectCaller(session, [[hash]])),
+          unavailable("read")
+        )
         if (row === undefined || !Keys.sameHash(row.org_api_key_hash, hash)) return yield* new InvalidApiKey()
         const caller: Caller = { org: row.org_slug, keyId: row.org_api_key_id, scopes: yield* decodeScopes(row.scopes) }
         return {
@@ -136,7 +139,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
       })
 
       const subscription = (org: OrgSlug) =>
-        selectSubscription([[org]]).pipe(
+        Sqlite.use((session) => selectSubscription(session, [[org]])).pipe(
           Effect.provideService(SqlClient.SqlClient, sql),
           Effect.map(([row]): Subscription | undefined =>
             row === undefined

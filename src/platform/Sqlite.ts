@@ -26,18 +26,12 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
     Effect.try({ try: () => new Sqlite(path), catch: failed("open the database") }),
     (opened) => Effect.sync(() => opened.close())
   )
-  const attempt = attemptOn(database)
+  const prepared = preparedOn(database)
+  const attempt: Attempt = (text, run) =>
+    Effect.try({ try: () => run(prepared(text)), catch: failed("run a statement") })
   const connection = connectionOf(attempt)
-  const runEach: RunEach = (text, lists) =>
-    attempt(text, (prepared) => {
-      const rows: Array<unknown> = []
-      for (const list of lists) {
-        if (prepared.reader) rows.push(...prepared.all(...list))
-        else prepared.run(...list)
-      }
-      return rows
-    })
-  runners.set(connection, runEach)
+  const useNow = useOn(sessionOf(prepared))
+  users.set(connection, useNow)
   const turns = yield* Effect.makeSemaphore(1)
   const client = yield* SqlClient.make({
     acquirer: Effect.succeed(connectionOf((text, run) => turns.withPermits(1)(attempt(text, run)))),
@@ -54,33 +48,38 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
     database.inTransaction ? Effect.orDie(execute(connection, "ROLLBACK")) : Effect.void
   )
   const outermost = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-    Effect.uninterruptibleMask((restore) =>
-      execute(connection, begin).pipe(
+    Effect.uninterruptibleMask((restore) => {
+      const transaction = execute(connection, begin).pipe(
         Effect.zipRight(restore(Effect.provideService(effect, SqlClient.TransactionConnection, [connection, 0]))),
         Effect.zipLeft(execute(connection, "COMMIT")),
-        Effect.onError(() => rollback)
+        Effect.matchCauseEffect({
+          onSuccess: (value) => Effect.as(turns.release(1), value),
+          onFailure: (cause) =>
+            Effect.failCause(cause).pipe(
+              Effect.onError(() => rollback),
+              Effect.ensuring(turns.release(1))
+            )
+        })
       )
-    )
+      return Effect.zipRight(restore(turns.take(1)), transaction)
+    })
   const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
     Effect.flatMap(
       Effect.serviceOption(SqlClient.TransactionConnection),
       Option.match({
-        onNone: () => turns.withPermits(1)(outermost(effect)),
+        onNone: () => outermost(effect),
         onSome: ([open, depth]) => nested(open, depth + 1, effect)
       })
     )
   const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
-  runners.set(sql, (text, lists) => turns.withPermits(1)(runEach(text, lists)))
+  users.set(sql, (body) => turns.withPermits(1)(useNow(body)))
   return sql
 })
 
-type Rows = ReturnType<Connection["execute"]>
+type Rows = Effect.Effect.Success<ReturnType<Connection["execute"]>>
 
-/** Runs a statement once with each list of parameters; answers the rows of all. */
-type RunEach = (text: string, lists: Iterable<ReadonlyArray<unknown>>) => Rows
-
-/** How statements run: in the transaction of a connection, and with a client outside of one. */
-const runners = new WeakMap<Connection | SqlClient.SqlClient, RunEach>()
+/** The database while a synchronous function has it; runs a statement once with each list of parameters. Throws an `SqlError`. */
+export type Session = (text: string, lists: Iterable<ReadonlyArray<string | number | null>>) => Rows
 
 /**
  * A statement of constant text, for what every commit or request does. It runs once with each list of parameters and answers the rows of
@@ -88,16 +87,26 @@ const runners = new WeakMap<Connection | SqlClient.SqlClient, RunEach>()
  */
 export const statement =
   <Row extends object>(text: string) =>
-  (
-    lists: Iterable<ReadonlyArray<string | number | null>>
-  ): Effect.Effect<ReadonlyArray<Row>, SqlError, SqlClient.SqlClient> =>
-    Effect.contextWithEffect((context: Context.Context<SqlClient.SqlClient>) => {
-      const owner = Option.match(Context.getOption(context, SqlClient.TransactionConnection), {
-        onNone: () => Context.get(context, SqlClient.SqlClient),
-        onSome: ([connection]) => connection
-      })
-      return runners.get(owner)?.(text, lists) ?? Effect.dieMessage(`not a client of SQLite: ${text}`)
+  (session: Session, lists: Parameters<Session>[1]): ReadonlyArray<Row> =>
+    session(text, lists)
+
+type Use = <A>(body: (session: Session) => A) => Effect.Effect<A, SqlError>
+
+/** How functions get the database: in the transaction of a connection, and with a client outside of one. */
+const users = new WeakMap<Connection | SqlClient.SqlClient, Use>()
+
+/**
+ * Gives a synchronous function the database, in the fiber's transaction if it has one. Fails with the function's `SqlError`; whatever else
+ * it throws is a defect.
+ */
+export const use = <A>(body: (session: Session) => A): Effect.Effect<A, SqlError, SqlClient.SqlClient> =>
+  Effect.contextWithEffect((context: Context.Context<SqlClient.SqlClient>) => {
+    const owner = Option.match(Context.getOption(context, SqlClient.TransactionConnection), {
+      onNone: () => Context.get(context, SqlClient.SqlClient),
+      onSome: ([connection]) => connection
     })
+    return users.get(owner)?.(body) ?? Effect.dieMessage("not a client of SQLite")
+  })
 
 const nested = <A, E, R>(open: Connection, depth: number, effect: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>
@@ -114,9 +123,11 @@ const execute = (connection: Connection, text: string) => connection.execute(tex
 /** Gives a prepared statement to a function that runs it. */
 type Attempt = <A>(text: string, run: (statement: Sqlite.Statement) => A) => Effect.Effect<A, SqlError>
 
-const attemptOn = (database: Sqlite.Database): Attempt => {
+type Prepared = (text: string) => Sqlite.Statement
+
+const preparedOn = (database: Sqlite.Database): Prepared => {
   const statements = new Map<string, Sqlite.Statement>()
-  const prepared = (text: string): Sqlite.Statement => {
+  return (text) => {
     const known = statements.get(text)
     if (known !== undefined) return known
     const statement = database.prepare(text)
@@ -125,8 +136,34 @@ const attemptOn = (database: Sqlite.Database): Attempt => {
     statements.set(text, statement)
     return statement
   }
-  return (text, run) => Effect.try({ try: () => run(prepared(text)), catch: failed("run a statement") })
 }
+
+const sessionOf =
+  (prepared: Prepared): Session =>
+  (text, lists) => {
+    try {
+      const rows: Array<unknown> = []
+      const each = prepared(text)
+      for (const list of lists) {
+        if (each.reader) rows.push(...each.all(...list))
+        else each.run(...list)
+      }
+      return rows
+    } catch (cause) {
+      throw failed("run a statement")(cause)
+    }
+  }
+
+const useOn =
+  (session: Session): Use =>
+  (body) =>
+    Effect.suspend(() => {
+      try {
+        return Effect.succeed(body(session))
+      } catch (cause) {
+        return cause instanceof SqlError ? Effect.fail(cause) : Effect.die(cause)
+      }
+    })
 
 const failed = (operation: string) => (cause: unknown) => new SqlError({ cause, message: `SQLite cannot ${operation}` })
 

@@ -49,7 +49,7 @@ export const runProjection: Projection = {
     yield* sql`create index if not exists runs_by_org on runs (org_slug, start_time)`
     yield* sql`create index if not exists runs_open on runs (run_id) where open = 1`
   }),
-  apply: Effect.fnUntraced(function* (events) {
+  apply: (session, events) => {
     const changes = new Map<string, RunChange>()
     const started = new Set<string>()
     const working = new Set<string>()
@@ -75,10 +75,13 @@ export const runProjection: Projection = {
         changed.push([status, end_time, error_message, error_context, failed_steps, open, run_id])
       }
     }
-    if (inserted.length > 0) yield* insertRun(inserted)
-    if (started.size > 0) yield* markRunning(Array.from(started, (runId) => [runId]))
-    if (changed.length > 0) yield* changeRun(changed)
-  })
+    insertRun(session, inserted)
+    markRunning(
+      session,
+      Array.from(started, (runId) => [runId])
+    )
+    changeRun(session, changed)
+  }
 }
 
 const insertRun = Sqlite.statement("insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")

@@ -27,19 +27,24 @@ export const quotaProjection: Projection = {
       org_slug text not null, usage_date text not null, successful_runs integer not null,
       primary key (org_slug, usage_date))`
   }),
-  apply: Effect.fnUntraced(function* (events) {
+  apply: (session, events) => {
     const admitted: Array<readonly [date: string | null, runId: string]> = []
     const ended = new Map<string, boolean>()
     for (const { data, stream, type } of events) {
       if (type === "RunAdmitted") admitted.push([textOrNull(data["reservationDate"]), runIdOf(stream)])
       if (isTerminal(type)) ended.set(runIdOf(stream), type === "RunCompleted")
     }
-    if (admitted.length > 0) yield* takeSlot(admitted)
-    if (ended.size === 0) return
-    const released = yield* releaseSlot(Array.from(ended.keys(), (runId) => [runId]))
+    takeSlot(session, admitted)
+    const released = releaseSlot(
+      session,
+      Array.from(ended.keys(), (runId) => [runId])
+    )
     const successes = released.filter((slot) => ended.get(slot.run_id) === true)
-    yield* countSuccess(successes.map((slot) => [slot.org_slug, slot.reservation_date]))
-  })
+    countSuccess(
+      session,
+      successes.map((slot) => [slot.org_slug, slot.reservation_date])
+    )
+  }
 }
 
 interface SlotRow {
@@ -71,12 +76,15 @@ interface Usage {
 
 /** Forbids admissions beyond their allowance. Judged one by one: a batch answers as if each append had come alone. */
 export const quotaRule: Rule = {
-  open: Effect.fnUntraced(function* (appends) {
+  open: (session, appends) => {
     const admissions = appends.flatMap((append) => admissionOf(append) ?? [])
-    const usages = admissions.length === 0 ? new Map<string, Usage>() : yield* readUsages(admissions)
+    const usages = admissions.length === 0 ? new Map<string, Usage>() : readUsages(session, admissions)
     const ending =
       admissions.length === 0 ? [] : appends.filter(({ events }) => events.some(({ type }) => isTerminal(type)))
-    const held = yield* selectSlot(ending.map(({ stream }) => [runIdOf(stream)]))
+    const held = selectSlot(
+      session,
+      ending.map(({ stream }) => [runIdOf(stream)])
+    )
     const slots = new Map(held.map((slot) => [slot.run_id, slot]))
     return {
       objection: (append) => {
@@ -102,13 +110,14 @@ export const quotaRule: Rule = {
         usage.successes.set(slot.reservation_date, (usage.successes.get(slot.reservation_date) ?? 0) + 1)
       }
     }
-  })
+  }
 }
 
 /** What an organisation has used of its plan as of a day (UTC): successful runs of the day and its month, and runs that hold a slot. */
 export const usageOf = Effect.fnUntraced(function* (org: string, day: string) {
   const sql = yield* SqlClient.SqlClient
-  const usage = (yield* sql.withTransaction(readUsages([{ org, date: day }]))).get(org)
+  const read = Sqlite.use((session) => readUsages(session, [{ org, date: day }]))
+  const usage = (yield* sql.withTransaction(read)).get(org)
   if (usage === undefined) return { today: 0, month: 0, running: 0 }
   const { running, successes } = usage
   return { today: successes.get(day) ?? 0, month: sumOfMonth(successes, day), running }
@@ -126,19 +135,27 @@ const admissionOf = ({ events }: JudgedAppend): Admission | undefined => {
 }
 
 /** The usage of organisations, their successes since the first month that is asked for. */
-const readUsages = Effect.fnUntraced(function* (asked: ReadonlyArray<Pick<Admission, "org" | "date">>) {
+const readUsages = (session: Sqlite.Session, asked: ReadonlyArray<Pick<Admission, "org" | "date">>) => {
   const orgs = [...new Set(asked.map(({ org }) => org))]
   const since = asked.map(({ date }) => monthOf(date)).sort()[0] ?? ""
   const usages = new Map(orgs.map((org): [string, Usage] => [org, { running: 0, successes: new Map() }]))
-  for (const { org_slug, running } of yield* countSlots(orgs.map((org) => [org]))) {
+  const slots = countSlots(
+    session,
+    orgs.map((org) => [org])
+  )
+  for (const { org_slug, running } of slots) {
     const usage = usages.get(org_slug)
     if (usage !== undefined) usage.running = running
   }
-  for (const { org_slug, usage_date, successful_runs } of yield* selectSuccesses(orgs.map((org) => [org, since]))) {
+  const successes = selectSuccesses(
+    session,
+    orgs.map((org) => [org, since])
+  )
+  for (const { org_slug, usage_date, successful_runs } of successes) {
     usages.get(org_slug)?.successes.set(usage_date, successful_runs)
   }
   return usages
-})
+}
 
 const countSlots = Sqlite.statement<{ readonly org_slug: string; readonly running: number }>(
   "select org_slug, count(*) as running from quota_slots where org_slug = ? group by org_slug"

@@ -236,7 +236,7 @@ describe("Database", () => {
       const others = yield* Effect.forEach(
         [
           sql`insert into words values ('alone')`,
-          insertWord([["prepared"]]),
+          Sqlite.use((session) => insertWord(session, [["prepared"]])),
           sql.withTransaction(sql`insert into words values ('together')`)
         ],
         (write) => Effect.fork(Effect.zipRight(Deferred.await(begun), write))

@@ -8,6 +8,7 @@ import type { NewEvent } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel, type Projection } from "../../src/eventlog/Projection.ts"
 import * as Database from "../../src/platform/Database.ts"
+import * as Sqlite from "../../src/platform/Sqlite.ts"
 import * as TemporaryDatabase from "./TemporaryDatabase.ts"
 
 /** Total and number of deposits by account. A deposit of 0 is refused by the table. */
@@ -22,16 +23,17 @@ const balances: Projection = {
         account text not null primary key, total bigint not null, deposits bigint not null, note text, check (total <> 0)
       )`
   ),
-  apply: (events) =>
-    Effect.flatMap(SqlClient.SqlClient, (sql) => {
-      const rows = events.map((event) => [event.stream, event.data["amount"] ?? 1])
-      return sql`
-        insert into balances (account, total, deposits)
-        select value ->> 0, sum(value ->> 1), count(*) from json_each(${JSON.stringify(rows)}) where true group by 1
-        on conflict (account) do update set
-          total = balances.total + excluded.total, deposits = balances.deposits + excluded.deposits`
-    })
+  apply: (session, events) => {
+    const rows = events.map((event) => [event.stream, event.data["amount"] ?? 1])
+    deposits(session, [[JSON.stringify(rows)]])
+  }
 }
+
+const deposits = Sqlite.statement(`
+  insert into balances (account, total, deposits)
+  select value ->> 0, sum(value ->> 1), count(*) from json_each(?) where true group by 1
+  on conflict (account) do update set
+    total = balances.total + excluded.total, deposits = balances.deposits + excluded.deposits`)
 
 const modelOf = (projection: Projection) =>
   Layer.succeed(EventModel, {
