@@ -7,27 +7,26 @@ import * as Effect from "effect/Effect"
 export interface Mailbox<A> {
   /** Never waits. */
   readonly offer: (message: A) => void
-  /** The next message, as soon as there is one. For one reader at a time. */
+  /** The next message, as soon as there is one. For one reader; when it is interrupted, nobody reads any more. */
   readonly take: Effect.Effect<A>
 }
 
 /** An empty mailbox. It has no bound of its own: whoever offers must have one. */
 export const make = <A>(): Mailbox<A> => {
-  const messages: Array<A> = []
-  let wake: (() => void) | undefined
-  const arrival = Effect.async<void>((resume) => {
-    wake = () => resume(Effect.void)
-  })
-  const take: Effect.Effect<A> = Effect.suspend(() => {
-    const [message] = messages.splice(0, 1)
-    return message === undefined ? Effect.zipRight(arrival, take) : Effect.succeed(message)
-  })
+  const messages: Array<Effect.Effect<A>> = []
+  let waiting: ((message: Effect.Effect<A>) => void) | undefined
   return {
     offer: (message) => {
-      messages.push(message)
-      wake?.()
-      wake = undefined
+      const offered = Effect.succeed(message)
+      if (waiting === undefined) return void messages.push(offered)
+      const answer = waiting
+      waiting = undefined
+      answer(offered)
     },
-    take
+    take: Effect.async((resume) => {
+      const message = messages.shift()
+      if (message === undefined) waiting = resume
+      else resume(message)
+    })
   }
 }

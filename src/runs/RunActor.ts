@@ -3,7 +3,6 @@
  * running step, a timer per waiting one. Closing its scope stops the run without a word in the log, so that another process can go on
  * with it.
  */
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -110,6 +109,8 @@ class Life {
   readonly #timers = new Map<string, Timer>()
   #state: RunState
   #unrecorded: ReadonlyArray<RunEvent>
+  /** When the newest of this actor's events was recorded. */
+  #recordedAt = 0
   /** What followed from the validator's answer, to be acted on when the run begins. */
   #answered: ReadonlyArray<RunEvent> | undefined
   #claim: Claim | undefined
@@ -157,29 +158,25 @@ class Life {
 
   get #live() {
     return Effect.gen(this, function* () {
-      if (this.#answered !== undefined) yield* this.#follow(this.#answered)
-      else if (isEnded(this.#state.status)) yield* this.#end
-      else this.#resume()
-      while (!isOver(this.#state)) {
+      let events = this.#answered
+      if (events === undefined) {
+        if (isEnded(this.#state.status)) yield* this.#end()
+        else this.#resume()
+      }
+      for (;;) {
+        // Acts on what was recorded.
+        for (const event of events ?? []) {
+          const acting = this.#act(event)
+          if (acting !== undefined) yield* acting
+        }
+        if (isOver(this.#state)) return
         const message = yield* this.#mailbox.take
         const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
-        const events = command === undefined ? [] : yield* this.#append(this.#eventsOf(command))
+        events = command === undefined ? [] : yield* this.#append(this.#eventsOf(command))
         if (message._tag === "Command" && message.handled !== undefined) {
           yield* Deferred.succeed(message.handled, undefined)
         }
-        yield* this.#follow(events)
       }
-    })
-  }
-
-  /** Acts on what was recorded. */
-  #follow(events: ReadonlyArray<RunEvent>): Effect.Effect<void> {
-    return Effect.gen(this, function* () {
-      for (const event of events) {
-        const acting = this.#act(event)
-        if (acting !== undefined) yield* acting
-      }
-      if (events.some((event) => isTerminal(event._tag))) yield* this.#end
     })
   }
 
@@ -207,6 +204,7 @@ class Life {
     })
     return Effect.map(unrecorded.length === 0 ? untilAvailable(append) : append, (recorded) => {
       const recordedAt = recorded[0]?.recordedAt ?? 0
+      this.#recordedAt = recordedAt
       this.#state = [first, ...rest].reduce((state, event) => evolve(state, event, recordedAt), this.#state)
       this.#unrecorded = []
       return events
@@ -223,6 +221,7 @@ class Life {
     return [...events, ...Either.getOrElse(released, () => [])]
   }
 
+  /** What is left to do when it is more than to note something. */
   #act(event: RunEvent): Effect.Effect<void> | undefined {
     switch (event._tag) {
       case "RunAdmitted":
@@ -243,7 +242,14 @@ class Life {
           Effect.sync(() => this.#command({ _tag: "ConfirmCancelled" }))
         )
       case "RunTimedOut":
-        return this.#interrupt([...this.#attempts.keys()])
+        return Effect.zipRight(
+          this.#interrupt([...this.#attempts.keys()]),
+          Effect.suspend(() => this.#end())
+        )
+      case "RunCompleted":
+      case "RunFailed":
+      case "RunCancelled":
+        return this.#end()
       default:
         return undefined
     }
@@ -287,14 +293,13 @@ class Life {
     this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
   }
 
-  get #end() {
-    return Effect.gen(this, function* () {
-      this.#leaveSlot()
-      this.#forget("")
-      yield* Deferred.succeed(this.#ended, Option.some(this.#state))
-      RunMetrics.runEnded(this.#state)
-      if (!this.#state.completionReported) this.#report = yield* Effect.forkDaemon(this.#reportCompletion)
-    })
+  #end(): Effect.Effect<void> {
+    this.#leaveSlot()
+    this.#forget("")
+    Deferred.unsafeDone(this.#ended, Effect.succeed(Option.some(this.#state)))
+    RunMetrics.runEnded(this.#state)
+    if (this.#state.completionReported) return Effect.void
+    return Effect.map(Effect.forkDaemon(this.#reportCompletion), (fiber) => void (this.#report = fiber))
   }
 
   #startAttempt(stepId: string): Effect.Effect<void> | undefined {
@@ -313,12 +318,10 @@ class Life {
         }
       })
     )
-    return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      this.#setTimer(stepId, now + definition.timeoutSeconds * 1000, () =>
-        this.#tell({ _tag: "AttemptEnded", stepId, attempt, error: timedOut(step) })
-      )
-      return Effect.map(Effect.forkDaemon(work), (fiber) => void this.#attempts.set(stepId, fiber))
-    })
+    this.#setTimer(stepId, this.#recordedAt + definition.timeoutSeconds * 1000, () =>
+      this.#tell({ _tag: "AttemptEnded", stepId, attempt, error: timedOut(step) })
+    )
+    return Effect.map(Effect.forkDaemon(work), (fiber) => void this.#attempts.set(stepId, fiber))
   }
 
   /** Tells the validator the outcome until it hears it: at once, after 1 s, 2 s, then up to every 15 minutes for a day. */
