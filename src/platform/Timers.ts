@@ -23,14 +23,18 @@ interface Entry {
 
 /** Starts the fiber, which lives as long as the scope. */
 export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(function* () {
-  const heap: Array<Entry> = []
+  let heap: Array<Entry> = []
+  let dropped = 0
   const earlier = Effect.unsafeMakeLatch(false)
   yield* Effect.gen(function* () {
     earlier.unsafeClose()
     const now = yield* Clock.currentTimeMillis
     for (let first = heap[0]; first !== undefined && (first.due === undefined || first.time <= now); first = heap[0]) {
       pop(heap)
-      first.due?.()
+      const { due } = first
+      first.due = undefined
+      if (due === undefined) dropped -= 1
+      else due()
     }
     const next = heap[0]
     yield* next === undefined
@@ -44,7 +48,13 @@ export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(functi
       if (heap[0] === entry) earlier.unsafeOpen()
       return {
         drop: () => {
+          if (entry.due === undefined) return
           entry.due = undefined
+          dropped += 1
+          // Far deadlines that were dropped would fill the heap for as long as they had been set.
+          if (2 * dropped <= heap.length) return
+          heap = heap.filter(({ due }) => due !== undefined).sort((one, other) => one.time - other.time)
+          dropped = 0
         }
       }
     }
