@@ -98,8 +98,8 @@ export const decide = (state: RunState, command: RunCommand, limits: Limits): De
       return stepIs(state, command.stepId, "RUNNING")
         ? andThenAdvance(state, limits, {
             _tag: "StepSucceeded",
-            stepId: command.stepId,
-            output: command.output
+            output: command.output,
+            stepId: command.stepId
           })
         : refuse("the step is not running")
     case "FailAttempt":
@@ -107,7 +107,7 @@ export const decide = (state: RunState, command: RunCommand, limits: Limits): De
     case "RetryStep": {
       const step = state.steps.get(command.stepId)
       return isWorking(state) && step?.status === "WAITING"
-        ? Either.right([{ _tag: "StepStarted", stepId: command.stepId, attempt: step.attempt + 1 }])
+        ? Either.right([{ _tag: "StepStarted", attempt: step.attempt + 1, stepId: command.stepId }])
         : refuse("the step does not wait for another attempt")
     }
     case "Cancel":
@@ -218,7 +218,7 @@ const advance = (state: RunState, limits: Limits): ReadonlyArray<RunEvent> => {
   const starts = pending
     .filter((each) => isReady(state, each))
     .slice(0, Math.max(0, limits.maxParallelSteps - busy))
-    .map(({ step }): RunEvent => ({ _tag: "StepStarted", stepId: step.stepId, attempt: 1 }))
+    .map(({ step }): RunEvent => ({ _tag: "StepStarted", attempt: 1, stepId: step.stepId }))
   return starts.length === 0 && busy === 0
     ? [...notices(state, "COMPLETED"), { _tag: "RunCompleted", failedSteps: failedSteps(steps) }]
     : starts
@@ -298,65 +298,58 @@ const withFinished = (steps: Map<string, StepState>, retryOf: RetryOf | undefine
 }
 
 /** The state after one more event, recorded at `at` (milliseconds since 1970 UTC). */
-export const evolve = (before: RunState, event: RunEvent, at: number): RunState => {
-  const state: RunState = { ...before, version: before.version + 1 }
+export const evolve = (state: RunState, event: RunEvent, at: number): RunState =>
+  event._tag === "RunRequested"
+    ? begin(event, at)
+    : { ...state, version: state.version + 1, ...changeOf(state, event, at) }
+
+const changeOf = (
+  state: RunState,
+  event: Exclude<RunEvent, { readonly _tag: "RunRequested" }>,
+  at: number
+): Partial<RunState> => {
   switch (event._tag) {
-    case "RunRequested":
-      return begin(event, at)
     case "RunAdmitted":
-      return { ...state, reservationDate: event.reservationDate, admittedAt: at }
+      return { reservationDate: event.reservationDate, admittedAt: at }
     case "RunRefused":
-      return { ...state, status: "REFUSED", endedAt: at, completionReported: true }
-    case "StepStarted":
-      return withStep({ ...state, status: "RUNNING" }, event.stepId, (step) => ({
-        ...step,
-        status: "RUNNING",
-        attempt: event.attempt,
-        retryAt: undefined,
-        startedAt: step.startedAt ?? at
-      }))
+      return { status: "REFUSED", endedAt: at, completionReported: true }
+    case "StepStarted": {
+      const { attempt, stepId } = event
+      const startedAt = state.steps.get(stepId)?.startedAt ?? at
+      const steps = withStep(state, stepId, { status: "RUNNING", attempt, retryAt: undefined, startedAt })
+      return { status: "RUNNING", steps }
+    }
     case "StepProgressed":
-      return withStep(state, event.stepId, (step) => ({ ...step, progressRows: event.rows ?? step.progressRows }))
-    case "StepSucceeded":
-      return withStep(state, event.stepId, (step) => ({
-        ...step,
-        status: "COMPLETED",
-        output: event.output,
-        failure: undefined,
-        endedAt: at
-      }))
-    case "StepAttemptFailed":
-      return withStep(state, event.stepId, (step) => ({
-        ...step,
-        status: "WAITING",
-        failure: event.failure,
-        retryAt: event.retryAt
-      }))
-    case "StepFailed":
-      return withStep(state, event.stepId, (step) => ({
-        ...step,
-        status: event.failure.errorType === "TIMEOUT" ? "TIMEOUT" : "FAILED",
-        failure: event.failure,
-        endedAt: at
-      }))
+      return event.rows === undefined ? {} : { steps: withStep(state, event.stepId, { progressRows: event.rows }) }
+    case "StepSucceeded": {
+      const { output, stepId } = event
+      return { steps: withStep(state, stepId, { status: "COMPLETED", output, failure: undefined, endedAt: at }) }
+    }
+    case "StepAttemptFailed": {
+      const { failure, retryAt, stepId } = event
+      return { steps: withStep(state, stepId, { status: "WAITING", failure, retryAt }) }
+    }
+    case "StepFailed": {
+      const { failure, stepId } = event
+      const status = failure.errorType === "TIMEOUT" ? "TIMEOUT" : "FAILED"
+      return { steps: withStep(state, stepId, { status, failure, endedAt: at }) }
+    }
     case "StepSkipped":
-      return withStep(state, event.stepId, (step) => ({ ...step, status: "SKIPPED", endedAt: at }))
+      return { steps: withStep(state, event.stepId, { status: "SKIPPED", endedAt: at }) }
     case "CancelRequested":
-      return { ...state, status: "CANCELLING", cancelReason: event.reason }
+      return { status: "CANCELLING", cancelReason: event.reason }
     case "RunCompleted":
-      return { ...state, status: "COMPLETED", failedSteps: event.failedSteps, endedAt: at }
+      return { status: "COMPLETED", failedSteps: event.failedSteps, endedAt: at }
     case "RunFailed":
-      return { ...state, status: "FAILED", failure: event.failure, endedAt: at }
+      return { status: "FAILED", failure: event.failure, endedAt: at }
     case "RunCancelled":
-      return endSteps({ ...state, status: "CANCELLED", endedAt: at }, "CANCELLED", at)
-    case "RunTimedOut":
-      return endSteps(
-        { ...state, status: "TIMEOUT", failure: runTimeout(event.timeoutSeconds), endedAt: at },
-        "TIMEOUT",
-        at
-      )
+      return { status: "CANCELLED", endedAt: at, steps: endedSteps(state, "CANCELLED", at) }
+    case "RunTimedOut": {
+      const failure = runTimeout(event.timeoutSeconds)
+      return { status: "TIMEOUT", failure, endedAt: at, steps: endedSteps(state, "TIMEOUT", at) }
+    }
     case "CompletionReported":
-      return { ...state, completionReported: true }
+      return { completionReported: true }
   }
 }
 
@@ -366,16 +359,15 @@ export const foldEvent = (state: RunState | undefined, event: RunEvent, at: numb
   return event._tag === "RunRequested" ? begin(event, at) : undefined
 }
 
-const withStep = (state: RunState, stepId: string, change: (step: StepState) => StepState): RunState => {
-  const step = state.steps.get(stepId)
-  return step === undefined ? state : { ...state, steps: new Map(state.steps).set(stepId, change(step)) }
+const withStep = ({ steps }: RunState, stepId: string, change: Partial<StepState>): RunState["steps"] => {
+  const step = steps.get(stepId)
+  return step === undefined ? steps : new Map(steps).set(stepId, { ...step, ...change })
 }
 
 /** The run ended above its steps: those under way share its fate, those not begun are skipped. */
-const endSteps = (state: RunState, status: "CANCELLED" | "TIMEOUT", at: number): RunState => ({
-  ...state,
-  steps: new Map(
-    [...state.steps].map(([id, step]) => [
+const endedSteps = ({ steps }: RunState, status: "CANCELLED" | "TIMEOUT", at: number): RunState["steps"] =>
+  new Map(
+    [...steps].map(([id, step]) => [
       id,
       step.status === "RUNNING" || step.status === "WAITING"
         ? { ...step, status, retryAt: undefined, endedAt: at }
@@ -384,4 +376,3 @@ const endSteps = (state: RunState, status: "CANCELLED" | "TIMEOUT", at: number):
           : step
     ])
   )
-})

@@ -10,36 +10,37 @@ import { Failure } from "./RunEvent.ts"
 import type { ErrorContext, RunView, StepView } from "./Runs.ts"
 import { RunStatus, Trigger } from "./Runs.ts"
 
-/** The run and its steps, one view per step of the definition. A refused request is no run: undefined. */
-export const viewOf = (
-  state: RunState
-): { readonly run: RunView; readonly steps: ReadonlyArray<StepView> } | undefined =>
+/** The run itself. A refused request is no run: undefined. */
+export const runViewOf = (state: RunState): RunView | undefined =>
   state.status === "REFUSED"
     ? undefined
     : {
-        run: {
-          runId: state.request.runId,
-          trackingId: state.request.trackingId,
-          org: state.request.org,
-          status: state.status,
-          trigger: state.request.trigger,
-          triggerBy: state.request.triggerBy,
-          startTime: isoTime(state.requestedAt),
-          endTime: isoTimeOrNull(state.endedAt),
-          durationMs: state.endedAt === undefined ? null : state.endedAt - state.requestedAt,
-          runDate: state.request.startDate,
-          errorMessage: state.failure?.message ?? null,
-          errorContext: state.failure === undefined ? null : errorContextOf(state.failure, 0),
-          parameters: state.request.parameters,
-          metadata: {
-            ...metadataOf(state.request.pipeline.definitionHash, state.failedSteps),
-            ...(state.request.retryOf === undefined
-              ? {}
-              : { original_pipeline_logging_id: state.request.retryOf.runId })
-          }
-        },
-        steps: [...state.steps.values()].map((step, index) => stepView(state, step, index))
+        runId: state.request.runId,
+        trackingId: state.request.trackingId,
+        org: state.request.org,
+        status: state.status,
+        trigger: state.request.trigger,
+        triggerBy: state.request.triggerBy,
+        startTime: isoTime(state.requestedAt),
+        endTime: isoTimeOrNull(state.endedAt),
+        durationMs: state.endedAt === undefined ? null : state.endedAt - state.requestedAt,
+        runDate: state.request.startDate,
+        errorMessage: state.failure?.message ?? null,
+        errorContext: state.failure === undefined ? null : errorContextOf(state.failure, 0),
+        parameters: state.request.parameters,
+        metadata: {
+          ...metadataOf(state.request.pipeline.definitionHash, state.failedSteps),
+          ...(state.request.retryOf === undefined ? {} : { original_pipeline_logging_id: state.request.retryOf.runId })
+        }
       }
+
+/** The run and its steps, one view per step of the definition. */
+export const viewOf = (
+  state: RunState
+): { readonly run: RunView; readonly steps: ReadonlyArray<StepView> } | undefined => {
+  const run = runViewOf(state)
+  return run && { run, steps: Array.from(state.steps.values(), (step, index) => stepView(state, step, index)) }
+}
 
 const stepView = (state: RunState, step: StepState, index: number): StepView => ({
   stepId: step.step.stepId,

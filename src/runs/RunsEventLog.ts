@@ -34,7 +34,7 @@ import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
 import { spanOf } from "./StepAttempt.ts"
 import { stateAfter } from "./RunHistory.ts"
-import { RunRow, viewOf, viewOfRow } from "./RunView.ts"
+import { RunRow, runViewOf, viewOf, viewOfRow } from "./RunView.ts"
 import {
   DatesUnavailable,
   type RunAccepted,
@@ -231,8 +231,7 @@ const make = Effect.gen(function* () {
     const actor = actors.get(runId)
     const ended = actor === undefined ? Option.none() : yield* actor.ended
     if (Option.isNone(ended)) yield* Stream.runDrain(watch(runId))
-    const view = viewOf(Option.isSome(ended) ? ended.value : yield* found(runId))
-    return view === undefined ? yield* new RunNotFound({ runId }) : view.run
+    return runViewOf(Option.isSome(ended) ? ended.value : yield* found(runId)) ?? (yield* new RunNotFound({ runId }))
   })
 
   const cancel: RunsService["cancel"] = Effect.fn("Runs.cancel")(function* (runId, by) {
@@ -322,8 +321,7 @@ const make = Effect.gen(function* () {
     retry,
     cancel,
     get: Effect.fn("Runs.get")(function* (runId) {
-      const view = viewOf(yield* found(runId))
-      return view === undefined ? yield* new RunNotFound({ runId }) : view
+      return viewOf(yield* found(runId)) ?? (yield* new RunNotFound({ runId }))
     }),
     list,
     events: Effect.fn("Runs.events")(function* (runId, fromVersion = 1) {

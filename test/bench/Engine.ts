@@ -131,7 +131,7 @@ const oneRun = (client: number) =>
 /** Runs per second at several numbers of clients. */
 export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
   Effect.gen(function* () {
-    yield* createOrgs(Math.max(...sizes.map((each) => each.clients)))
+    yield* createOrgs(Math.max(16, ...sizes.map((each) => each.clients)))
     yield* measure(16, 500, oneRun)
     return yield* Effect.forEach(sizes, ({ clients, total }) => measure(clients, total, oneRun))
   }).pipe(Effect.provide(worldOn(EventLogSql.layer)), Effect.scoped)
