@@ -23,9 +23,10 @@ export const migrate = Effect.gen(function* () {
       key text not null primary key,
       stream text not null,
       expires_at bigint
-    )`
+    ) without rowid`
   yield* sql`create index if not exists event_log_keys_stream on event_log_keys (stream)`
-  yield* sql`create index if not exists event_log_keys_expiry on event_log_keys (expires_at)`
+  yield* sql`create index if not exists event_log_keys_expiry on event_log_keys (expires_at)
+    where expires_at is not null`
 })
 
 /** The changes that the events of a stream make, in order. */

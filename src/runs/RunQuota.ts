@@ -16,16 +16,16 @@ import { isTerminal, runIdOf } from "./RunEvent.ts"
 /** The quota's tables; follows the projection of the runs, whose table says whose a run is. */
 export const quotaProjection: Projection = {
   name: "quota",
-  shape: 1,
+  shape: 2,
   tables: ["quota_slots", "org_usage_quotas"],
   migrate: Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     yield* sql`create table if not exists quota_slots (
-      run_id text primary key, org_slug text not null, reservation_date text not null)`
-    yield* sql`create index if not exists quota_slots_org on quota_slots (org_slug)`
+      org_slug text not null, run_id text not null, reservation_date text not null,
+      primary key (org_slug, run_id)) without rowid`
     yield* sql`create table if not exists org_usage_quotas (
       org_slug text not null, usage_date text not null, successful_runs integer not null,
-      primary key (org_slug, usage_date))`
+      primary key (org_slug, usage_date)) without rowid`
   }),
   apply: (session, events) => {
     const admitted: Array<readonly [date: string | null, runId: string]> = []
@@ -37,7 +37,7 @@ export const quotaProjection: Projection = {
     takeSlot(session, admitted)
     const released = releaseSlot(
       session,
-      Array.from(ended.keys(), (runId) => [runId])
+      Array.from(ended.keys(), (runId) => [runId, runId])
     )
     const successes = released.filter((slot) => ended.get(slot.run_id) === true)
     countSuccess(
@@ -53,9 +53,9 @@ interface SlotRow {
   readonly reservation_date: string
 }
 
-const takeSlot = Sqlite.statement("insert into quota_slots select run_id, org_slug, ? from runs where run_id = ?")
+const takeSlot = Sqlite.statement("insert into quota_slots select org_slug, run_id, ? from runs where run_id = ?")
 const releaseSlot = Sqlite.statement<SlotRow>(
-  "delete from quota_slots where run_id = ? returning run_id, org_slug, reservation_date"
+  "delete from quota_slots where org_slug = (select org_slug from runs where run_id = ?) and run_id = ? returning *"
 )
 const countSuccess = Sqlite.statement(`
   insert into org_usage_quotas values (?, ?, 1)
@@ -83,7 +83,7 @@ export const quotaRule: Rule = {
       admissions.length === 0 ? [] : appends.filter(({ events }) => events.some(({ type }) => isTerminal(type)))
     const held = selectSlot(
       session,
-      ending.map(({ stream }) => [runIdOf(stream)])
+      ending.map(({ stream }) => [runIdOf(stream), runIdOf(stream)])
     )
     const slots = new Map(held.map((slot) => [slot.run_id, slot]))
     return {
@@ -166,7 +166,7 @@ const selectSuccesses = Sqlite.statement<{
   readonly successful_runs: number
 }>("select org_slug, usage_date, successful_runs from org_usage_quotas where org_slug = ? and usage_date >= ?")
 const selectSlot = Sqlite.statement<SlotRow>(
-  "select run_id, org_slug, reservation_date from quota_slots where run_id = ?"
+  "select * from quota_slots where org_slug = (select org_slug from runs where run_id = ?) and run_id = ?"
 )
 
 const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined): RunNotAllowed | undefined => {
