@@ -67,7 +67,7 @@ const recordAt = (
   let position = ends.lastPosition
   let streamId = ends.lastStreamId
 
-  const rows: Array<EventTables.NewEventRow> = []
+  const rows: Array<EventTables.NewRow> = []
   const recorded: Array<RecordedEvent> = []
   const moved = new Map<string, EventTables.StreamHead>()
   const exits = appends.map((append, index): Exit.Exit<ReadonlyArray<RecordedEvent>, AppendRefusal> => {
@@ -87,11 +87,12 @@ const recordAt = (
     const id = before?.id ?? ++streamId
     let head: EventTables.StreamHead = before ?? { id, stream, version: 0, hash: EventTables.NO_HASH }
     const events = append.events.map(({ type, data, text }): RecordedEvent => {
-      const unsealed = { stream, version: head.version + 1, type, data: text, recordedAt, previousHash: head.hash }
-      const row = { position: ++position, ...unsealed, hash: EventTables.hashOf(unsealed) }
-      rows.push({ ...row, streamId: id })
-      head = { id, stream, version: row.version, hash: row.hash }
-      return { ...row, data }
+      const version = head.version + 1
+      const previousHash = head.hash
+      const hash = EventTables.hashOf({ stream, version, type, data: text, recordedAt, previousHash })
+      rows.push([++position, id, version, type, text, recordedAt, previousHash, hash])
+      head = { id, stream, version, hash }
+      return { position, stream, version, type, data, recordedAt, previousHash, hash }
     })
     recorded.push(...events)
     heads.set(stream, head)

@@ -29,9 +29,16 @@ export interface StreamHead {
 }
 
 /** An event as it is inserted. */
-export interface NewEventRow extends EventRow {
-  readonly streamId: number
-}
+export type NewRow = readonly [
+  position: number,
+  streamId: number,
+  version: number,
+  type: string,
+  data: string,
+  recordedAt: number,
+  previousHash: string,
+  hash: string
+]
 
 /** Columns of an {@link EventRow} from the joined tables `event` and `stream`; an event whose stream is gone shows the stream's number. */
 export const EVENT_COLUMNS = `
@@ -116,22 +123,10 @@ export const lastPosition = Effect.gen(function* () {
 /** Inserts the events and moves the heads of their streams. */
 export const insert = (
   session: Sqlite.Session,
-  rows: ReadonlyArray<NewEventRow>,
+  rows: ReadonlyArray<NewRow>,
   heads: ReadonlyArray<StreamHead>
 ): void => {
-  insertEvent(
-    session,
-    rows.map((row) => [
-      row.position,
-      row.streamId,
-      row.version,
-      row.type,
-      row.data,
-      row.recordedAt,
-      row.previousHash,
-      row.hash
-    ])
-  )
+  insertEvent(session, rows)
   moveHead(
     session,
     heads.map(({ id, stream, version, hash }) => [id, stream, version, hash])
