@@ -6,7 +6,15 @@ import { aggregateNames, translateAggregate, windowNames } from "./Aggregates.ts
 import type { Call } from "./Ast.ts"
 import { commonType, convert, fits, unify } from "./Coercion.ts"
 import { translateDateCall, dateFunctions } from "./FunctionsDate.ts"
-import { checkPath, jsonArray, jsonFunctions, jsonObject, jsonText, withKeyTest } from "./FunctionsJson.ts"
+import {
+  checkPath,
+  jsonArray,
+  jsonFunctions,
+  jsonObject,
+  jsonText,
+  withKeyTest,
+  withPlainTest
+} from "./FunctionsJson.ts"
 import { numberFunctions } from "./FunctionsNumber.ts"
 import { regexpNames, translateRegexp } from "./FunctionsRegexp.ts"
 import { textFunctions } from "./FunctionsText.ts"
@@ -73,7 +81,8 @@ export const translateCall = (t: Translator, e: Call, scope: Scope): Translate<T
     if (signatures !== undefined) {
       if (/JSON_(VALUE|QUERY|EXTRACT|REMOVE)/.test(name) && args[1] !== undefined) yield* checkPath(t, e.at, args[1])
       const result = yield* applySignature(t, e.at, name, signatures, args, e.safe)
-      return name === "JSON_VALUE" ? withKeyTest(result, args) : result
+      if (name === "JSON_VALUE") return withKeyTest(result, args)
+      return name === "PARSE_JSON" ? withPlainTest(result, args) : result
     }
     return known.has(name) || knownFamilies.test(name)
       ? yield* unsupported(t, e.at, `the function ${name}`)

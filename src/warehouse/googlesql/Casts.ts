@@ -8,6 +8,11 @@ import type { Token } from "./Tokens.ts"
 import { rejected, unsupported, type Translate, type Translator, type Typed } from "./Translator.ts"
 import { arrayOf, duckType, sameType, typeName, type SqlType } from "./Types.ts"
 
+/** SQL of a decimal's text, without zeros at its end. */
+export function decimalText(sql: string): string {
+  return `rtrim(rtrim(CAST(${sql} AS VARCHAR), '0'), '.')`
+}
+
 /** SQL of a cast that DuckDB does as BigQuery does; `$` is the value. */
 const native: Readonly<Record<string, string>> = {
   "INT64>BOOL": "($ != 0)",
@@ -21,6 +26,8 @@ const native: Readonly<Record<string, string>> = {
   "BIGNUMERIC>NUMERIC": "CAST($ AS DECIMAL(38,9))",
   "NUMERIC>FLOAT64": "CAST(CAST($ AS VARCHAR) AS DOUBLE)",
   "BIGNUMERIC>FLOAT64": "CAST(CAST($ AS VARCHAR) AS DOUBLE)",
+  "NUMERIC>STRING": decimalText("$"),
+  "BIGNUMERIC>STRING": decimalText("$"),
   "STRING>BYTES": "encode($)",
   "DATE>STRING": "strftime($, '%Y-%m-%d')",
   "DATE>DATETIME": "CAST($ AS TIMESTAMP)",
@@ -40,9 +47,7 @@ const functions: Readonly<Record<string, { readonly name: string; readonly fails
   "FLOAT64>NUMERIC": { name: "bq_float64_to_numeric", fails: true },
   "FLOAT64>BIGNUMERIC": { name: "bq_float64_to_bignumeric", fails: true },
   "NUMERIC>INT64": { name: "bq_numeric_to_int64", fails: true },
-  "NUMERIC>STRING": { name: "bq_numeric_to_string", fails: false },
   "BIGNUMERIC>INT64": { name: "bq_bignumeric_to_int64", fails: true },
-  "BIGNUMERIC>STRING": { name: "bq_bignumeric_to_string", fails: false },
   "STRING>INT64": { name: "bq_string_to_int64", fails: true },
   "STRING>FLOAT64": { name: "bq_string_to_float64", fails: true },
   "STRING>NUMERIC": { name: "bq_string_to_numeric", fails: true },

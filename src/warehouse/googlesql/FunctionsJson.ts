@@ -2,6 +2,7 @@
  * Functions on JSON, as text and as the type. A JSON value is kept as text; its numbers keep their source text.
  */
 import * as Either from "effect/Either"
+import { decimalText } from "./Casts.ts"
 import { convert } from "./Coercion.ts"
 import { functionTable } from "./Signatures.ts"
 import { fieldOf } from "./Names.ts"
@@ -60,6 +61,24 @@ export const jsonFunctions = functionTable({
   JSON_REMOVE: [["JSON, STRING -> JSON", "bq_json_remove($1, $2)"]]
 })
 
+/** SQL that uses a value several times and evaluates it once. */
+const once = (sql: string, use: (value: string) => string): string =>
+  isColumn(sql) ? use(sql) : `list_transform([${sql}], lambda cell: ${use("cell")})[1]`
+
+const isColumn = (sql: string): boolean => /^"[^"]+"\."[^"]+"$/.test(sql)
+
+/** A text between quotes. The engine writes other control characters than BigQuery does, and those are rare. */
+const quoted = (text: string): string => {
+  const written = `CAST(to_json(${text}) AS VARCHAR)`
+  return `CASE WHEN contains(${written}, '\\u00') OR contains(${text}, chr(127)) THEN bq_json_of_string(${text}) ELSE ${written} END`
+}
+
+/** A decimal as a number; one of more digits than a FLOAT64 keeps is quoted. */
+const wideDecimal = (text: string): string =>
+  `CASE WHEN length(${text}) <= ${FLOAT64_DIGITS} THEN ${text} ELSE bq_json_of_decimal(${text}, TRUE) END`
+
+const FLOAT64_DIGITS = 15
+
 /** SQL of a value's JSON text. `wide` is how TO_JSON writes decimals: as numbers where TO_JSON_STRING quotes a fraction. */
 export const jsonText = (t: Translator, at: Token, value: Typed, wide: boolean): Translate<string> =>
   Either.gen(function* () {
@@ -76,9 +95,9 @@ export const jsonText = (t: Translator, at: Token, value: Typed, wide: boolean):
         return orNull(`bq_json_of_float64(${sql})`)
       case "NUMERIC":
       case "BIGNUMERIC":
-        return orNull(`bq_json_of_decimal(bq_${type.kind.toLowerCase()}_to_string(${sql}), ${wide ? "TRUE" : "FALSE"})`)
+        return orNull(wide ? once(decimalText(sql), wideDecimal) : `bq_json_of_decimal(${decimalText(sql)}, FALSE)`)
       case "STRING":
-        return orNull(`bq_json_of_string(${sql})`)
+        return orNull(once(sql, quoted))
       case "BYTES":
         return orNull(`('"' || to_base64(${sql}) || '"')`)
       case "DATE":
@@ -154,6 +173,21 @@ export const checkPath = (t: Translator, at: Token, path: Typed): Translate<void
       ? unsupported(t, at, "a JSONPath mode")
       : Either.right(undefined)
     : unsupported(t, at, `Unsupported or invalid JSONPath '${path.text ?? ""}'`)
+
+/** An object of one text without escapes is as it is parsed, and the engine sees that with all its threads. */
+const plainMember = String.raw`\{"[ !#-\[\]-~]*":"[ !#-\[\]-~]*"\}`
+
+/** PARSE_JSON of a column: most discounts and labels are such objects. */
+export const withPlainTest = (result: Typed, args: ReadonlyArray<Typed>): Typed => {
+  const [source, mode] = args
+  const isKnownMode = mode === undefined || mode.text === "exact" || mode.text === "round"
+  return source !== undefined && isKnownMode && isColumn(source.sql)
+    ? {
+        ...result,
+        sql: `(CASE WHEN regexp_full_match(${source.sql}, ${quoteText(plainMember)}) THEN CAST(${source.sql} AS JSON) ELSE ${result.sql} END)`
+      }
+    : result
+}
 
 /** JSON_VALUE of a key asks the engine first whether the text holds the key at all: most tags are on few rows. */
 export const withKeyTest = (result: Typed, args: ReadonlyArray<Typed>): Typed => {

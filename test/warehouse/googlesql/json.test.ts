@@ -5,17 +5,22 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { errorOf, rowOf } from "./fixture.ts"
 
-const parsed = (source: string) =>
+const textOf = (expression: string, source: string) =>
   Effect.map(
-    rowOf("SELECT TO_JSON_STRING(PARSE_JSON(@source))", { source: { type: "STRING", value: source } }),
+    rowOf(`SELECT ${expression} FROM (SELECT @source AS source)`, { source: { type: "STRING", value: source } }),
     ([text]) => text
   )
+
+const parsed = (source: string) => textOf("TO_JSON_STRING(PARSE_JSON(source))", source)
 
 describe("PARSE_JSON", () => {
   it.effect.each([
     ["in order", '{"a":"1","b":"2"}', '{"a":"1","b":"2"}'],
     ["out of order", '{"user_env":"dev","cost_center":"cc-14"}', '{"cost_center":"cc-14","user_env":"dev"}'],
     ["empty", "{}", "{}"],
+    ["of one text", '{"edp_discount":"-0.2304"}', '{"edp_discount":"-0.2304"}'],
+    ["of one text with an escape", '{"a":"b\\"c"}', '{"a":"b\\"c"}'],
+    ["of one text with other letters", '{"a":"\\u00fc"}', '{"a":"ü"}'],
     ["with spaces", '{ "b" : "2", "a":"1" }', '{"a":"1","b":"2"}'],
     ["with a key twice, of which the first counts", '{"b":"1","a":"2","b":"3"}', '{"a":"2","b":"1"}'],
     ["with an escape", '{"a":"\\u0041"}', '{"a":"A"}'],
@@ -27,5 +32,49 @@ describe("PARSE_JSON", () => {
 
   it.effect.each(['{"a":"b",}', '{"a":"b""c":"d"}', '{"a"}', '{"a":"b"'])("refuses %s", (source) =>
     Effect.map(errorOf(`SELECT PARSE_JSON('${source}')`), (error) => expect(error.message).toContain("Invalid input"))
+  )
+})
+
+describe("a text in JSON", () => {
+  const texts = [
+    "arn:aws:ec2:eu-west-1:111122223333:reserved-instances/4a",
+    'a "quote", a \\ and a /',
+    "ü € 😀 \u2028",
+    Array.from({ length: 32 }, (_, code) => String.fromCharCode(code || 32)).join(""),
+    "\u007f"
+  ]
+  it.effect.each(texts)("%j of a column and of an expression", (text) =>
+    Effect.gen(function* () {
+      const expected = JSON.stringify(text).replaceAll("\u007f", "\\u007f")
+      expect(yield* textOf("TO_JSON_STRING(source)", text)).toBe(expected)
+      expect(yield* textOf("TO_JSON_STRING(IF(source IS NULL, 'none', source))", text)).toBe(expected)
+      expect(yield* textOf("TO_JSON_STRING(TO_JSON(STRUCT([STRUCT(source AS a)] AS b)))", text)).toBe(
+        `{"b":[{"a":${expected}}]}`
+      )
+    })
+  )
+
+  it.effect("is null where there is none", () =>
+    Effect.map(
+      rowOf("SELECT TO_JSON_STRING(a), TO_JSON_STRING(CONCAT(a, '')) FROM (SELECT CAST(NULL AS STRING) AS a)"),
+      (row) => expect(row).toEqual(["null", "null"])
+    )
+  )
+})
+
+describe("a decimal in TO_JSON", () => {
+  it.effect.each([
+    ["0", "0"],
+    ["-0.5", "-0.5"],
+    ["120.00", "120"],
+    ["12345678901234", "12345678901234"],
+    ["12345678901.2345", "12345678901.2345"],
+    ["1234567890123.456", '"1234567890123.456"'],
+    ["0.000000000000123456", "0.000000000000123456"],
+    ["-12345678901234.5", "-12345678901234.5"]
+  ] as const)("%s is %s", ([decimal, expected]) =>
+    Effect.map(rowOf(`SELECT TO_JSON_STRING(TO_JSON(BIGNUMERIC '${decimal}'))`), ([text]) =>
+      expect(text).toBe(expected)
+    )
   )
 })

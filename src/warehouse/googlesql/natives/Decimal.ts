@@ -201,7 +201,6 @@ const natives = (kind: Kind): ReadonlyArray<Native> => {
       const floor = roundTo(kind, floorTo)(-value, 0n)
       return floor instanceof Refusal ? floor : -floor
     }),
-    native1(`${name}_to_string`, c, text, (value) => plain(kind, value)),
     native2(`${name}_fixed`, c, int64, text, fixed(kind)),
     native1(`${name}_to_int64`, c, int64, toInt64(kind)),
     native1(`bq_string_to_${kind.name.toLowerCase()}`, text, c, fromText(kind)),
