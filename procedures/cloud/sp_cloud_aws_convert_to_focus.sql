@@ -119,12 +119,16 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
   AND (@credential_id IS NULL OR x_credential_id = @credential_id)
 """, '$dataset', v_dataset)
     USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
-    CALL `{project_id}.organizations.sp_cloud_aws_insert_cur`(
-      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
-    CALL `{project_id}.organizations.sp_cloud_aws_insert_residue`(
-      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
-    CALL `{project_id}.organizations.sp_cloud_aws_insert_focus`(
-      p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    IF v_lines > 0 THEN
+      CALL `{project_id}.organizations.sp_cloud_aws_insert_cur`(
+        p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+      CALL `{project_id}.organizations.sp_cloud_aws_insert_residue`(
+        p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    END IF;
+    IF v_charges > 0 THEN
+      CALL `{project_id}.organizations.sp_cloud_aws_insert_focus`(
+        p_project_id, p_dataset_id, v_org_slug, v_first_period, v_last_period, v_credential_id, p_run_id);
+    END IF;
     CALL `{project_id}.organizations.sp_cloud_allocate_hierarchy`(
       p_project_id, p_dataset_id, v_org_slug, 'aws', v_first_period, v_last_period, v_credential_id);
     CALL `{project_id}.organizations.sp_cloud_replace_commitments`(

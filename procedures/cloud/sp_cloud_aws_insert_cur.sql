@@ -132,6 +132,8 @@ native AS (
     CASE
       WHEN line.unblended_rate <> 0 OR COALESCE(line.usage_amount, 0) = 0 THEN NULL
       WHEN line.usage_amount <> ROUND(line.usage_amount, 12) THEN NULL
+      -- The usual case, free and covered usage: nothing is divided.
+      WHEN IF(basis.is_net, line.net_unblended_cost, line.unblended_cost) = 0 THEN BIGNUMERIC '0'
       WHEN ROUND(SAFE_DIVIDE(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost), line.usage_amount), 12) * line.usage_amount
         = IF(basis.is_net, line.net_unblended_cost, line.unblended_cost)
         THEN ABS(ROUND(SAFE_DIVIDE(IF(basis.is_net, line.net_unblended_cost, line.unblended_cost), line.usage_amount), 12))

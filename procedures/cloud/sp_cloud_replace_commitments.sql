@@ -17,6 +17,7 @@ CREATE OR REPLACE PROCEDURE `{project_id}.organizations.sp_cloud_replace_commitm
 )
 BEGIN
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
+  DECLARE v_applied INT64;
 
   EXECUTE IMMEDIATE REPLACE(r"""
 UPDATE `$dataset.cost_data_standard_1_3`
@@ -48,6 +49,17 @@ WHERE x_org_slug = @org_slug
   USING p_org_slug AS org_slug, p_provider AS provider;
 
   EXECUTE IMMEDIATE REPLACE(r"""
+SELECT COUNT(*)
+FROM `$dataset.cost_data_standard_1_3`
+WHERE x_org_slug = @org_slug
+  AND x_source_system IN (CONCAT('cloud_', @provider, '_billing_raw_daily'), CONCAT('cloud_', @provider, '_focus_raw_daily'))
+  AND ContractApplied IS NOT NULL
+""", '$dataset', v_dataset)
+  INTO v_applied
+  USING p_org_slug AS org_slug, p_provider AS provider;
+
+  IF v_applied > 0 THEN
+    EXECUTE IMMEDIATE REPLACE(r"""
 INSERT INTO `$dataset.contract_commitment_1_3` (
   ContractId, ContractPeriodStart, ContractPeriodEnd, ContractCommitmentId, ContractCommitmentCategory, ContractCommitmentType,
   ContractCommitmentDescription, ContractCommitmentPeriodStart, ContractCommitmentPeriodEnd, ContractCommitmentCost,
@@ -243,5 +255,6 @@ SELECT
   CURRENT_DATE()
 FROM committed
 """, '$dataset', v_dataset)
-  USING p_org_slug AS org_slug, p_provider AS provider, p_run_id AS run_id;
+    USING p_org_slug AS org_slug, p_provider AS provider, p_run_id AS run_id;
+  END IF;
 END;
