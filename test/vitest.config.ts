@@ -1,25 +1,6 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
-import { BaseSequencer, type TestSpecification } from "vitest/node"
-
-/**
- * A third of the time of a file is waiting for services and disks, so one more than there are cores. All of them stay until the end: one
- * that is ended because it has nothing to do at the moment may have been given a file, which fails all.
- */
-const forks = availableParallelism() + 1
-
-/** Short files whose tests take minutes. */
-const long = ["test/genai/Battery.test.ts", "test/faults/Kill.test.ts"]
-
-/** By default the largest files come first, and these would be left to one core at the end. */
-class LongFirst extends BaseSequencer {
-  override async sort(files: Array<TestSpecification>) {
-    const isLong = ({ moduleId }: TestSpecification) => long.some((path) => moduleId.endsWith(path))
-    const sorted = await super.sort(files)
-    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))]
-  }
-}
 
 export default defineConfig({
   test: {
@@ -33,7 +14,7 @@ export default defineConfig({
     // A file takes the modules that the one before has loaded: loading them for each would take as long as half of the tests.
     isolate: false,
     setupFiles: [fileURLToPath(new URL("support/ownTester.ts", import.meta.url))],
-    sequence: { sequencer: LongFirst },
-    poolOptions: { forks: { minForks: forks, maxForks: forks } }
+    // Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time.
+    poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } }
   }
 })
