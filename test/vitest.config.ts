@@ -2,6 +2,9 @@ import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
+/** Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time. */
+const forks = Math.max(2, availableParallelism())
+
 export default defineConfig({
   test: {
     root: fileURLToPath(new URL("..", import.meta.url)),
@@ -14,7 +17,7 @@ export default defineConfig({
     // A file takes the modules that the one before has loaded: loading them for each would take as long as half of the tests.
     isolate: false,
     setupFiles: [fileURLToPath(new URL("support/ownTester.ts", import.meta.url))],
-    // Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time.
-    poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } }
+    // A fork that may be ended because it has nothing to do at the moment may have been given a file, which then fails all.
+    poolOptions: { forks: { minForks: forks, maxForks: forks } }
   }
 })
