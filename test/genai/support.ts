@@ -1,7 +1,7 @@
 /**
  * A whole installation in a temporary folder whose model providers are on the loopback.
  */
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, globSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as ConfigProvider from "effect/ConfigProvider"
@@ -71,9 +71,15 @@ export const layerWith = (more: Readonly<Record<string, string>>) =>
 /** The installation with the settings that everybody has. */
 export const layer = layerWith({})
 
-/** The shipped configuration, and pipelines of an organisation's own for the two providers that have none. */
+/**
+ * The shipped configuration, whose steps are tried again after a second instead of minutes, and pipelines of an organisation's own for the
+ * two providers that have none.
+ */
 export const configsWithClouds = Effect.map(temporaryFolder, (folder) => {
   cpSync(fileURLToPath(new URL("../../configs", import.meta.url)), folder, { recursive: true })
+  for (const file of globSync(join(folder, "genai/**/*.yml"))) {
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll(/backoff_seconds: \d+/g, "backoff_seconds: 1"))
+  }
   const template = readFileSync(join(folder, "genai/payg/gemini.yml"), "utf8")
   for (const name of ["aws_bedrock", "gcp_vertex"]) {
     writeFileSync(
