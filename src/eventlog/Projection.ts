@@ -15,7 +15,7 @@ export interface Projection {
   readonly shape: number
   /** The tables, all rows of which are a function of the log. `verify` compares them row by row. */
   readonly tables: ReadonlyArray<string>
-  /** Creates the tables if they are absent; the SQL must be valid for SQLite and Postgres. */
+  /** Creates the tables if they are absent. */
   readonly migrate: Effect.Effect<void, SqlError, SqlClient.SqlClient>
   /** Applies events in order, inside the transaction that records them. Called with whole batches: use few statements. */
   readonly apply: (session: Session, events: ReadonlyArray<RecordedEvent>) => void
