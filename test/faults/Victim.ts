@@ -6,7 +6,7 @@
  *
  * Lines that it prints: `ready`, then `accepted <run id>` once the service has answered a request.
  */
-import { appendFileSync, mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs"
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -132,7 +132,8 @@ const world = RunsEventLog.layer.pipe(
   Layer.provide(Logger.minimumLogLevel(LogLevel.None))
 )
 
-const print = (line: string) => Effect.sync(() => void writeSync(1, `${line}\n`))
+/** Waits where the reader is behind, as a plain write to the descriptor does not. */
+const print = (line: string) => Effect.sync(() => void process.stdout.write(`${line}\n`))
 
 const work = Effect.gen(function* () {
   const organizations = yield* Organizations

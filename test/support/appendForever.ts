@@ -1,7 +1,6 @@
 /**
  * A process that appends to the log in the file it is given until it is killed. Each line it prints names an append that was acknowledged.
  */
-import { writeSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import { deposit, logOn } from "./Accounts.ts"
@@ -16,7 +15,8 @@ const writer = (number: number) =>
     const stream = `${name}-${number}`
     for (let version = 0; ; version += 2) {
       yield* log.append({ stream, expectedVersion: version, events: [deposit(1), deposit(2)] })
-      yield* Effect.sync(() => writeSync(1, `${stream}/${version + 2}\n`))
+      // Waits where the reader is behind, as a plain write to the descriptor does not.
+      yield* Effect.sync(() => process.stdout.write(`${stream}/${version + 2}\n`))
     }
   })
 
