@@ -11,7 +11,8 @@ import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
 import * as Yaml from "./platform/Yaml.ts"
 import * as Tables from "./warehouse/Tables.ts"
 
-const kinds: ReadonlyArray<Yaml.Kind<unknown>> = [
+/** All of them. */
+export const kinds: ReadonlyArray<Yaml.Kind<unknown>> = [
   Tables.kind,
   CatalogueYaml.kind,
   AlertFiles.kind,

@@ -11,8 +11,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import { kinds } from "../src/bundleDocuments.ts"
 import * as Yaml from "../src/platform/Yaml.ts"
-import * as Tables from "../src/warehouse/Tables.ts"
 import { withService } from "./support/commandLine.ts"
 import { temporaryFolder } from "./support/TemporaryDatabase.ts"
 
@@ -58,14 +58,20 @@ layer(Bundle.layer, { excludeTestServices: true })("the bundle", (it) => {
     })
   )
 
-  it.effect("has read the package's tables as their files say them", () =>
+  it.effect.each(kinds)("has read each $name of the package as its file says it", ({ name, read }) =>
     Effect.gen(function* () {
       yield* Bundle
-      const folder = join(project, "configs/tables")
-      const texts = readdirSync(folder).map((file) => readFileSync(join(folder, file), "utf8"))
-      const expected = texts.map((text) => [Yaml.digest(text), Either.getOrThrow(Tables.kind.read(text)).value])
-      const written = JSON.parse(readFileSync(join(dist, "documents/table.json"), "utf8"))
-      expect(written).toEqual(JSON.parse(JSON.stringify(Object.fromEntries(expected))))
+      const folder = join(project, "configs")
+      const texts = readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .filter((file) => file.endsWith(".yml"))
+        .map((file) => readFileSync(join(folder, file), "utf8"))
+      const expected = texts.flatMap((text) =>
+        Either.match(read(text), { onLeft: () => [], onRight: ({ value }) => [[Yaml.digest(text), value] as const] })
+      )
+      expect(expected).not.toEqual([])
+      const written = JSON.parse(readFileSync(join(dist, "documents", `${name}.json`), "utf8"))
+      // A value that JSON cannot hold is another one when it is read again.
+      expect(written).toEqual(Object.fromEntries(expected))
     })
   )
 
