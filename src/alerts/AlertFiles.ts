@@ -28,7 +28,7 @@ interface Found {
   readonly own: ReadonlyMap<OrgSlug, ReadonlyMap<string, ScheduledAlert>>
 }
 
-/** The files. */
+/** A file of alerts. */
 export const kind = Yaml.kind("alerts", AlertFile, { onExcessProperty: "error" })
 
 const isOrg = Schema.is(OrgSlug)

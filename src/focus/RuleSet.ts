@@ -65,7 +65,7 @@ const ListsFile = Schema.Struct({
   serviceSubcategories: Schema.Record({ key: Schema.String, value: Schema.Array(Schema.String) })
 })
 
-/** The files. */
+/** What each file of a rule set holds. */
 export const kinds = {
   rules: Yaml.kind("rules", RulesFile),
   additional: Yaml.kind("additional", AdditionalFile),

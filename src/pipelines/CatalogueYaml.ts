@@ -39,7 +39,7 @@ const defaultStepTimeoutSeconds = 600
 const isConfigId = (configId: string): boolean =>
   /^\w{1,50}(\/\w{1,50}){2,3}$/.test(configId) && !reservedFolders.has(configId.split("/")[0] ?? "")
 
-/** The files. */
+/** A file of one pipeline. */
 export const kind = Yaml.kind("pipeline", Definition)
 
 /** A file's document with what is needed to say where a fault is. */

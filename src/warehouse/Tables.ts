@@ -99,7 +99,7 @@ export const load = Effect.fn("Tables.load")(function* (folder: string) {
   return tables
 })
 
-/** The files. */
+/** A file that declares one table. */
 export const kind = Yaml.kind("table", Table, { onExcessProperty: "error" })
 
 const read = Effect.fnUntraced(function* (file: string) {

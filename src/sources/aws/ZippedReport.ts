@@ -1,5 +1,6 @@
 /**
- * A report that AWS packed as a ZIP archive of one file. It is unpacked with its check sum and its length verified.
+ * A report that AWS packed as a ZIP archive of one file. It is unpacked with its check sum and its length verified, and piece by piece: the
+ * library that reads small archives does neither.
  */
 import { createReadStream, createWriteStream } from "node:fs"
 import { type FileHandle, open, rm } from "node:fs/promises"
