@@ -4,8 +4,8 @@
  */
 import * as Effect from "effect/Effect"
 
-/** The engine keeps 20 to 30 bytes for each row of a table of a hundred columns. A catalogue takes 10 ms for each organisation to open. */
-const WRITTEN_ROWS = 1_000_000
+/** The engine keeps 35 to 50 bytes for each row of a table of a hundred columns. A catalogue takes 10 ms for each organisation to open. */
+const WRITTEN_ROWS = 600_000
 /** More than use a database at a time. */
 const USERS = 1_000_000
 

@@ -29,9 +29,9 @@ it.effect("a file is opened anew after many written rows, and connections go on 
     Effect.gen(function* () {
       const connection = yield* connect
       const first = yield* using(opening(connection))
-      yield* using(write(connection, 600_000))
+      yield* using(write(connection, 400_000))
       expect(yield* using(opening(connection))).toBe(first)
-      yield* using(write(connection, 600_000))
+      yield* using(write(connection, 400_000))
       const second = yield* using(opening(connection))
       expect(second).not.toBe(first)
       expect(yield* using(one(connection, "SELECT count(*) FROM t"))).toBe(1_200_000)
@@ -61,7 +61,7 @@ it.effect("a file stays open while somebody uses it, and is opened anew when the
         )
       )
       yield* begun.await
-      yield* using(write(writer, 1_000_000))
+      yield* using(write(writer, 600_000))
       expect(yield* using(opening(writer))).toBe(first)
       yield* end.open
       yield* Fiber.join(transacting)
