@@ -2,11 +2,9 @@
  * A batch of appends as one set: one read of what they build on, the decisions in memory, then one write for each table.
  */
 import * as Arr from "effect/Array"
-import * as Clock from "effect/Clock"
-import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Sqlite from "../platform/Sqlite.ts"
+import type * as Sqlite from "../platform/Sqlite.ts"
 import {
   type Append,
   AppendForbidden,
@@ -45,17 +43,12 @@ export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppe
 })
 
 /** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */
-export const record = (model: typeof EventModel.Service, appends: ReadonlyArray<EncodedAppend>) =>
-  Effect.flatMap(Clock.currentTimeMillis, (recordedAt) =>
-    Sqlite.use((session) => recordAt(session, model, appends, recordedAt))
-  )
-
-const recordAt = (
+export const record = (
   session: Sqlite.Session,
   model: typeof EventModel.Service,
   appends: ReadonlyArray<EncodedAppend>,
   recordedAt: number
-) => {
+): ReadonlyArray<Exit.Exit<ReadonlyArray<RecordedEvent>, AppendRefusal>> => {
   const ends = EventTables.readEnds(
     session,
     appends.map((append) => append.stream)

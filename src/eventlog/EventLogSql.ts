@@ -41,16 +41,18 @@ const make = Effect.gen(function* () {
   )
 
   let appended = Deferred.unsafeMake<void>(FiberId.none)
-  const wakeFollowers = Effect.sync(() => {
+  const wakeFollowers = () => {
     const waitedFor = appended
     appended = Deferred.unsafeMake<void>(FiberId.none)
     Deferred.unsafeDone(waitedFor, Exit.void)
-  })
+  }
 
+  const clock = yield* Effect.clock
   const commits = yield* GroupCommit.make({
     name: "EventLog",
     maxBatch: MAX_BATCH_APPENDS,
-    run: (appends: ReadonlyArray<AppendBatch.EncodedAppend>) => AppendBatch.record(model, appends),
+    run: (session, appends: ReadonlyArray<AppendBatch.EncodedAppend>) =>
+      AppendBatch.record(session, model, appends, clock.unsafeCurrentTimeMillis()),
     committed: wakeFollowers
   })
 

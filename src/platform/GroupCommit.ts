@@ -1,23 +1,28 @@
 /**
  * Group commit: tasks of many fibers that arrive together share one transaction, hence one flush to the disk.
  *
- * One worker takes the tasks that wait, up to `maxBatch`, and gives them to `run` inside a transaction; each caller then gets its own
- * answer. A refusal is an answer: it harms no other task of the batch, so `run` must leave nothing of a refused task in the database.
- * When the whole batch fails (a statement or the commit), it is rolled back and its tasks are run again one by one, each in its own
- * transaction: only the task that cannot be written fails.
+ * The tasks that wait, up to `maxBatch`, are given to `run` inside a transaction; each caller then gets its own answer. A refusal is an
+ * answer: it harms no other task of the batch, so `run` must leave nothing of a refused task in the database. When the whole batch fails (a
+ * statement or the commit), it is rolled back and its tasks are run again one by one, each in its own transaction: only the task that
+ * cannot be written fails.
+ *
+ * Plain functions do it, for where few callers share a commit, fibers would cost as much as the commit.
  */
-import * as SqlClient from "@effect/sql/SqlClient"
+import type * as SqlClient from "@effect/sql/SqlClient"
 import { SqlError } from "@effect/sql/SqlError"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricLabel from "effect/MetricLabel"
 import * as Option from "effect/Option"
+import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
+import * as Sqlite from "./Sqlite.ts"
 
 const tasksOfCommit = Metric.histogram(
   "group_commit_tasks",
@@ -30,115 +35,119 @@ const secondsOfCommit = Metric.histogram(
   "Seconds of one durable commit, its flush included"
 )
 
-/** So many tasks wait for the worker at most; further callers wait for room. */
-const MAX_WAITING_TASKS = 4_096
-
 export interface GroupCommit<Task, Answer, Refusal> {
   /**
    * Durable when it succeeds. Fails with the task's refusal, or with the database's error when the task could not be written.
-   * A caller that is interrupted takes its task back, or, when the task's batch has begun, does not hear whether it was committed.
+   * A caller that is interrupted takes its task back, unless it is committed already.
    */
   readonly submit: (task: Task) => Effect.Effect<Answer, Refusal | SqlError>
+  /** The same for a caller that is no fiber: calls `answer` once; answers how to take the task back. */
+  readonly enqueue: (task: Task, answer: (exit: Exit.Exit<Answer, Refusal | SqlError>) => void) => () => void
 }
 
 interface Entry<Task, Answer, Refusal> {
   readonly task: Task
-  readonly answer: (answer: Effect.Effect<Answer, Refusal | SqlError>) => void
+  readonly answer: (exit: Exit.Exit<Answer, Refusal | SqlError>) => void
 }
 
 /**
- * Starts the worker, which lives as long as the scope; a batch in flight is finished before the scope closes, callers that still wait then
- * are interrupted.
+ * Tasks may wait without a bound: each keeps a caller waiting, so there are as many as those. When the scope closes, callers that still
+ * wait are interrupted.
  */
-export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refusal, R>(options: {
+export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refusal>(options: {
   /** Names the work in traces. */
   readonly name: string
   /** Tasks of one transaction at most. */
   readonly maxBatch: number
-  /** Runs inside the transaction; answers with one exit per task, in the order of the tasks. Tasks of a batch take effect in that order. */
+  /**
+   * Runs inside the transaction; answers with one exit per task, in the order of the tasks. Tasks of a batch take effect in that order. What
+   * it throws fails the batch.
+   */
   readonly run: (
+    session: Sqlite.Session,
     tasks: Arr.NonEmptyReadonlyArray<Task>
-  ) => Effect.Effect<ReadonlyArray<Exit.Exit<Answer, Refusal>>, SqlError, R>
-  /** Runs after each commit, before the callers hear of it. */
-  readonly committed?: Effect.Effect<void>
-}): Effect.fn.Return<GroupCommit<Task, Answer, Refusal>, never, SqlClient.SqlClient | Scope.Scope | R> {
+  ) => ReadonlyArray<Exit.Exit<Answer, Refusal>>
+  /** Called after each commit, before the callers hear of it. */
+  readonly committed?: () => void
+}): Effect.fn.Return<GroupCommit<Task, Answer, Refusal>, never, SqlClient.SqlClient | Scope.Scope> {
   type Waiting = Entry<Task, Answer, Refusal>
-  const sql = yield* SqlClient.SqlClient
-  const committed = options.committed ?? Effect.void
-  const waiting: Array<Waiting> = []
-  const arrived = Effect.unsafeMakeLatch(false)
-  const room = Effect.unsafeMakeLatch(true)
-  let closed = false
-
-  const submit = (task: Task): Effect.Effect<Answer, Refusal | SqlError> =>
-    Effect.async((resume) => {
-      if (closed) return resume(Effect.interrupt)
-      if (waiting.length >= MAX_WAITING_TASKS) {
-        room.unsafeClose()
-        return resume(Effect.zipRight(room.await, submit(task)))
-      }
-      const entry = { task, answer: resume }
-      waiting.push(entry)
-      arrived.unsafeOpen()
-      return Effect.sync(() => {
-        const index = waiting.indexOf(entry)
-        if (index >= 0) waiting.splice(index, 1)
-      })
-    })
-
-  const takeBatch = Effect.sync(() => {
-    const batch = waiting.splice(0, options.maxBatch)
-    if (waiting.length === 0) arrived.unsafeClose()
-    // Not for each batch: all that wait for room wake up when there is some.
-    if (waiting.length <= MAX_WAITING_TASKS / 2) room.unsafeOpen()
-    return batch
-  })
-
+  type Answers = ReadonlyArray<Exit.Exit<Answer, Refusal | SqlError>>
+  const database = yield* Sqlite.direct
+  const runtime = yield* Effect.runtime()
   // When nobody collects spans, even a disabled one costs a part of a short commit.
   const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
-  const commit = (batch: Arr.NonEmptyReadonlyArray<Waiting>) => {
-    const committing = sql.withTransaction(options.run(Arr.map(batch, (entry) => entry.task)))
-    if (!isTraced) return committing
-    const attributes = { tasks: batch.length }
-    return Effect.withSpan(committing, `${options.name}.commit`, { attributes, captureStackTrace: false })
+  const labels = [MetricLabel.make("log", options.name)]
+  const waiting: Array<Waiting> = []
+  let isDue = false
+  let isClosed = false
+
+  const enqueue: GroupCommit<Task, Answer, Refusal>["enqueue"] = (task, answer) => {
+    const entry = { task, answer }
+    if (isClosed) answer(interrupted)
+    else waiting.push(entry)
+    commitSoon()
+    return () => {
+      const index = waiting.indexOf(entry)
+      if (index >= 0) waiting.splice(index, 1)
+    }
   }
 
-  const labels = [MetricLabel.make("log", options.name)]
+  // A turn of the event loop lets fibers that are ready, and requests that wait in their sockets, submit first: a batch begins with all of
+  // them, not with the first alone.
+  const commitSoon = (): void => {
+    if (isDue || waiting.length === 0) return
+    isDue = true
+    setImmediate(() => database.alone(commitNext, answerAll))
+  }
 
-  const settle = (batch: ReadonlyArray<Waiting>): Effect.Effect<void, never, R> => {
-    if (!Arr.isNonEmptyReadonlyArray(batch)) return Effect.void
+  const commitNext = () => {
+    const batch = waiting.splice(0, options.maxBatch)
+    return { batch, exits: Arr.isNonEmptyReadonlyArray(batch) ? settle(batch) : [] }
+  }
+
+  const answerAll = ({ batch, exits }: { readonly batch: ReadonlyArray<Waiting>; readonly exits: Answers }) => {
+    isDue = false
+    commitSoon()
+    batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name)))
+  }
+
+  const settle = (batch: Arr.NonEmptyReadonlyArray<Waiting>): Answers => {
     const begun = performance.now()
-    return Effect.matchCauseEffect(commit(batch), {
-      onSuccess: (exits) =>
-        Effect.map(committed, () => {
-          tasksOfCommit.unsafeUpdate(batch.length, labels)
-          secondsOfCommit.unsafeUpdate((performance.now() - begun) / 1000, labels)
-          batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name)))
-        }),
-      onFailure: (cause) =>
-        batch.length === 1 || isBusy(cause)
-          ? Effect.sync(() => batch.forEach((entry) => entry.answer(Exit.failCause(cause))))
-          : Effect.forEach(batch, (entry) => settle([entry]), { discard: true })
-    })
+    const exit = commit(Arr.map(batch, (entry) => entry.task))
+    if (Exit.isSuccess(exit)) {
+      options.committed?.()
+      tasksOfCommit.unsafeUpdate(batch.length, labels)
+      secondsOfCommit.unsafeUpdate((performance.now() - begun) / 1000, labels)
+      return exit.value
+    }
+    return batch.length === 1 || isBusy(exit.cause)
+      ? batch.map(() => Exit.failCause(exit.cause))
+      : batch.flatMap((entry) => settle([entry]))
+  }
+
+  const commit = (tasks: Arr.NonEmptyReadonlyArray<Task>) => {
+    const transact = () => database.transact((session) => options.run(session, tasks))
+    if (!isTraced) return transact()
+    return Effect.suspend(transact).pipe(
+      Effect.withSpan(`${options.name}.commit`, { attributes: { tasks: tasks.length }, captureStackTrace: false }),
+      Runtime.runSyncExit(runtime)
+    )
   }
 
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
-      closed = true
-      for (const entry of waiting.splice(0)) entry.answer(Effect.interrupt)
-      room.unsafeOpen()
+      isClosed = true
+      for (const entry of waiting.splice(0)) entry.answer(interrupted)
     })
   )
-  // A turn of the event loop lets fibers that are ready, and requests that wait in their sockets, submit first: a batch begins with all of
-  // them, not with the first alone.
-  const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
-  const untilWork = Effect.zipRight(arrived.await, turn)
-  yield* Effect.uninterruptibleMask((restore) =>
-    Effect.zipRight(restore(untilWork), Effect.flatMap(takeBatch, settle))
-  ).pipe(Effect.forever, Effect.forkScoped)
 
-  return { submit }
+  return {
+    submit: (task) => Effect.async((resume) => Effect.sync(enqueue(task, resume))),
+    enqueue
+  }
 })
+
+const interrupted = Exit.interrupt(FiberId.none)
 
 const unanswered = (name: string) => Exit.die(new Error(`${name} answered fewer tasks than it was given`))
 

@@ -9,8 +9,10 @@ import type { Connection } from "@effect/sql/SqlConnection"
 import { SqlError } from "@effect/sql/SqlError"
 import * as Statement from "@effect/sql/Statement"
 import Sqlite from "better-sqlite3"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
@@ -27,16 +29,36 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
     (opened) => Effect.sync(() => opened.close())
   )
   const prepared = preparedOn(database)
-  const attempt: Attempt = (text, run) =>
-    Effect.try({ try: () => run(prepared(text)), catch: failed("run a statement") })
-  const connection = connectionOf(attempt)
+  const attempt = <A>(text: string, run: (statement: Sqlite.Statement) => A): Exit.Exit<A, SqlError> => {
+    try {
+      return Exit.succeed(run(prepared(text)))
+    } catch (cause) {
+      return Exit.fail(failed("run a statement")(cause))
+    }
+  }
   const useNow = useOn(sessionOf(prepared))
-  users.set(connection, useNow)
-  const turns = yield* Effect.makeSemaphore(1)
+  const turns = makeTurns()
+  const takeTurn = Effect.async<void>((resume) => {
+    const withdraw = turns.enter(() => resume(Effect.void))
+    // The fiber may be interrupted after its turn has come and before it hears of it.
+    return Effect.sync(() => {
+      if (!withdraw()) turns.leave()
+    })
+  })
+  const leaveTurn = Effect.sync(turns.leave)
+  const alone: Direct["alone"] = (body, then) =>
+    turns.enter(() => {
+      const result = body()
+      turns.leave()
+      then(result)
+    })
+  const whenAlone = <A, E>(body: () => Exit.Exit<A, E>) =>
+    Effect.async<A, E>((resume) => Effect.sync(alone(body, resume)))
+  const connection = connectionOf((text, run) => Effect.suspend(() => attempt(text, run)))
   const client = yield* SqlClient.make({
-    acquirer: Effect.succeed(connectionOf((text, run) => turns.withPermits(1)(attempt(text, run)))),
+    acquirer: Effect.succeed(connectionOf((text, run) => whenAlone(() => attempt(text, run)))),
     transactionAcquirer: Effect.as(
-      Effect.acquireRelease(turns.take(1), () => turns.release(1)),
+      Effect.acquireRelease(takeTurn, () => leaveTurn),
       connection
     ),
     compiler: Statement.makeCompilerSqlite(),
@@ -52,16 +74,10 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
       const transaction = execute(connection, begin).pipe(
         Effect.zipRight(restore(Effect.provideService(effect, SqlClient.TransactionConnection, [connection, 0]))),
         Effect.zipLeft(execute(connection, "COMMIT")),
-        Effect.matchCauseEffect({
-          onSuccess: (value) => Effect.as(turns.release(1), value),
-          onFailure: (cause) =>
-            Effect.failCause(cause).pipe(
-              Effect.onError(() => rollback),
-              Effect.ensuring(turns.release(1))
-            )
-        })
+        Effect.onError(() => rollback),
+        Effect.ensuring(leaveTurn)
       )
-      return Effect.zipRight(restore(turns.take(1)), transaction)
+      return Effect.zipRight(restore(takeTurn), transaction)
     })
   const withTransaction: SqlClient.SqlClient["withTransaction"] = (effect) =>
     Effect.flatMap(
@@ -71,10 +87,54 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
         onSome: ([open, depth]) => nested(open, depth + 1, effect)
       })
     )
+  const transact: Direct["transact"] = (body) => {
+    const exit = useNow((session) => {
+      session(begin, NO_PARAMETERS)
+      const value = body(session)
+      session("COMMIT", NO_PARAMETERS)
+      return value
+    })
+    if (Exit.isSuccess(exit) || !database.inTransaction) return exit
+    const undone = useNow((session) => session("ROLLBACK", NO_PARAMETERS))
+    return Exit.isSuccess(undone) ? exit : Exit.die(Cause.squash(undone.cause))
+  }
   const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
-  users.set(sql, (body) => turns.withPermits(1)(useNow(body)))
+  users.set(connection, (body) => Effect.suspend(() => useNow(body)))
+  users.set(sql, (body) => whenAlone(() => useNow(body)))
+  directs.set(sql, { alone, transact })
   return sql
 })
+
+/** Whose turn it is to use a connection: one at a time, the others in the order in which they came. */
+const makeTurns = () => {
+  const waiting = new Set<() => void>()
+  let isTaken = false
+  let isGranting = false
+  return {
+    /** Calls `granted` at its turn. The answer waits no longer; false: the turn has come already. */
+    enter: (granted: () => void): (() => boolean) => {
+      if (isTaken || waiting.size > 0) waiting.add(granted)
+      else {
+        isTaken = true
+        granted()
+      }
+      return () => waiting.delete(granted)
+    },
+    leave: (): void => {
+      isTaken = false
+      // A loop, not a recursion, for those who leave before `granted` returns.
+      if (isGranting) return
+      isGranting = true
+      for (const next of waiting) {
+        waiting.delete(next)
+        isTaken = true
+        next()
+        if (isTaken) break
+      }
+      isGranting = false
+    }
+  }
+}
 
 type Rows = Effect.Effect.Success<ReturnType<Connection["execute"]>>
 
@@ -89,6 +149,26 @@ export const statement =
   <Row extends object>(text: string) =>
   (session: Session, lists: Parameters<Session>[1]): ReadonlyArray<Row> =>
     session(text, lists)
+
+const NO_PARAMETERS: Parameters<Session>[1] = [[]]
+
+/** The database for plain functions, where a fiber's part would cost more than SQLite's. */
+export interface Direct {
+  /**
+   * Calls `body` when no transaction is open, now or after those who wait already, and then `then` with its result; neither may throw. The
+   * answer waits no longer.
+   */
+  readonly alone: <A>(body: () => A, then: (result: A) => void) => () => void
+  /** Runs a function in a transaction; what it throws undoes the transaction. Only for the `body` of `alone`. */
+  readonly transact: <A>(body: (session: Session) => A) => Exit.Exit<A, SqlError>
+}
+
+const directs = new WeakMap<SqlClient.SqlClient, Direct>()
+
+/** The client's database for plain functions. */
+export const direct: Effect.Effect<Direct, never, SqlClient.SqlClient> = Effect.flatMap(SqlClient.SqlClient, (sql) =>
+  Effect.orDieWith(Effect.fromNullable(directs.get(sql)), notSqlite)
+)
 
 type Use = <A>(body: (session: Session) => A) => Effect.Effect<A, SqlError>
 
@@ -105,8 +185,10 @@ export const use = <A>(body: (session: Session) => A): Effect.Effect<A, SqlError
       onNone: () => Context.get(context, SqlClient.SqlClient),
       onSome: ([connection]) => connection
     })
-    return users.get(owner)?.(body) ?? Effect.dieMessage("not a client of SQLite")
+    return users.get(owner)?.(body) ?? Effect.die(notSqlite())
   })
+
+const notSqlite = () => new Error("not a client of SQLite")
 
 const nested = <A, E, R>(open: Connection, depth: number, effect: Effect.Effect<A, E, R>) =>
   Effect.uninterruptibleMask((restore) =>
@@ -155,15 +237,14 @@ const sessionOf =
   }
 
 const useOn =
-  (session: Session): Use =>
-  (body) =>
-    Effect.suspend(() => {
-      try {
-        return Effect.succeed(body(session))
-      } catch (cause) {
-        return cause instanceof SqlError ? Effect.fail(cause) : Effect.die(cause)
-      }
-    })
+  (session: Session) =>
+  <A>(body: (session: Session) => A): Exit.Exit<A, SqlError> => {
+    try {
+      return Exit.succeed(body(session))
+    } catch (cause) {
+      return cause instanceof SqlError ? Exit.fail(cause) : Exit.die(cause)
+    }
+  }
 
 const failed = (operation: string) => (cause: unknown) => new SqlError({ cause, message: `SQLite cannot ${operation}` })
 

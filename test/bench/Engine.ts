@@ -20,6 +20,7 @@ import * as GroupCommit from "../../src/platform/GroupCommit.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { keepCanonical } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
+import * as Sqlite from "../../src/platform/Sqlite.ts"
 import { runEventModel } from "../../src/runs/RunProjection.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
@@ -160,6 +161,10 @@ type PlainRow = readonly [type: string, data: string]
 
 const hash = "0".repeat(64)
 
+const insertPlain = Sqlite.statement(`
+  insert into plain (stream_id, version, type, data, recorded_at, previous_hash, hash)
+  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ?, ? from json_each(?)`)
+
 /** Runs per second of the ceiling. */
 export const ceiling = (clients: number, total: number) =>
   Effect.gen(function* () {
@@ -171,13 +176,10 @@ export const ceiling = (clients: number, total: number) =>
     const commits = yield* GroupCommit.make({
       name: "plain",
       maxBatch: 256,
-      run: (tasks: ReadonlyArray<ReadonlyArray<readonly [stream: number, version: number, ...PlainRow]>>) =>
-        Effect.as(
-          sql`insert into plain (stream_id, version, type, data, recorded_at, previous_hash, hash)
-            select value ->> 0, value ->> 1, value ->> 2, value ->> 3, 0, ${hash}, ${hash}
-            from json_each(${JSON.stringify(tasks.flat())})`,
-          tasks.map(() => Exit.void)
-        )
+      run: (session, tasks: ReadonlyArray<ReadonlyArray<readonly [stream: number, version: number, ...PlainRow]>>) => {
+        insertPlain(session, [[hash, hash, JSON.stringify(tasks.flat())]])
+        return tasks.map(() => Exit.void)
+      }
     })
     const one = (_client: number, count: number) =>
       Effect.gen(function* () {

@@ -15,26 +15,45 @@ import * as Sqlite from "../../src/platform/Sqlite.ts"
 import * as TemporaryDatabase from "../support/TemporaryDatabase.ts"
 
 /** Writes words; refuses "refused"; the table itself rejects a word that is there already. */
-const wordList = Effect.fn("wordList")(function* (hold?: Effect.Effect<void>) {
+const wordList = Effect.fn("wordList")(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`create table words (word text primary key, batch bigint not null)`
   const batches: Array<number> = []
   const commits = yield* GroupCommit.make({
     name: "words",
     maxBatch: 64,
-    run: Effect.fnUntraced(function* (words: ReadonlyArray<string>) {
+    run: (session, words: ReadonlyArray<string>) => {
       const batch = batches.push(words.length)
-      if (hold !== undefined) yield* hold
       const accepted = words.filter((word) => word !== "refused")
-      if (accepted.length > 0) yield* sql`insert into words ${sql.insert(accepted.map((word) => ({ word, batch })))}`
+      insertWord(
+        session,
+        accepted.map((word) => [word, batch])
+      )
       return words.map((word) => (word === "refused" ? Exit.fail("refused" as const) : Exit.succeed(batch)))
-    })
+    }
   })
   const stored = Effect.map(sql<{ readonly word: string }>`select word from words order by word`, (rows) =>
     rows.map((row) => row.word)
   )
-  return { sql, batches, submit: commits.submit, stored }
+  return { ...commits, sql, batches, stored }
 })
+
+const insertWord = Sqlite.statement("insert into words values (?, ?)")
+
+const selectNumber = Sqlite.statement("select ? as number")
+
+/** Keeps the database from everybody else until it is released. */
+const occupy = Effect.fn("occupy")(function* (sql: SqlClient.SqlClient) {
+  const begun = yield* Deferred.make<void>()
+  const ended = yield* Deferred.make<void>()
+  const transaction = yield* Effect.fork(
+    sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(ended)))
+  )
+  yield* Deferred.await(begun)
+  return { release: Effect.zipRight(Deferred.succeed(ended, undefined), Fiber.join(transaction)) }
+})
+
+const turnOfTheEventLoop = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
 
 const numbered = (count: number) =>
   Array.from({ length: count }, (_, index) => `word ${String(index).padStart(3, "0")}`)
@@ -81,14 +100,17 @@ describe("GroupCommit", () => {
       const sql = yield* SqlClient.SqlClient
       yield* sql`create table parents (id text primary key)`
       yield* sql`create table children (parent text references parents (id) deferrable initially deferred)`
+      const insertChild = Sqlite.statement("insert into children values (?)")
       const commits = yield* GroupCommit.make({
         name: "children",
         maxBatch: 64,
-        run: (parents: ReadonlyArray<string>) =>
-          Effect.as(
-            sql`insert into children ${sql.insert(parents.map((parent) => ({ parent })))}`,
-            parents.map((parent) => Exit.succeed(parent))
+        run: (session, parents: ReadonlyArray<string>) => {
+          insertChild(
+            session,
+            parents.map((parent) => [parent])
           )
+          return parents.map((parent) => Exit.succeed(parent))
+        }
       })
       yield* sql`insert into parents values ('known')`
       const exits = yield* Effect.forEach(["unknown", "known"], (parent) => Effect.exit(commits.submit(parent)), {
@@ -100,69 +122,61 @@ describe("GroupCommit", () => {
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
-  it.scoped("commits the task of an interrupted caller and answers the others", () =>
+  it.scoped(
+    "waits for the transaction of another fiber, and gives its task back to a caller that is interrupted meanwhile",
+    () =>
+      Effect.gen(function* () {
+        const list = yield* wordList()
+        const occupied = yield* occupy(list.sql)
+        const impatient = yield* Effect.fork(list.submit("impatient"))
+        const patient = yield* Effect.fork(list.submit("patient"))
+        yield* turnOfTheEventLoop
+        expect(Exit.isInterrupted(yield* Fiber.interrupt(impatient))).toBe(true)
+        expect(list.batches).toEqual([])
+        yield* occupied.release
+        expect(yield* Fiber.join(patient)).toBe(1)
+        expect(yield* list.stored).toEqual(["patient"])
+      }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("answers each plain caller once, and takes the task of one back", () =>
     Effect.gen(function* () {
-      const started = yield* Deferred.make<void>()
-      const release = yield* Deferred.make<void>()
-      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release)))
-      const impatient = yield* Effect.fork(list.submit("impatient"))
-      const patient = yield* Effect.fork(list.submit("patient"))
-      yield* Deferred.await(started)
-      expect(Exit.isInterrupted(yield* Fiber.interrupt(impatient))).toBe(true)
-      yield* Deferred.succeed(release, undefined)
-      expect(yield* Fiber.join(patient)).toBe(1)
-      expect(yield* list.stored).toEqual(["impatient", "patient"])
+      const list = yield* wordList()
+      const answers: Array<unknown> = []
+      yield* Effect.async<void>((resume) => {
+        list.enqueue("first", (exit) => answers.push(exit))
+        list.enqueue("withdrawn", (exit) => answers.push(exit))()
+        list.enqueue("last", () => resume(Effect.void))
+      })
+      expect(answers).toEqual([Exit.succeed(1)])
+      expect(yield* list.stored).toEqual(["first", "last"])
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
-  it.scoped("gives a task that was not begun back to a caller that is interrupted", () =>
-    Effect.gen(function* () {
-      const started = yield* Deferred.make<void>()
-      const release = yield* Deferred.make<void>()
-      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release)))
-      const inFlight = yield* Effect.fork(list.submit("in flight"))
-      yield* Deferred.await(started)
-      const impatient = yield* Effect.fork(list.submit("impatient"))
-      const behind = yield* Effect.fork(list.submit("behind"))
-      yield* Effect.yieldNow()
-      yield* Fiber.interrupt(impatient)
-      yield* Deferred.succeed(release, undefined)
-      yield* Fiber.joinAll([inFlight, behind])
-      expect(yield* list.stored).toEqual(["behind", "in flight"])
-    }).pipe(Effect.provide(TemporaryDatabase.layer))
-  )
-
-  it.scoped("lets more callers wait for room than it has", () =>
+  it.scoped("lets thousands of callers wait", () =>
     Effect.gen(function* () {
       const list = yield* wordList()
       const fibers = yield* Effect.forEach(numbered(5_000), (word) => Effect.fork(list.submit(word)))
       yield* Effect.yieldNow()
-      // The last one waits for room: it is not among the tasks yet.
       yield* Fiber.interrupt(fibers[4_999]!)
       yield* Fiber.joinAll(fibers.slice(0, 4_999))
       expect((yield* list.stored).length).toBe(4_999)
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
-  it.scoped("finishes the batch in flight when its scope closes and interrupts the callers behind it", () =>
+  it.scoped("interrupts the callers that wait when its scope closes, and those that come later", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()
-      const started = yield* Deferred.make<void>()
-      const release = yield* Deferred.make<void>()
-      const list = yield* wordList(Effect.zipRight(Deferred.succeed(started, undefined), Deferred.await(release))).pipe(
-        Scope.extend(scope)
-      )
-      const inFlight = yield* Effect.fork(list.submit("in flight"))
-      yield* Deferred.await(started)
+      const list = yield* wordList().pipe(Scope.extend(scope))
+      yield* list.submit("in time")
+      const occupied = yield* occupy(list.sql)
       const behind = yield* Effect.fork(list.submit("behind"))
-      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-      yield* Effect.yieldNow()
-      yield* Deferred.succeed(release, undefined)
-      yield* Fiber.join(closing)
-      expect(yield* Fiber.join(inFlight)).toBe(1)
+      yield* turnOfTheEventLoop
+      yield* Scope.close(scope, Exit.void)
+      yield* occupied.release
       expect(Exit.isInterrupted(yield* Fiber.await(behind))).toBe(true)
       expect(Exit.isInterrupted(yield* Effect.exit(list.submit("late")))).toBe(true)
-      expect(yield* list.stored).toEqual(["in flight"])
+      expect(yield* list.stored).toEqual(["in time"])
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 })
@@ -232,11 +246,11 @@ describe("Database", () => {
       const sql = yield* SqlClient.SqlClient
       yield* sql`create table words (word text)`
       const begun = yield* Deferred.make<void>()
-      const insertWord = Sqlite.statement("insert into words values (?)")
+      const insertOne = Sqlite.statement("insert into words values (?)")
       const others = yield* Effect.forEach(
         [
           sql`insert into words values ('alone')`,
-          Sqlite.use((session) => insertWord(session, [["prepared"]])),
+          Sqlite.use((session) => insertOne(session, [["prepared"]])),
           sql.withTransaction(sql`insert into words values ('together')`)
         ],
         (write) => Effect.fork(Effect.zipRight(Deferred.await(begun), write))
@@ -260,6 +274,23 @@ describe("Database", () => {
       expect(yield* sql`select word from words order by word`).toEqual(
         ["alone", "prepared", "together"].map((word) => ({ word }))
       )
+    }).pipe(Effect.provide(TemporaryDatabase.layer))
+  )
+
+  it.scoped("serves thousands that waited for a transaction, but for one who does not wait any more", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const occupied = yield* occupy(sql)
+      const fibers = yield* Effect.forEach(Array.from({ length: 10_000 }).keys(), (number) =>
+        Effect.fork(Sqlite.use((session) => selectNumber(session, [[number]])))
+      )
+      const transaction = yield* Effect.fork(sql.withTransaction(Effect.void))
+      yield* turnOfTheEventLoop
+      yield* Fiber.interruptAll([fibers[5_000]!, transaction])
+      yield* occupied.release
+      const exits = yield* Effect.forEach(fibers, Fiber.await)
+      expect(exits.filter(Exit.isSuccess).length).toBe(9_999)
+      expect(exits[9_999]).toEqual(Exit.succeed([{ number: 9_999 }]))
     }).pipe(Effect.provide(TemporaryDatabase.layer))
   )
 
