@@ -189,25 +189,34 @@ const translateUnnest = (
   left?: TranslatedFrom
 ): Translate<TranslatedFrom> =>
   Either.gen(function* () {
-    const array = yield* t.expr(
-      item.array,
-      left === undefined ? { ...outer, relations: [], star: [], merged: [] } : scopeOf(outer, left)
-    )
-    if (array.type.kind !== "ARRAY")
-      return yield* rejected(t, item.at, `Values referenced in UNNEST must be arrays; got type ${typeName(array.type)}`)
+    const scope = left === undefined ? { ...outer, relations: [], star: [], merged: [] } : scopeOf(outer, left)
+    const { array, type } = yield* arrayOfUnnest(t, item, scope)
     const name = quoteName(`t${t.fresh()}`)
-    const element: Typed = {
-      sql: `${name}."value"`,
-      type: array.type.element.kind === "NULL" ? scalar("INT64") : array.type.element
-    }
     const more: ReadonlyArray<ScopeColumn> =
       item.offset === undefined
         ? []
         : [{ name: item.offset, value: { sql: `(${name}."ordinal" - 1)`, type: scalar("INT64") } }]
     return {
-      sql: `unnest(${array.sql}) WITH ORDINALITY AS ${name}("value", "ordinal")`,
-      ...valueRelation(item.alias, element, more)
+      sql: `unnest(${array}) WITH ORDINALITY AS ${name}("value", "ordinal")`,
+      ...valueRelation(item.alias, { sql: `${name}."value"`, type }, more)
     }
+  })
+
+/** The array of an UNNEST, and the type of its elements. */
+const arrayOfUnnest = (t: Translator, item: FromItem & { kind: "unnest" }, scope: Scope) =>
+  Either.gen(function* () {
+    const { sql, type } = yield* t.expr(item.array, scope)
+    if (type.kind !== "ARRAY")
+      return yield* rejected(t, item.at, `Values referenced in UNNEST must be arrays; got type ${typeName(type)}`)
+    return { array: sql, type: type.element.kind === "NULL" ? scalar("INT64") : type.element }
+  })
+
+/** An UNNEST by itself, whose elements a lambda takes one by one: its array, the lambda's parameter, and the scope that has the element. */
+export const unnestForLambda = (t: Translator, item: FromItem & { kind: "unnest" }, outer: Scope) =>
+  Either.map(arrayOfUnnest(t, item, outer), ({ array, type }) => {
+    const parameter = quoteName(`t${t.fresh()}`)
+    const scope: Scope = { ...outer, ...valueRelation(item.alias, { sql: parameter, type }, []) }
+    return { array, parameter, scope }
   })
 
 const translateJoin = (

@@ -7,6 +7,7 @@ import { translateCall } from "./Calls.ts"
 import { castTo } from "./Casts.ts"
 import { commonType, convert, intLiteral, packStruct, typedLiteral, unify } from "./Coercion.ts"
 import { translateExtract } from "./DateParts.ts"
+import { translateExists } from "./Exists.ts"
 import { descend, lookUp } from "./Names.ts"
 import { arithmetic, compare } from "./Operators.ts"
 import { resolveType } from "./TypeNames.ts"
@@ -141,7 +142,7 @@ export const translateExpr = (t: Translator, e: Expr, scope: Scope): Translate<T
         return { sql: `ARRAY(${query.sql})`, type: arrayOf(column.type) }
       }
       case "exists":
-        return { sql: `EXISTS (${(yield* t.query(e.query, innerScope(scope))).sql})`, type: bool }
+        return { sql: yield* translateExists(t, e.query, innerScope(scope)), type: bool }
       case "query": {
         const query = yield* t.query(e.query, innerScope(scope))
         const column = query.columns[0]
