@@ -197,7 +197,7 @@ const makeOrgCheck = Effect.gen(function* () {
         return yield* apiError("INSUFFICIENT_SCOPE", `this key has not the scope ${scope}`)
       }
       const allowance = yield* limits.takeOrg(caller.org)
-      if (allowance !== undefined) yield* FiberRef.update(currentNotes, (notes) => ({ ...notes, allowance }))
+      if (allowance !== undefined) (yield* FiberRef.get(currentNotes)).allowance = allowance
       if (options.isRun) yield* limits.takeRun(caller.org)
       const { params } = yield* HttpRouter.RouteContext
       if (params["org"] !== undefined && params["org"] !== caller.org) {

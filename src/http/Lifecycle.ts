@@ -62,34 +62,33 @@ export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path
     maxAge: preflightSeconds
   })
 
-  const check = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<void, ApiError> => {
-    const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
-    const fault = faultOf({ method: request.method, url: request.url, rawHeaders })
-    if (fault !== undefined) return Effect.fail(fault)
-    return isExempt(pathOf(request.url)) ? Effect.void : limits.takeGlobal
-  }
-
   return <R>(app: HttpApp.Default<unknown, R>): HttpApp.Default<never, R> => {
-    const guarded = cors(
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => Effect.zipRight(check(request), app))
-    )
+    const limited = Effect.zipRight(limits.takeGlobal, app)
+    const checked = (request: HttpServerRequest.HttpServerRequest): HttpApp.Default<unknown, R> => {
+      const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
+      const fault = faultOf({ method: request.method, url: request.url, rawHeaders })
+      if (fault !== undefined) return fault
+      return isExempt(pathOf(request.url)) ? app : limited
+    }
     return Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const started = performance.now()
-      const id = idOf(request)
+      const notes: RequestNotes = { requestId: idOf(request) }
+      const answer = (response: HttpServerResponse.HttpServerResponse) => {
+        const seconds = (performance.now() - started) / 1000
+        observe(request.method, notes.route ?? "unmatched", response.status, seconds)
+        return withHeaders(response, seconds, notes)
+      }
+      const isOfBrowser = request.headers["origin"] !== undefined || request.method === "OPTIONS"
       // Each request has a fiber of its own, so nothing is set back. The validator is told the annotated id.
-      return FiberRef.set(currentNotes, { requestId: id }).pipe(
+      return FiberRef.set(currentNotes, notes).pipe(
         Effect.zipRight(
-          FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>("request_id", id))
+          FiberRef.update(FiberRef.currentLogAnnotations, HashMap.set<string, unknown>("request_id", notes.requestId))
         ),
-        Effect.zipRight(guarded),
-        Effect.catchAllCause((cause) => answerFailure(cause, request, id, allowedMethods)),
-        Effect.flatMap((response) =>
-          Effect.map(FiberRef.get(currentNotes), (notes) => {
-            const seconds = (performance.now() - started) / 1000
-            observe(request.method, notes.route ?? "unmatched", response.status, seconds)
-            return withHeaders(response, id, seconds, notes)
-          })
-        )
+        Effect.zipRight(isOfBrowser ? cors(checked(request)) : checked(request)),
+        Effect.matchCauseEffect({
+          onFailure: (cause) => Effect.map(answerFailure(cause, request, notes.requestId, allowedMethods), answer),
+          onSuccess: (response) => Effect.succeed(answer(response))
+        })
       )
     })
   }
@@ -102,12 +101,11 @@ const idOf = (request: HttpServerRequest.HttpServerRequest): string => {
 
 const withHeaders = (
   response: HttpServerResponse.HttpServerResponse,
-  id: string,
   seconds: number,
-  { allowance }: RequestNotes
+  { allowance, requestId }: RequestNotes
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.setHeaders(response, {
-    "x-request-id": id,
+    "x-request-id": requestId,
     "x-process-time": seconds.toFixed(6),
     "x-api-version": apiVersion,
     ...(allowance === undefined

@@ -4,12 +4,12 @@
 import * as FiberRef from "effect/FiberRef"
 import type { OrgAllowance } from "./RateLimits.ts"
 
-/** Filled in as the request is handled. */
+/** Filled in as the request is handled: only its own fiber touches them. */
 export interface RequestNotes {
   readonly requestId: string
   /** The route's template, never the path itself: `/api/v1/pipelines/runs/:id`. */
-  readonly route?: string
-  readonly allowance?: OrgAllowance
+  route?: string
+  allowance?: OrgAllowance
 }
 
 /** The notes of the request that this fiber handles. */

@@ -3,19 +3,24 @@
  * streams do not hold up.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Etag from "@effect/platform/Etag"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as Headers from "@effect/platform/Headers"
 import * as HttpApi from "@effect/platform/HttpApi"
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
+import * as HttpPlatform from "@effect/platform/HttpPlatform"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as OpenApi from "@effect/platform/OpenApi"
+import * as Path from "@effect/platform/Path"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import { Settings } from "../platform/Settings.ts"
 import * as AlertHandlers from "./AlertHandlers.ts"
 import { Api } from "./Api.ts"
@@ -76,6 +81,12 @@ const docsPages = HttpApiBuilder.Router.use((router) =>
   })
 )
 
+const noteRoute = Effect.withFiberRuntime<void, never, HttpRouter.RouteContext>((fiber) => {
+  const { route } = Context.unsafeGet(fiber.currentContext, HttpRouter.RouteContext)
+  fiber.getFiberRef(currentNotes).route = route.path
+  return Effect.void
+})
+
 const app = Effect.gen(function* () {
   yield* HttpApi.Api
   const router = yield* HttpApiBuilder.Router.router
@@ -84,14 +95,7 @@ const app = Effect.gen(function* () {
     const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))
     return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
   }
-  const noted = HttpRouter.use(router, (handler) =>
-    Effect.flatMap(HttpRouter.RouteContext, ({ route }) =>
-      Effect.zipRight(
-        FiberRef.update(currentNotes, (notes) => ({ ...notes, route: route.path })),
-        handler
-      )
-    )
-  )
+  const noted = HttpRouter.use(router, (handler) => Effect.zipRight(noteRoute, handler))
   const routed = yield* HttpRouter.toHttpApp(noted).pipe(
     Effect.locally(HttpRouter.currentRouterConfig, {
       caseSensitive: true,
@@ -108,19 +112,30 @@ const maximumParameterCharacters = 16 * 1024
 const patternOf = (path: string): RegExp =>
   new RegExp(`^${path.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll(/:\w+/g, "[^/]+")}$`)
 
-const serve = Layer.unwrapEffect(
-  Effect.gen(function* () {
-    const { otlpEndpoint } = yield* Settings
-    // Spans of requests cost time that nobody sees the result of unless they are exported; keys never go into one.
-    return HttpServer.serve(yield* app).pipe(
-      HttpMiddleware.withTracerDisabledWhen(() => Option.isNone(otlpEndpoint)),
-      Layer.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key", "x-ca-root-key"])
-    )
-  })
+type RequestServices = HttpServer.HttpServer | HttpRouter.HttpRouter.DefaultServices | Scope.Scope
+
+/** What requests find. The context is copied at each step of their way, so it holds only what the routes ask for. */
+const requestServices: (all: Context.Context<RequestServices>) => Context.Context<RequestServices> = Context.pick(
+  HttpServer.HttpServer,
+  HttpPlatform.HttpPlatform,
+  Etag.Generator,
+  FileSystem.FileSystem,
+  Path.Path,
+  Scope.Scope
 )
 
+const serve = Effect.gen(function* () {
+  const { otlpEndpoint } = yield* Settings
+  const served = Effect.mapInputContext(HttpServer.serveEffect(yield* app), requestServices)
+  // Spans of requests cost time that nobody sees the result of unless they are exported; keys never go into one.
+  yield* served.pipe(
+    HttpMiddleware.withTracerDisabledWhenEffect(() => Option.isNone(otlpEndpoint)),
+    Effect.locallyWith(Headers.currentRedactedNames, (names) => [...names, "x-api-key", "x-ca-root-key"])
+  )
+})
+
 /** Serves the API on an `HttpServer`. */
-export const layerApp = serve.pipe(
+export const layerApp = Layer.scopedDiscard(serve).pipe(
   Layer.provide(docs.pipe(Layer.provideMerge(api))),
   Layer.provide([HttpApiBuilder.Router.Live, RateLimits.layer])
 )
