@@ -7,6 +7,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { JsonObject } from "../platform/Json.ts"
@@ -95,6 +96,11 @@ export interface Verification {
 export interface EventLogService {
   /** Durable when it returns. Appends that arrive together share one transaction; each caller gets its own answer. */
   readonly append: (append: Append) => Effect.Effect<ReadonlyArray<RecordedEvent>, AppendRefusal | EventLogUnavailable>
+  /** The same for a caller that is no fiber: `answer` hears the outcome once and must not throw. */
+  readonly enqueue: (
+    append: Append,
+    answer: (exit: Exit.Exit<ReadonlyArray<RecordedEvent>, AppendRefusal | EventLogUnavailable>) => void
+  ) => void
   /** The events of one stream in order; empty for an unknown stream. `from` is the first version wanted (1 when absent). */
   readonly read: (stream: string, from?: number) => Effect.Effect<ReadonlyArray<RecordedEvent>, EventLogUnavailable>
   /** At most `limit` events of all streams after `position`, in order of position. */

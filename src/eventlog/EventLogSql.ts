@@ -5,6 +5,7 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import { SqlError } from "@effect/sql/SqlError"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,7 +16,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as GroupCommit from "../platform/GroupCommit.ts"
 import * as AppendBatch from "./AppendBatch.ts"
-import { EventLog, type EventLogService, EventLogUnavailable } from "./EventLog.ts"
+import { type AppendRefusal, EventLog, type EventLogService, EventLogUnavailable } from "./EventLog.ts"
 import * as EventTables from "./EventTables.ts"
 import * as Fold from "./Fold.ts"
 import { EventModel } from "./Projection.ts"
@@ -71,11 +72,12 @@ const make = Effect.gen(function* () {
       return [page, Option.some(next)] as const
     })
 
+  const enqueue = (...[append, answer]: Parameters<EventLogService["enqueue"]>) =>
+    commits.enqueue(AppendBatch.encode(append), (exit) => answer(Exit.mapErrorCause(exit, Cause.map(appendFailure))))
+
   const service: EventLogService = {
-    append: (append) =>
-      commits
-        .submit(AppendBatch.encode(append))
-        .pipe(Effect.catchTag("SqlError", (cause) => new EventLogUnavailable({ operation: "append", cause }))),
+    append: (append) => Effect.async((resume) => Effect.sync(enqueue(append, resume))),
+    enqueue,
     read: (stream, from = 1) => Fold.readStream(stream, from).pipe(withSql, unavailable("read a stream")),
     readAll,
     follow: (position) => Stream.paginateChunkEffect(position, nextPage),
@@ -95,6 +97,9 @@ export const layer: Layer.Layer<EventLog, EventLogUnavailable, SqlClient.SqlClie
   EventLog,
   make
 )
+
+const appendFailure = (error: AppendRefusal | SqlError): AppendRefusal | EventLogUnavailable =>
+  error._tag === "SqlError" ? new EventLogUnavailable({ operation: "append", cause: error }) : error
 
 const unavailable =
   (operation: string) =>

@@ -4,32 +4,35 @@
  * with it.
  */
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import { constVoid } from "effect/Function"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
-import type { AppendRefusal, EventLogService, EventLogUnavailable } from "../eventlog/EventLog.ts"
+import * as Runtime from "effect/Runtime"
+import type {
+  Append,
+  AppendRefusal,
+  EventLogService,
+  EventLogUnavailable,
+  RecordedEvent
+} from "../eventlog/EventLog.ts"
 import type { StepError } from "../pipelines/Processor.ts"
-import type { Timer, Timers } from "../platform/Timers.ts"
+import type { Timers } from "../platform/Timers.ts"
 import type { ValidatorService } from "../validator/Validator.ts"
+import { Attempts } from "./Attempts.ts"
+import { reportCompletion } from "./CompletionReport.ts"
 import { failAttempt, interrupted, timedOut } from "./FailedAttempt.ts"
-import * as Mailbox from "./Mailbox.ts"
 import type { Limits, RunCommand, RunState } from "./Run.ts"
-import { decide, evolve, isEnded, isOver, outcomeOf } from "./Run.ts"
+import { decide, evolve, isEnded, isOver } from "./Run.ts"
 import type { RunEvent } from "./RunEvent.ts"
 import { isTerminal, streamOf, toNewEvent } from "./RunEvent.ts"
 import * as RunMetrics from "./RunMetrics.ts"
 import type { Claim, Slots } from "./Slots.ts"
+import { untilAvailable } from "./StoreRetry.ts"
 import { annotate, type AttemptContext, attemptStep, spanOf } from "./StepAttempt.ts"
-
-/** How long a cancelled or timed-out run waits for its fibers before it says so. */
-const interruptionGrace = Duration.seconds(25)
-const firstCompletionWait = Duration.seconds(1)
-const longestCompletionWait = Duration.minutes(15)
-const completionPatience = Duration.hours(24)
 
 /** What an actor needs of the service around it. */
 export interface ActorContext extends AttemptContext {
@@ -43,11 +46,9 @@ export interface ActorContext extends AttemptContext {
 /** A live run. */
 export interface RunActor {
   /** Records the request alone, for a validator that is asked only then; part of the opening of `run`. */
-  readonly record: Effect.Effect<void, AppendRefusal | EventLogUnavailable>
+  readonly record: Effect.Effect<void, RecordingFailure>
   /** Records the validator's answer to a run that is not admitted yet, and the request if it is not; part of the opening of `run`. */
-  readonly answer: (
-    answer: RunCommand & { readonly _tag: "Admit" | "Refuse" }
-  ) => Effect.Effect<void, AppendRefusal | EventLogUnavailable>
+  readonly answer: (answer: RunCommand & { readonly _tag: "Admit" | "Refuse" }) => Effect.Effect<void, RecordingFailure>
   /** Gives the actor a command; answers when it is recorded, or was found not to fit. */
   readonly send: (command: RunCommand) => Effect.Effect<void>
   /** Waits for the end of the run; none when another process took it over. */
@@ -56,57 +57,32 @@ export interface RunActor {
   readonly run: <E>(opening: Effect.Effect<void, E>) => Effect.Effect<void, E>
 }
 
-/** What the mailbox holds: commands, and what the actor's own fibers and timers tell it. */
-type Message =
-  | { readonly _tag: "Command"; readonly command: RunCommand; readonly handled?: Deferred.Deferred<void> }
-  | { readonly _tag: "AttemptEnded"; readonly stepId: string; readonly attempt: number; readonly error: StepError }
+type RecordingFailure = AppendRefusal | EventLogUnavailable
 
-/** Tells the actor something; never waits. */
-export type Tell = (message: Message) => void
+/** What the actor is told: commands, and what its own fibers and timers have to say. */
+type Message =
+  | { readonly _tag: "Command"; readonly command: RunCommand; readonly handled?: () => void }
+  | { readonly _tag: "AttemptEnded"; readonly stepId: string; readonly attempt: number; readonly error: StepError }
 
 /**
  * An actor for a run that is not over; `initial` is the fold of its stream and of `unrecorded`, the request that is yet to be recorded
  * together with the validator's answer.
  */
-export const make = (context: ActorContext, initial: RunState, unrecorded: ReadonlyArray<RunEvent> = []): RunActor => {
-  // The mailbox is bounded by this: each step has at most one outcome, one retry and one progress report on its way.
-  const mailbox = Mailbox.make<Message>()
-  const ended = Deferred.unsafeMake<Option.Option<RunState>>(FiberId.none)
-  const life = new Life(context, initial, unrecorded, mailbox, ended)
-  return {
-    record: life.record,
-    answer: life.answer,
-    send: (command) =>
-      Effect.gen(function* () {
-        const handled = yield* Deferred.make<void>()
-        mailbox.offer({ _tag: "Command", command, handled })
-        yield* Effect.raceFirst(Deferred.await(handled), Deferred.await(ended))
-      }),
-    ended: Deferred.await(ended),
-    run: life.run
-  }
-}
+export const make = (context: ActorContext, initial: RunState, unrecorded: ReadonlyArray<RunEvent> = []): RunActor =>
+  new Life(context, initial, unrecorded)
 
-/** A schedule is set up only when it is needed: it would cost as much as the append. */
-const untilAvailable = <A, E extends { readonly _tag: string }>(append: Effect.Effect<A, E>) =>
-  Effect.catchIf(
-    append,
-    (error) => error._tag === "EventLogUnavailable",
-    () => Effect.retry(append, { while: (error) => error._tag === "EventLogUnavailable", schedule: storeRetry })
-  )
-
-/** The store may come back at any time; the run waits for it. */
-const storeRetry = Schedule.exponential("100 millis").pipe(
-  Schedule.modifyDelay((_, delay) => Duration.min(delay, Duration.seconds(5)))
-)
-
-/** The mutable part of an actor: only its own loop touches it. */
-class Life {
+/**
+ * Plain functions handle the messages, one at a time, because a message is less work than a fiber that would wait for it. The cycle is
+ * `#tell` - `#next` - `#record` - `#act` - `#next`. What takes time is a fiber of its own: each attempt of a step, the report of the
+ * completion, and whatever the message in hand waits for.
+ */
+class Life implements RunActor {
   readonly #context: ActorContext
-  readonly #mailbox: Mailbox.Mailbox<Message>
-  readonly #ended: Deferred.Deferred<Option.Option<RunState>>
-  readonly #attempts = new Map<string, Fiber.RuntimeFiber<void>>()
-  readonly #timers = new Map<string, Timer>()
+  // Bounded by this: each step has at most one outcome, one retry and one progress report on its way.
+  readonly #mailbox: Array<Message> = []
+  readonly #ended = Deferred.unsafeMake<Option.Option<RunState>>(FiberId.none)
+  readonly ended: RunActor["ended"] = Deferred.await(this.#ended)
+  readonly #attempts: Attempts
   #state: RunState
   #unrecorded: ReadonlyArray<RunEvent>
   /** When the newest of this actor's events was recorded. */
@@ -114,31 +90,37 @@ class Life {
   /** What followed from the validator's answer, to be acted on when the run begins. */
   #answered: ReadonlyArray<RunEvent> | undefined
   #claim: Claim | undefined
+  /** A message is in hand, or none is taken yet or any more: those that come wait in the mailbox. */
+  #isBusy = true
+  #isStopped = false
+  /** What the message in hand waits for. */
+  #waitedFor: Fiber.RuntimeFiber<unknown, unknown> | undefined
   #report: Fiber.RuntimeFiber<void> | undefined
+  /** The actor's own surroundings (log annotations, span), for the fibers that it starts. */
+  #runtime = Runtime.defaultRuntime
+  /** Ends `#live`. */
+  #leave: (exit: Exit.Exit<void, RecordingFailure>) => void = constVoid
 
-  constructor(
-    context: ActorContext,
-    initial: RunState,
-    unrecorded: ReadonlyArray<RunEvent>,
-    mailbox: Mailbox.Mailbox<Message>,
-    ended: Deferred.Deferred<Option.Option<RunState>>
-  ) {
+  constructor(context: ActorContext, initial: RunState, unrecorded: ReadonlyArray<RunEvent>) {
     this.#context = context
+    this.#attempts = new Attempts(context.timers)
     this.#state = initial
     this.#unrecorded = unrecorded
-    this.#mailbox = mailbox
-    this.#ended = ended
   }
 
-  readonly #tell: Tell = (message) => this.#mailbox.offer(message)
-  readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
+  readonly send: RunActor["send"] = (command) =>
+    Effect.raceFirst(
+      Effect.async<void>((resume) => this.#tell({ _tag: "Command", command, handled: () => resume(Effect.void) })),
+      this.ended
+    ).pipe(Effect.asVoid)
 
-  readonly record: RunActor["record"] = Effect.suspend(() => Effect.asVoid(this.#append([])))
+  readonly record: RunActor["record"] = Effect.suspend(() => this.#open([]))
 
   readonly answer: RunActor["answer"] = (answer) => {
     const command = answer._tag === "Admit" ? this.#claimFor(answer) : answer
-    return this.#append(this.#eventsOf(command)).pipe(
-      Effect.map((events) => void (this.#answered = events)),
+    const events = this.#eventsOf(command)
+    return this.#open(events).pipe(
+      Effect.map(() => void (this.#answered = events)),
       Effect.tapErrorCause(() => Effect.sync(() => this.#leaveSlot()))
     )
   }
@@ -156,59 +138,133 @@ class Life {
     )
   }
 
+  /** Records what the opening of the run has to record. A request that nobody knows of yet does not wait for the log. */
+  #open(events: ReadonlyArray<RunEvent>): Effect.Effect<void, RecordingFailure> {
+    const isKnown = this.#unrecorded.length === 0
+    const appended = this.#appendOf(events)
+    if (appended === undefined) return Effect.void
+    const append = this.#context.log.append(appended.append)
+    return Effect.map(isKnown ? untilAvailable(append, append) : append, appended.recorded)
+  }
+
   get #live() {
-    return Effect.gen(this, function* () {
-      let events = this.#answered
-      if (events === undefined) {
-        if (isEnded(this.#state.status)) yield* this.#end()
-        else this.#resume()
-      }
-      for (;;) {
-        // Acts on what was recorded.
-        for (const event of events ?? []) {
-          const acting = this.#act(event)
-          if (acting !== undefined) yield* acting
-        }
-        if (isOver(this.#state)) return
-        const message = yield* this.#mailbox.take
-        const command = message._tag === "Command" ? message.command : yield* this.#judge(message)
-        events = command === undefined ? [] : yield* this.#append(this.#eventsOf(command))
-        if (message._tag === "Command" && message.handled !== undefined) {
-          yield* Deferred.succeed(message.handled, undefined)
-        }
-      }
-    })
+    return Effect.flatMap(Effect.runtime(), (runtime) =>
+      Effect.async<void, RecordingFailure>((resume) => {
+        this.#runtime = runtime
+        this.#leave = resume
+        this.#safely(() => this.#begin())
+      })
+    )
   }
 
-  /** Turns a failed attempt into a command with the time of the next one; a late word of an attempt that is over is dropped. */
-  #judge({ stepId, attempt, error }: Message & { readonly _tag: "AttemptEnded" }) {
-    return Effect.gen(this, function* () {
-      const step = this.#state.steps.get(stepId)
-      if (step === undefined || step.status !== "RUNNING" || step.attempt !== attempt) return undefined
-      yield* this.#interrupt([stepId])
-      return yield* failAttempt(step, error)
-    })
+  #begin(): void {
+    if (this.#answered !== undefined) return this.#act(this.#answered)
+    if (isEnded(this.#state.status)) this.#end()
+    else this.#resume()
+    this.#next()
   }
 
-  /** Appends events after those not recorded yet. The log is waited for, but not with a request that nobody knows of yet. */
-  #append(
-    events: ReadonlyArray<RunEvent>
-  ): Effect.Effect<ReadonlyArray<RunEvent>, AppendRefusal | EventLogUnavailable> {
+  /** Tells the actor something; never waits. */
+  readonly #tell = (message: Message): void => {
+    this.#mailbox.push(message)
+    if (!this.#isBusy) this.#safely(() => this.#next())
+  }
+  readonly #command = (command: RunCommand): void => this.#tell({ _tag: "Command", command })
+
+  /** Handles messages until one is to be waited for. */
+  #next(): void {
+    this.#isBusy = true
+    while (!isOver(this.#state)) {
+      const message = this.#mailbox.shift()
+      if (message === undefined) {
+        this.#isBusy = false
+        return
+      }
+      if (message._tag === "AttemptEnded") {
+        const step = this.#state.steps.get(message.stepId)
+        // A late word of an attempt that is over is dropped.
+        if (step?.status !== "RUNNING" || step.attempt !== message.attempt) continue
+        const judged = Effect.zipRight(this.#attempts.interrupt(message.stepId), failAttempt(step, message.error))
+        return this.#waitFor(judged, (command) => this.#record(this.#eventsOf(command)))
+      }
+      const events = this.#eventsOf(message.command)
+      if (events.length > 0) return this.#record(events, message.handled)
+      message.handled?.()
+    }
+    this.#leave(Exit.void)
+  }
+
+  /** Records what follows from the message in hand, waiting for the log as long as need be, and acts on it. */
+  #record(events: ReadonlyArray<RunEvent>, handled?: () => void): void {
+    const appended = this.#appendOf(events)
+    if (appended === undefined) return this.#next()
+    const { log } = this.#context
+    const recorded = (answer: ReadonlyArray<RecordedEvent>) => {
+      appended.recorded(answer)
+      handled?.()
+      this.#act(events)
+    }
+    log.enqueue(appended.append, (exit) =>
+      this.#safely(() => {
+        if (Exit.isSuccess(exit)) recorded(exit.value)
+        else this.#waitFor(untilAvailable(exit, log.append(appended.append)), recorded)
+      })
+    )
+  }
+
+  /** The append of events after those not recorded yet, and what is to be done when they are. */
+  #appendOf(events: ReadonlyArray<RunEvent>) {
     const unrecorded = this.#unrecorded
-    const [first, ...rest] = [...unrecorded, ...events]
-    if (first === undefined) return Effect.succeed([])
-    const append = this.#context.log.append({
+    const all = unrecorded.length === 0 ? events : [...unrecorded, ...events]
+    const [first, ...rest] = all.map(toNewEvent)
+    if (first === undefined) return undefined
+    const append: Append = {
       stream: streamOf(this.#state.request.runId),
       expectedVersion: this.#state.version - unrecorded.length,
-      events: [toNewEvent(first), ...rest.map(toNewEvent)]
-    })
-    return Effect.map(unrecorded.length === 0 ? untilAvailable(append) : append, (recorded) => {
-      const recordedAt = recorded[0]?.recordedAt ?? 0
+      events: [first, ...rest]
+    }
+    const recorded = (answer: ReadonlyArray<RecordedEvent>): void => {
+      const recordedAt = answer[0]?.recordedAt ?? 0
       this.#recordedAt = recordedAt
-      this.#state = [first, ...rest].reduce((state, event) => evolve(state, event, recordedAt), this.#state)
+      this.#state = all.reduce((state, event) => evolve(state, event, recordedAt), this.#state)
       this.#unrecorded = []
-      return events
-    })
+    }
+    return { append, recorded }
+  }
+
+  /** Acts on what was recorded, then takes the next message. */
+  #act(events: ReadonlyArray<RunEvent>): void {
+    for (const [index, event] of events.entries()) {
+      const acting = this.#actOn(event)
+      if (acting !== undefined) return this.#waitFor(acting, () => this.#act(events.slice(index + 1)))
+    }
+    this.#next()
+  }
+
+  /** Lets a fiber do what the message in hand waits for. */
+  #waitFor<A>(effect: Effect.Effect<A, RecordingFailure>, then: (value: A) => void): void {
+    const fiber = this.#fork(effect)
+    this.#waitedFor = fiber
+    fiber.addObserver((exit) =>
+      this.#safely(() => {
+        if (Exit.isSuccess(exit)) then(exit.value)
+        else this.#leave(Exit.failCause(exit.cause))
+      })
+    )
+  }
+
+  /** Nothing happens after the stop, and a fault of the actor ends this run alone. */
+  #safely(step: () => void): void {
+    if (this.#isStopped) return
+    try {
+      step()
+    } catch (fault) {
+      this.#leave(Exit.die(fault))
+    }
+  }
+
+  #fork<A, E>(effect: Effect.Effect<A, E>): Fiber.RuntimeFiber<A, E> {
+    return Runtime.runFork(this.#runtime, effect)
   }
 
   /** What follows from a command; where the quota is a fold of the runs, the end of a run is also its release. */
@@ -221,35 +277,31 @@ class Life {
     return [...events, ...Either.getOrElse(released, () => [])]
   }
 
-  /** What is left to do when it is more than to note something. */
-  #act(event: RunEvent): Effect.Effect<void> | undefined {
+  /** Does what follows from an event; answers what must be waited for. */
+  #actOn(event: RunEvent): Effect.Effect<void> | undefined {
     switch (event._tag) {
       case "RunAdmitted":
         this.#watchTime()
         return undefined
       case "StepStarted":
-        return this.#startAttempt(event.stepId)
+        this.#startAttempt(event.stepId)
+        return undefined
       case "StepSucceeded":
       case "StepFailed":
-        this.#forget(event.stepId)
+        this.#attempts.forget(event.stepId)
         return undefined
       case "StepAttemptFailed":
         this.#retryAt(event.stepId, event.retryAt)
         return undefined
       case "CancelRequested":
-        return Effect.zipRight(
-          this.#interrupt([...this.#attempts.keys()]),
-          Effect.sync(() => this.#command({ _tag: "ConfirmCancelled" }))
-        )
+        return Effect.map(this.#attempts.interrupt(), () => this.#command({ _tag: "ConfirmCancelled" }))
       case "RunTimedOut":
-        return Effect.zipRight(
-          this.#interrupt([...this.#attempts.keys()]),
-          Effect.suspend(() => this.#end())
-        )
+        return Effect.map(this.#attempts.interrupt(), () => this.#end())
       case "RunCompleted":
       case "RunFailed":
       case "RunCancelled":
-        return this.#end()
+        this.#end()
+        return undefined
       default:
         return undefined
     }
@@ -290,21 +342,21 @@ class Life {
   #watchTime(): void {
     const { admittedAt = 0, request } = this.#state
     const deadline = admittedAt + request.pipeline.timeoutSeconds * 1000
-    this.#setTimer("", deadline, () => this.#command({ _tag: "TimeOut" }))
+    this.#attempts.setTimer(undefined, deadline, () => this.#command({ _tag: "TimeOut" }))
   }
 
-  #end(): Effect.Effect<void> {
+  #end(): void {
     this.#leaveSlot()
-    this.#forget("")
+    this.#attempts.forget()
     Deferred.unsafeDone(this.#ended, Effect.succeed(Option.some(this.#state)))
     RunMetrics.runEnded(this.#state)
-    if (this.#state.completionReported) return Effect.void
-    return Effect.map(Effect.forkDaemon(this.#reportCompletion), (fiber) => void (this.#report = fiber))
+    if (this.#state.completionReported) return
+    this.#report = this.#fork(Effect.map(reportCompletion(this.#context.validator, this.#state), this.#command))
   }
 
-  #startAttempt(stepId: string): Effect.Effect<void> | undefined {
+  #startAttempt(stepId: string): void {
     const step = this.#state.steps.get(stepId)
-    if (step === undefined) return undefined
+    if (step === undefined) return
     const { attempt, step: definition } = step
     const work = attemptStep(this.#context, this.#state, step, this.#command).pipe(
       Effect.match({
@@ -318,74 +370,25 @@ class Life {
         }
       })
     )
-    this.#setTimer(stepId, this.#recordedAt + definition.timeoutSeconds * 1000, () =>
+    this.#attempts.setTimer(stepId, this.#recordedAt + definition.timeoutSeconds * 1000, () =>
       this.#tell({ _tag: "AttemptEnded", stepId, attempt, error: timedOut(step) })
     )
-    return Effect.map(Effect.forkDaemon(work), (fiber) => void this.#attempts.set(stepId, fiber))
-  }
-
-  /** Tells the validator the outcome until it hears it: at once, after 1 s, 2 s, then up to every 15 minutes for a day. */
-  get #reportCompletion(): Effect.Effect<void> {
-    const { request, reservationDate } = this.#state
-    if (reservationDate === undefined) {
-      return Effect.sync(() => this.#command({ _tag: "ReportCompletion", delivered: true }))
-    }
-    const complete = this.#context.validator.complete({
-      org: request.org,
-      runId: request.runId,
-      outcome: outcomeOf(this.#state),
-      reservationDate
-    })
-    return complete.pipe(
-      Effect.catchAll((error) =>
-        error.retryable
-          ? complete.pipe(
-              Effect.delay(firstCompletionWait),
-              Effect.retry({ while: (again) => again.retryable, schedule: completionRetry })
-            )
-          : Effect.fail(error)
-      ),
-      Effect.match({
-        onSuccess: () => this.#command({ _tag: "ReportCompletion", delivered: true }),
-        onFailure: ({ message }) => this.#command({ _tag: "ReportCompletion", delivered: false, problem: message })
-      })
-    )
+    this.#attempts.began(stepId, this.#fork(work))
   }
 
   #retryAt(stepId: string, time: number): void {
-    this.#forget(stepId)
-    this.#setTimer(stepId, time, () => this.#command({ _tag: "RetryStep", stepId }))
-  }
-
-  #setTimer(key: string, time: number, due: () => void): void {
-    this.#timers.set(key, this.#context.timers.at(time, due))
-  }
-
-  #forget(key: string): void {
-    this.#timers.get(key)?.drop()
-    this.#timers.delete(key)
-    this.#attempts.delete(key)
-  }
-
-  #interrupt(stepIds: ReadonlyArray<string>): Effect.Effect<void> {
-    const fibers = stepIds.flatMap((stepId) => this.#attempts.get(stepId) ?? [])
-    for (const stepId of stepIds) this.#forget(stepId)
-    return Fiber.interruptAll(fibers).pipe(Effect.disconnect, Effect.timeoutOption(interruptionGrace), Effect.asVoid)
+    this.#attempts.forget(stepId)
+    this.#attempts.setTimer(stepId, time, () => this.#command({ _tag: "RetryStep", stepId }))
   }
 
   /** Leaves nothing running and nobody waiting, whether the run has ended or only this process. */
   get #stop(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      this.#isStopped = true
       this.#leaveSlot()
-      for (const timer of this.#timers.values()) timer.drop()
       Deferred.unsafeDone(this.#ended, Effect.succeed(Option.none()))
-      const fibers = [...this.#attempts.values(), ...(this.#report === undefined ? [] : [this.#report])]
+      const fibers = [...this.#attempts.stop(), this.#report, this.#waitedFor].filter((fiber) => fiber !== undefined)
       return fibers.length === 0 ? Effect.void : Fiber.interruptAll(fibers)
     })
   }
 }
-
-const completionRetry = Schedule.exponential("2 seconds").pipe(
-  Schedule.modifyDelay((_, delay) => Duration.min(delay, longestCompletionWait)),
-  Schedule.upTo(completionPatience)
-)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { EventLog } from "../../src/eventlog/EventLog.ts"
+import { type Append, EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { encodeData } from "../../src/eventlog/EventTables.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
@@ -142,13 +142,21 @@ const appendsOfRun = Effect.gen(function* () {
   const appends: Array<ReadonlyArray<PlainRow>> = []
   const listening = Layer.effect(
     EventLog,
-    Effect.map(EventLog, (log) => ({
-      ...log,
-      append: (append) => {
-        appends.push(append.events.map(({ data, type }) => [type, encodeData(data)]))
-        return log.append(append)
+    Effect.map(EventLog, (log) => {
+      const listen = ({ events }: Append) => appends.push(events.map(({ data, type }) => [type, encodeData(data)]))
+      return {
+        ...log,
+        append: (append) =>
+          Effect.zipRight(
+            Effect.sync(() => listen(append)),
+            log.append(append)
+          ),
+        enqueue: (append, answer) => {
+          listen(append)
+          return log.enqueue(append, answer)
+        }
       }
-    }))
+    })
   )
   yield* Effect.zipRight(createOrgs(1), oneRun(0)).pipe(
     Effect.provide(worldOn(Layer.provide(listening, EventLogSql.layer))),

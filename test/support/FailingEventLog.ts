@@ -9,7 +9,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
-import { EventLog } from "../../src/eventlog/EventLog.ts"
+import { EventLog, type EventLogService } from "../../src/eventlog/EventLog.ts"
 
 /** The defect that every call of a crashed log dies with. */
 export class LogCrashed extends Data.TaggedError("LogCrashed")<{ readonly append: number; readonly when: When }> {
@@ -42,19 +42,21 @@ export const crashAt = (k: number, when: When): Layer.Layer<EventLog | Crash, ne
       let appends = 0
       const alive = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
         Effect.flatMap(Deferred.isDone(crashed), (dead) => (dead ? Effect.die(defect) : effect))
+      const append: EventLogService["append"] = (asked) =>
+        alive(
+          Effect.suspend(() => {
+            appends += 1
+            if (appends < k) return log.append(asked)
+            if (appends > k) return Effect.die(defect)
+            // Not even an interruption reaches a process between the commit and its death.
+            return when === "before"
+              ? crash
+              : Effect.uninterruptible(Effect.zipRight(Effect.exit(log.append(asked)), crash))
+          })
+        )
       return Context.make(EventLog, {
-        append: (append) =>
-          alive(
-            Effect.suspend(() => {
-              appends += 1
-              if (appends < k) return log.append(append)
-              if (appends > k) return Effect.die(defect)
-              // Not even an interruption reaches a process between the commit and its death.
-              return when === "before"
-                ? crash
-                : Effect.uninterruptible(Effect.zipRight(Effect.exit(log.append(append)), crash))
-            })
-          ),
+        append,
+        enqueue: (asked, answer) => Effect.runCallback(append(asked), { onExit: answer }),
         read: (stream, from) => alive(log.read(stream, from)),
         readAll: (position, limit) => alive(log.readAll(position, limit)),
         follow: (position) => Stream.mapEffect(log.follow(position), (event) => alive(Effect.succeed(event))),
