@@ -4,18 +4,16 @@
  */
 import * as SqlClient from "@effect/sql/SqlClient"
 import type { SqlError } from "@effect/sql/SqlError"
-import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
 import * as DateTime from "effect/DateTime"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { randomUUID } from "node:crypto"
 import { Encryption, type EncryptionFailed } from "../platform/Encryption.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
+import * as Snapshot from "../platform/Snapshot.ts"
 import * as Sqlite from "../platform/Sqlite.ts"
 import * as Checks from "./checks.ts"
 import * as Keys from "./keys.ts"
@@ -33,8 +31,8 @@ import {
 } from "./Organizations.ts"
 
 /** How long a revoked key may live on in another process that has just used it. */
-const CALLER_CACHE_TTL_SECONDS = 3
-const CALLER_CACHE_MAX_KEYS = 10_000
+const CALLER_SECONDS = 3
+const CALLER_MAX_KEYS = 10_000
 
 /** The layer over the service database; creates its tables. */
 export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClient.SqlClient | Encryption> =
@@ -46,9 +44,9 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
       yield* createTables(sql)
 
       const callerOf = Effect.fnUntraced(function* (hash: string) {
-        const [row] = yield* Effect.mapError(
-          Sqlite.use((session) => selectCaller(session, [[hash]])),
-          unavailable("read")
+        const [row] = yield* Sqlite.use((session) => selectCaller(session, [[hash]])).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
+          Effect.mapError(unavailable("read"))
         )
         if (row === undefined || !Keys.sameHash(row.org_api_key_hash, hash)) return yield* new InvalidApiKey()
         const caller: Caller = { org: row.org_slug, keyId: row.org_api_key_id, scopes: yield* decodeScopes(row.scopes) }
@@ -58,19 +56,17 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         }
       })
       // Refusals are not kept, so that a key works as soon as an administrator has made it.
-      const callers = yield* Cache.makeWith({
-        capacity: CALLER_CACHE_MAX_KEYS,
-        lookup: callerOf,
-        timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.seconds(CALLER_CACHE_TTL_SECONDS) : Duration.zero)
-      })
+      const callers = yield* Snapshot.make({ seconds: CALLER_SECONDS, keys: CALLER_MAX_KEYS }, callerOf)
 
-      // Without a span: it is part of every request, and most often a look into the cache.
-      const authenticate = Effect.fnUntraced(function* (key: Redacted.Redacted) {
-        if (!Keys.looksLikeKey(key)) return yield* new InvalidApiKey()
-        const { caller, expiresAtMillis } = yield* callers.get(Keys.hash(key))
-        if (expiresAtMillis <= (yield* Clock.currentTimeMillis)) return yield* new InvalidApiKey()
-        return caller
-      })
+      // Without a span: it is part of every request, and most often a look into what is kept.
+      const authenticate = (key: Redacted.Redacted) =>
+        Keys.looksLikeKey(key)
+          ? Effect.flatMap(callers.get(Keys.hash(key)), ({ caller, expiresAtMillis }) =>
+              Effect.flatMap(Clock.currentTimeMillis, (now) =>
+                expiresAtMillis <= now ? new InvalidApiKey() : Effect.succeed(caller)
+              )
+            )
+          : new InvalidApiKey()
 
       const list = sql<OrganizationRow>`select p.*, s.plan_name from org_profiles p
       join org_subscriptions s on s.org_slug = p.org_slug order by p.org_slug`.pipe(
@@ -242,7 +238,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         if (revoked === undefined) {
           return yield* Checks.unknownKey(keyId)
         }
-        yield* callers.invalidate(revoked.org_api_key_hash)
+        yield* callers.forget(revoked.org_api_key_hash)
       })
 
       return { authenticate, create, get, list, subscription, subscribe, createKey, ownKey, listKeys, revokeKey }

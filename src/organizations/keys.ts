@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { createHash, randomInt, timingSafeEqual } from "node:crypto"
+import { hash as digest, randomInt, timingSafeEqual } from "node:crypto"
 import type { OrgSlug } from "../platform/Identifiers.ts"
 import { OrganizationError } from "./Organizations.ts"
 
@@ -26,7 +26,7 @@ export const looksLikeKey = (key: Redacted.Redacted): boolean => {
 }
 
 /** SHA-256 in hex: by it a key is found. */
-export const hash = (key: Redacted.Redacted): string => createHash("sha256").update(Redacted.value(key)).digest("hex")
+export const hash = (key: Redacted.Redacted): string => digest("sha256", Redacted.value(key))
 
 /** Compares two hashes in constant time. */
 export const sameHash = (left: string, right: string): boolean =>

@@ -1,11 +1,12 @@
 /**
- * What a store holds, as of a moment ago: read when it is used, kept for a short time, the same for all who ask meanwhile.
+ * What a store holds, as of a moment ago: read when it is used, kept for a short time, the same for all who ask meanwhile. Every request
+ * looks into several of these, so what is kept stands in a plain map.
  */
-import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 
 /** How long and how much a snapshot keeps. */
 export interface Bounds {
@@ -14,36 +15,58 @@ export interface Bounds {
   readonly keys: number
 }
 
-export interface Snapshots<A, E> {
-  readonly get: (key: string) => Effect.Effect<A, E>
+export interface Snapshots<A, E, Key extends string = string> {
+  readonly get: (key: Key) => Effect.Effect<A, E>
   /** At most so old. */
-  readonly younger: (key: string, seconds: number) => Effect.Effect<A, E>
-  readonly forget: (key: string) => Effect.Effect<void>
+  readonly younger: (key: Key, seconds: number) => Effect.Effect<A, E>
+  /** What is being read meanwhile is not kept either. */
+  readonly forget: (key: Key) => Effect.Effect<void>
+}
+
+interface Kept<A, E> {
+  readonly at: number
+  readonly isRead: boolean
+  readonly found: Effect.Effect<A, E>
 }
 
 /** Snapshots by key; a failure is not kept. */
-export const make = <A, E>(
+export const make = <A, E, Key extends string>(
   { keys, seconds }: Bounds,
-  read: (key: string) => Effect.Effect<A, E>
-): Effect.Effect<Snapshots<A, E>> =>
-  Effect.map(
-    Cache.makeWith({
-      capacity: keys,
-      lookup: (key: string) => Effect.zip(Clock.currentTimeMillis, read(key)),
-      timeToLive: (exit) => (Exit.isSuccess(exit) ? Duration.seconds(seconds) : Duration.zero)
-    }),
-    (cache) => {
-      const get = (key: string) => Effect.map(cache.get(key), ([, found]) => found)
-      return {
-        get,
-        younger: (key, atMost) =>
-          Effect.flatMap(Clock.currentTimeMillis, (now) =>
-            Effect.zipRight(
-              cache.invalidateWhen(key, ([at]) => at + atMost * 1000 <= now),
-              get(key)
-            )
-          ),
-        forget: (key) => cache.invalidate(key)
-      }
+  read: (key: Key) => Effect.Effect<A, E>
+): Effect.Effect<Snapshots<A, E, Key>> =>
+  Effect.sync(() => {
+    // In the order of their last use.
+    const all = new Map<Key, Kept<A, E>>()
+    const keep = (key: Key, kept: Kept<A, E>) => {
+      all.delete(key)
+      all.set(key, kept)
+      if (all.size <= keys) return
+      const [oldest = key] = all.keys()
+      all.delete(oldest)
     }
-  )
+    const readNow = (key: Key, at: number) =>
+      Effect.uninterruptibleMask((restore) => {
+        const answer = Deferred.unsafeMake<A, E>(FiberId.none)
+        const reading = { at, isRead: false, found: Deferred.await(answer) }
+        keep(key, reading)
+        return Effect.onExit(restore(read(key)), (exit) => {
+          if (all.get(key) === reading) {
+            if (Exit.isSuccess(exit)) keep(key, { at, isRead: true, found: exit })
+            else all.delete(key)
+          }
+          return Deferred.done(answer, exit)
+        })
+      })
+    const younger = (key: Key, atMost: number) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const kept = all.get(key)
+        if (kept === undefined || (kept.isRead && kept.at + atMost * 1000 <= now)) return readNow(key, now)
+        keep(key, kept)
+        return kept.found
+      })
+    return {
+      get: (key) => younger(key, seconds),
+      younger,
+      forget: (key) => Effect.sync(() => void all.delete(key))
+    }
+  })

@@ -5,40 +5,35 @@
  * The checks have the server's order; whether the pipeline exists and is enabled the catalogue has answered before, and whether
  * its provider has a credential the processors of its steps (`Processor.admits`).
  */
-import * as Cache from "effect/Cache"
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { Organizations } from "../organizations/Organizations.ts"
+import * as Snapshot from "../platform/Snapshot.ts"
 import { dayOf, type OrgSlug } from "../platform/Identifiers.ts"
 import { refusal, storeFailed } from "./answers.ts"
 import { Validator, type ValidatorService } from "./Validator.ts"
 
 /** How long a change of plan by an admin command may go unnoticed. */
-const SUBSCRIPTION_CACHE_TTL_SECONDS = 2
-const SUBSCRIPTION_CACHE_MAX_ORGS = 10_000
+const SUBSCRIPTION_SECONDS = 2
+const SUBSCRIPTION_MAX_ORGS = 10_000
 
 /** The layer over the organisations. */
 export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
   Validator,
   Effect.gen(function* () {
     const organizations = yield* Organizations
-    const subscriptions = yield* Cache.make({
-      capacity: SUBSCRIPTION_CACHE_MAX_ORGS,
-      timeToLive: Duration.seconds(SUBSCRIPTION_CACHE_TTL_SECONDS),
-      lookup: organizations.subscription
-    })
+    const subscriptions = yield* Snapshot.make(
+      { seconds: SUBSCRIPTION_SECONDS, keys: SUBSCRIPTION_MAX_ORGS },
+      organizations.subscription
+    )
 
     const checkKey = (org: OrgSlug, apiKey: Redacted.Redacted) =>
-      organizations.authenticate(apiKey).pipe(
-        Effect.catchTag("InvalidApiKey", () => refusal("INVALID_API_KEY")),
-        Effect.filterOrFail(
-          (caller) => caller.org === org,
-          () => refusal("ORG_MISMATCH")
-        )
-      )
+      Effect.matchEffect(organizations.authenticate(apiKey), {
+        onFailure: (error) => Effect.fail(error._tag === "InvalidApiKey" ? refusal("INVALID_API_KEY") : error),
+        onSuccess: (caller) => (caller.org === org ? Effect.void : refusal("ORG_MISMATCH"))
+      })
 
     const reserve: ValidatorService["reserve"] = Effect.fnUntraced(
       function* ({ apiKey, org }) {
