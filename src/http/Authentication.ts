@@ -151,18 +151,11 @@ const makeThrottle = () => {
     new SlidingWindow(failuresPerHour, 3_600_000)
   ])
   const prefixOf = (key: string) => sha256(key).toString("hex").slice(0, prefixCharacters)
-  return <A>(key: string, authenticate: Effect.Effect<A, ApiError>): Effect.Effect<A, ApiError> =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) =>
-      !failed.isEmpty && failed.find(prefixOf(key))?.some((window) => window.wait(now) > 0)
-        ? apiError("AUTH_THROTTLED", "too many calls with a key that is not valid: wait a minute", {
-            retryAfterSeconds: throttleSeconds
-          })
-        : Effect.tapError(authenticate, (error) =>
-            Effect.sync(() => {
-              if (error.code === "INVALID_API_KEY") failed.get(prefixOf(key)).forEach((window) => window.record(now))
-            })
-          )
-    )
+  return {
+    isThrottled: (key: string, now: number): boolean =>
+      !failed.isEmpty && failed.find(prefixOf(key))?.some((window) => window.wait(now) > 0) === true,
+    countFailure: (key: string, now: number): void => failed.get(prefixOf(key)).forEach((window) => window.record(now))
+  }
 }
 
 const allScopes: ReadonlyArray<string> = ["pipelines:execute", "pipelines:read", "pipelines:write"]
@@ -178,7 +171,7 @@ const makeOrgCheck = Effect.gen(function* () {
   const settings = yield* Settings
   const organizations = yield* Organizations
   const limits = yield* RateLimits
-  const throttled = makeThrottle()
+  const throttle = makeThrottle()
   const developer = yield* developerOf(settings)
   const keyCheck = (key: string | undefined): Effect.Effect<CurrentCaller["Type"], ApiError> => {
     if (developer !== undefined) return Effect.succeed({ org: developer, keyId: "none", scopes: ["*"] })
@@ -186,28 +179,46 @@ const makeOrgCheck = Effect.gen(function* () {
       return apiError("MISSING_API_KEY", "this call needs the header X-API-Key")
     }
     const apiKey = Redacted.make(key)
-    const authenticated = Effect.mapError(organizations.authenticate(apiKey), fromDomain)
-    return Effect.map(throttled(key, authenticated), (caller) => ({ ...caller, apiKey }))
+    return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      throttle.isThrottled(key, now)
+        ? apiError("AUTH_THROTTLED", "too many calls with a key that is not valid: wait a minute", {
+            retryAfterSeconds: throttleSeconds
+          })
+        : Effect.matchEffect(organizations.authenticate(apiKey), {
+            onFailure: (error) => {
+              if (error._tag === "InvalidApiKey") throttle.countFailure(key, now)
+              return fromDomain(error)
+            },
+            onSuccess: (caller) => Effect.succeed({ ...caller, apiKey })
+          })
+    )
   }
-  return (scope: string, options: { readonly isRun: boolean }) =>
-    Effect.gen(function* () {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      const caller = yield* keyCheck(request.headers[orgKeyHeader])
-      if (!covers(caller.scopes, scope)) {
-        return yield* apiError("INSUFFICIENT_SCOPE", `this key has not the scope ${scope}`)
-      }
-      const allowance = yield* limits.takeOrg(caller.org)
-      if (allowance !== undefined) (yield* FiberRef.get(currentNotes)).allowance = allowance
-      if (options.isRun) yield* limits.takeRun(caller.org)
-      const { params } = yield* HttpRouter.RouteContext
-      if (params["org"] !== undefined && params["org"] !== caller.org) {
-        return yield* isOrgSlug(params["org"])
-          ? apiError("ORG_MISMATCH", "the key belongs to another organisation than the one in the path")
-          : apiError("INVALID_ORG_SLUG", "an organisation is 3 to 50 of a-z, 0-9 and _")
-      }
-      return caller
+  const takeLimits = (org: OrgSlug, isRun: boolean) =>
+    Effect.flatMap(limits.takeOrg(org), (allowance) => {
+      const taken = isRun ? limits.takeRun(org) : Effect.void
+      if (allowance === undefined) return taken
+      return Effect.flatMap(FiberRef.get(currentNotes), (notes) => {
+        notes.allowance = allowance
+        return taken
+      })
+    })
+  return (scope: string, { isRun }: { readonly isRun: boolean }) =>
+    Effect.withFiberRuntime<CurrentCaller["Type"], ApiError, RequestPlace>(({ currentContext }) => {
+      const { headers } = Context.unsafeGet(currentContext, HttpServerRequest.HttpServerRequest)
+      const { org } = Context.unsafeGet(currentContext, HttpRouter.RouteContext).params
+      return Effect.flatMap(keyCheck(headers[orgKeyHeader]), (caller) => {
+        if (!covers(caller.scopes, scope)) return apiError("INSUFFICIENT_SCOPE", `this key has not the scope ${scope}`)
+        return Effect.flatMap(takeLimits(caller.org, isRun), () => {
+          if (org === undefined || org === caller.org) return Effect.succeed(caller)
+          return isOrgSlug(org)
+            ? apiError("ORG_MISMATCH", "the key belongs to another organisation than the one in the path")
+            : apiError("INVALID_ORG_SLUG", "an organisation is 3 to 50 of a-z, 0-9 and _")
+        })
+      })
     })
 })
+
+type RequestPlace = HttpServerRequest.HttpServerRequest | HttpRouter.RouteContext
 
 const makeAccess = Effect.gen(function* () {
   const settings = yield* Settings
