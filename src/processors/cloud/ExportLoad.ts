@@ -16,12 +16,18 @@ export interface Content {
   readonly token?: string
 }
 
-/** What a place holds: periods whose content is read when it is needed, or bare data files with the periods they contain. */
+/** One is loaded while the next one is downloaded and unpacked. */
+const PERIODS_AT_A_TIME = 2
+
+/** A billing period, whose content is read when it is needed. */
+export interface FoundPeriod {
+  readonly period: Day
+  readonly content: Effect.Effect<Content, SourceError>
+}
+
+/** What a place holds: periods, or bare data files with the periods they contain. */
 export type Found =
-  | {
-      readonly _tag: "Periods"
-      readonly periods: ReadonlyArray<{ readonly period: Day; readonly content: Effect.Effect<Content, SourceError> }>
-    }
+  | { readonly _tag: "Periods"; readonly periods: ReadonlyArray<FoundPeriod> }
   | { readonly _tag: "BareFiles"; readonly content: Content }
 
 /**
@@ -34,42 +40,54 @@ export const loadFound = Effect.fn("ExportLoad.loadFound")(function* (
   how: Omit<FileSet, "files" | "token">
 ) {
   const { context, credential } = request
-  const reports: Array<JsonObject> = []
-  const loads: Array<Load> = []
-  let format: string | undefined
 
   const replace = Effect.fnUntraced(function* (content: Content, period: Day | undefined) {
-    const replaced = yield* replaceByFiles(request, { ...how, ...content }, period)
-    const { report } = replaced.load
+    const { format, load } = yield* replaceByFiles(request, { ...how, ...content }, period)
     const bytes = bytesOf(content.files)
-    format = replaced.format ?? format
-    loads.push(replaced.load)
-    yield* request.onLoaded({ rows: report.rowsRead, bytes })
-    const periods = period === undefined ? report.periods : [period]
-    reports.push({
-      period: periods.join(" "),
-      files: content.files.length,
-      rows: report.rowsWritten,
-      bytes,
-      skipped: false
-    })
+    yield* request.onLoaded({ rows: load.report.rowsRead, bytes })
+    const replaced: Replaced = {
+      format,
+      loads: [load],
+      report: {
+        period: (period === undefined ? load.report.periods : [period]).join(" "),
+        files: content.files.length,
+        rows: load.report.rowsWritten,
+        bytes,
+        skipped: false
+      }
+    }
+    return replaced
   })
 
-  if (found._tag === "BareFiles") yield* replace(found.content, undefined)
-  else {
-    const all = credential.metadata["all_periods"] === true
-    for (const { period, content: read } of found.periods) {
-      const isWanted = all || touches(period, context)
-      const tokens = yield* Effect.forEach(how.targets, (target) => request.org.token(sliceOf(request, target, period)))
-      if (!isWanted && tokens.every((token) => token === undefined)) continue
-      const content = yield* read
-      if (content.token !== undefined && tokens.includes(content.token) && !(context.forceRefresh && isWanted)) {
-        reports.push({ period, files: content.files.length, rows: 0, bytes: 0, skipped: true })
-        continue
-      }
-      yield* replace(content, period)
+  const all = credential.metadata["all_periods"] === true
+  const replaceIfChanged = Effect.fnUntraced(function* ({ content: read, period }: FoundPeriod) {
+    const isWanted = all || touches(period, context)
+    const tokens = yield* Effect.forEach(how.targets, (target) => request.org.token(sliceOf(request, target, period)))
+    if (!isWanted && tokens.every((token) => token === undefined)) return []
+    const content = yield* read
+    if (content.token !== undefined && tokens.includes(content.token) && !(context.forceRefresh && isWanted)) {
+      const report = { period, files: content.files.length, rows: 0, bytes: 0, skipped: true }
+      const unchanged: Replaced = { format: undefined, loads: [], report }
+      return [unchanged]
     }
+    return [yield* replace(content, period)]
+  })
+
+  const replaced =
+    found._tag === "BareFiles"
+      ? [yield* replace(found.content, undefined)]
+      : (yield* Effect.forEach(found.periods, replaceIfChanged, { concurrency: PERIODS_AT_A_TIME })).flat()
+  const report: CredentialReport = {
+    location: how.store.location,
+    format: replaced.findLast(({ format }) => format !== undefined)?.format,
+    periods: replaced.map((each) => each.report),
+    loads: replaced.flatMap(({ loads }) => loads)
   }
-  const report: CredentialReport = { location: how.store.location, format, periods: reports, loads }
   return report
 })
+
+interface Replaced {
+  readonly format: string | undefined
+  readonly loads: ReadonlyArray<Load>
+  readonly report: JsonObject
+}

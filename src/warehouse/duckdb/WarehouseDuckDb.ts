@@ -5,7 +5,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Pool from "effect/Pool"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { mkdir, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
@@ -29,6 +29,7 @@ import * as Datasets from "./Datasets.ts"
 import { type Connection, limits, open } from "./DuckDb.ts"
 import * as FilePart from "./FilePart.ts"
 import * as Lookups from "./Lookups.ts"
+import { oneAhead } from "./OneAhead.ts"
 import type { Part } from "./Part.ts"
 import * as Procedures from "./Procedures.ts"
 import * as QueryPart from "./QueryPart.ts"
@@ -128,6 +129,12 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   const writing = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
     database.using(Effect.scoped(Effect.flatMap(database.connect, use)))
 
+  /** On a connection of its own, for the one that loads has no turn to give while it does. */
+  const preparing = (file: SourceFile.SourceFile, source: Parameters<typeof SourceFile.prepare>[1]) =>
+    Effect.flatMap(Effect.scope, (scope) =>
+      reading((connection) => Scope.extend(SourceFile.prepare(file, source, connection, spillFolder), scope))
+    )
+
   const now = Effect.map(Clock.currentTimeMillis, (millis) => new Date(millis).toISOString())
 
   const openOrg = Effect.fn("WarehouseDuckDb.org")(function* (org: OrgSlug) {
@@ -148,9 +155,10 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
             })
           switch (source._tag) {
             case "Files": {
-              const parts = source.files.map((file) =>
-                SourceFile.prepare(file, source, connection, spillFolder).pipe(
-                  Effect.flatMap((prepared) => FilePart.open(connection, prepared, source.mapping, table, file.values))
+              const prepared = yield* oneAhead(source.files.map((file) => preparing(file, source)))
+              const parts = prepared.map((preparing, index) =>
+                Effect.flatMap(preparing, (readable) =>
+                  FilePart.open(connection, readable, source.mapping, table, source.files[index]?.values)
                 )
               )
               return yield* writer.withPermits(1)(replaceBy(parts))

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import type { FileFormat } from "../../../src/warehouse/FileMapping.ts"
 import { billMapping, fileSource, load, withBill } from "./support.ts"
@@ -102,6 +104,19 @@ describe("a file with", () => {
         if (good._tag !== "Files" || bad._tag !== "Files") return yield* Effect.dieMessage("two files")
         yield* Effect.flip(load(acme, { ...good, files: [...good.files, ...bad.files] }))
         expect(yield* acme.query("SELECT line_id FROM bill")).toEqual([{ line_id: "before" }])
+      })
+    )
+  )
+
+  it.effect("the files behind it are not kept unpacked", () =>
+    withBill((acme, given) =>
+      Effect.gen(function* () {
+        const bad = fileSource(given, "bad.csv", `${header}\nb\n`)
+        const good = fileSource(given, "good.csv.gz", packed)
+        if (good._tag !== "Files" || bad._tag !== "Files") return yield* Effect.dieMessage("two files")
+        const error = yield* Effect.flip(load(acme, { ...good, files: [...bad.files, ...good.files, ...good.files] }))
+        expect(error.message).toContain("s3://bucket/bad.csv")
+        expect(readdirSync(join(given.folder, "data", "warehouse", "spill"))).toEqual([])
       })
     )
   )
