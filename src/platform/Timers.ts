@@ -25,6 +25,8 @@ interface Entry {
 export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(function* () {
   let heap: Array<Entry> = []
   let dropped = 0
+  // When the fiber looks next: also the deadline of a timer that was dropped since, for to go to sleep anew costs more than to look in vain.
+  let wakeTime = Infinity
   const earlier = Effect.unsafeMakeLatch(false)
   yield* Effect.gen(function* () {
     earlier.unsafeClose()
@@ -36,16 +38,19 @@ export const make: Effect.Effect<Timers, never, Scope.Scope> = Effect.gen(functi
       if (due === undefined) dropped -= 1
       else due()
     }
-    const next = heap[0]
-    yield* next === undefined
+    wakeTime = heap[0]?.time ?? Infinity
+    yield* wakeTime === Infinity
       ? earlier.await
-      : Effect.raceFirst(Effect.sleep(Duration.millis(next.time - now)), earlier.await)
+      : Effect.raceFirst(Effect.sleep(Duration.millis(wakeTime - now)), earlier.await)
   }).pipe(Effect.forever, Effect.forkScoped)
   return {
     at: (time, due) => {
       const entry: Entry = { time, due }
       push(heap, entry)
-      if (heap[0] === entry) earlier.unsafeOpen()
+      if (time < wakeTime) {
+        wakeTime = time
+        earlier.unsafeOpen()
+      }
       return {
         drop: () => {
           if (entry.due === undefined) return
