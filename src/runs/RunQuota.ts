@@ -141,7 +141,7 @@ const readUsages = (session: Sqlite.Session, asked: ReadonlyArray<Pick<Admission
   const usages = new Map(orgs.map((org): [string, Usage] => [org, { running: 0, successes: new Map() }]))
   const slots = countSlots(
     session,
-    orgs.map((org) => [org])
+    orgs.map((org) => [org, org])
   )
   for (const { org_slug, running } of slots) {
     const usage = usages.get(org_slug)
@@ -158,7 +158,7 @@ const readUsages = (session: Sqlite.Session, asked: ReadonlyArray<Pick<Admission
 }
 
 const countSlots = Sqlite.statement<{ readonly org_slug: string; readonly running: number }>(
-  "select org_slug, count(*) as running from quota_slots where org_slug = ? group by org_slug"
+  "select ? as org_slug, count(*) as running from quota_slots where org_slug = ?"
 )
 const selectSuccesses = Sqlite.statement<{
   readonly org_slug: string
