@@ -20,17 +20,21 @@ const seconds = Metric.histogram(
 )
 
 // A metric finds the series of its labels by the array they stand in, so each array is made once.
-const labelsOf = new Map<string, ReadonlyArray<MetricLabel.MetricLabel>>()
-
-const labels = (...pairs: ReadonlyArray<readonly [name: string, value: string]>) => {
-  const key = pairs.join()
-  let made = labelsOf.get(key)
-  if (made === undefined) {
-    made = pairs.map(([name, value]) => MetricLabel.make(name, value))
-    labelsOf.set(key, made)
+const madeOnce = (make: (value: string) => ReadonlyArray<MetricLabel.MetricLabel>) => {
+  const made = new Map<string, ReadonlyArray<MetricLabel.MetricLabel>>()
+  return (value: string) => {
+    const known = made.get(value)
+    if (known !== undefined) return known
+    const labels = make(value)
+    made.set(value, labels)
+    return labels
   }
-  return made
 }
+
+const statusLabels = madeOnce((status) => [MetricLabel.make("status", status)])
+const attemptLabels = (outcome: string) =>
+  madeOnce((psType) => [MetricLabel.make("ps_type", psType), MetricLabel.make("outcome", outcome)])
+const outcomeLabels = { succeeded: attemptLabels("succeeded"), failed: attemptLabels("failed") }
 
 /** Tells how many runs hold a slot, and how many wait for one. */
 export const slotsTaken = (held: number, awaited: number): void => {
@@ -40,10 +44,10 @@ export const slotsTaken = (held: number, awaited: number): void => {
 
 /** Counts a run that has ended. */
 export const runEnded = (state: RunState): void => {
-  ended.unsafeUpdate(1, labels(["status", state.status]))
+  ended.unsafeUpdate(1, statusLabels(state.status))
   seconds.unsafeUpdate(((state.endedAt ?? state.requestedAt) - state.requestedAt) / 1000, [])
 }
 
 /** Counts an attempt of a step. */
 export const attemptEnded = (psType: string, outcome: "succeeded" | "failed"): void =>
-  attempts.unsafeUpdate(1, labels(["ps_type", psType], ["outcome", outcome]))
+  attempts.unsafeUpdate(1, outcomeLabels[outcome](psType))

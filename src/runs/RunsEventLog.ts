@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as FiberMap from "effect/FiberMap"
 import * as Layer from "effect/Layer"
@@ -74,19 +75,20 @@ const make = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.sync(() => void (stopping = true)))
 
   /** Starts the run's fiber, which goes on when the caller has gone away, and waits until its opening has come to an end. */
-  const start = Effect.fnUntraced(function* <E>(
-    actor: RunActor.RunActor,
-    runId: RunId,
-    opening: Effect.Effect<void, E>
-  ) {
-    const opened = Deferred.unsafeMake<void, E>(FiberId.none)
-    const life = actor
-      .run(Effect.onExit(opening, (exit) => Deferred.done(opened, exit)))
-      .pipe(Effect.exit, Effect.ensuring(Effect.sync(() => actors.delete(runId))))
-    actors.set(runId, actor)
-    yield* FiberMap.run(fibers, runId, life)
-    yield* Deferred.await(opened)
-  })
+  const start = <E>(actor: RunActor.RunActor, runId: RunId, opening: Effect.Effect<void, E>): Effect.Effect<void, E> =>
+    Effect.suspend(() => {
+      const opened = Deferred.unsafeMake<void, E>(FiberId.none)
+      const life = actor.run(Effect.map(opening, () => Deferred.unsafeDone(opened, Exit.void)))
+      actors.set(runId, actor)
+      return Effect.flatMap(FiberMap.run(fibers, runId, Effect.exit(life)), (fiber) => {
+        fiber.addObserver((exit) => {
+          actors.delete(runId)
+          // Where the opening failed, the life has ended with its failure.
+          Deferred.unsafeDone(opened, Exit.flatten(exit))
+        })
+        return Deferred.await(opened)
+      })
+    })
 
   const fold = (runId: RunId) => Effect.flatMap(log.read(streamOf(runId)), stateAfter)
 
