@@ -111,7 +111,7 @@ const exported = Effect.fnUntraced(function* (
   const cells = columnsOf(table).map((column) => `${staged(column)} AS ${duckName(column.name)}`)
   yield* connection.query(
     `COPY (SELECT ${cells.join(", ")} FROM ${duckName(dataset)}.${duckName(table.name)}) TO ${duckText(path)} (${PARQUET})`,
-    { label: `stage ${dataset}.${table.name}`, wide: true }
+    { label: `stage ${dataset}.${table.name}`, needs: "wide" }
   )
   return path
 })

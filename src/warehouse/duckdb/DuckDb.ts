@@ -28,15 +28,15 @@ export interface ResultSet {
 /** One connection: one transaction at a time. */
 export interface Connection {
   /**
-   * Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors. One that writes
-   * `wide` rows may use the whole memory limit, see {@link MemoryLimit}.
+   * Runs one statement and reads its whole result; `parameters` fill `$1`, `$2` ... `label` names the statement in errors; `needs` says that
+   * it cannot do with the memory of a query, see {@link MemoryLimit}.
    */
   readonly query: (
     sql: string,
     options?: {
       readonly label?: string
       readonly parameters?: ReadonlyArray<DuckDBValue>
-      readonly wide?: boolean
+      readonly needs?: MemoryLimit.Need
     }
   ) => Effect.Effect<ResultSet, StatementFailed>
   /** The engine's own connection, for appenders. */
@@ -121,7 +121,7 @@ export const open = (
       )
     // This connection stays outside the file: the engine does not close one that its connection works in.
     const outside = yield* connectWith(path === ":memory:" ? session : attach)
-    const wholeLimit = yield* MemoryLimit.make(outside)
+    const memory = yield* MemoryLimit.make(outside)
     const reopen = Effect.zipRight(
       // A file that cannot be brought up to date is closed all the same, and is when it is opened.
       Effect.ignore(Effect.tryPromise(() => outside.run(`DETACH ${catalogue}`))),
@@ -131,7 +131,7 @@ export const open = (
       )
     )
     const { count, using } = yield* Reopening.make(path === ":memory:" ? Effect.void : Effect.orDie(reopen))
-    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, wholeLimit, count)), using }
+    return { connect: Effect.map(connectWith(session), (raw) => fromRaw(raw, memory, count)), using }
   })
 
 /** While the file is closed another process may take it, such as a command that reads it. */
@@ -158,14 +158,14 @@ export const transaction = <A, E, R>(
 /** The engine forgets an interrupt that arrives before the statement has begun, so it is repeated until the statement has ended. */
 const INTERRUPT_REPEAT_MILLIS = 20
 
-const fromRaw = (raw: DuckDBConnection, wholeLimit: MemoryLimit.Whole, count: Reopening.Count): Connection => ({
+const fromRaw = (raw: DuckDBConnection, memory: MemoryLimit.Raised, count: Reopening.Count): Connection => ({
   raw,
   query: (sql, options) => {
     const running = Effect.map(runOn(raw, sql, options), (reader) => {
       count(reader.rowsChanged)
       return { names: reader.columnNames(), types: reader.columnTypes(), rows: reader.getRows() }
     })
-    return options?.wide === true ? Effect.scoped(Effect.zipRight(wholeLimit, running)) : running
+    return options?.needs === undefined ? running : Effect.scoped(Effect.zipRight(memory(options.needs), running))
   }
 })
 

@@ -48,7 +48,7 @@ const typeOfNull = /^(BIGINT|INTEGER)$/
 /** Runs `sql`, the engine's own, and answers what the table's columns become from its columns of the same names. */
 export const open = Effect.fn("QueryPart.open")(function* (connection: Connection, table: Table, sql: string) {
   const statement = `fill ${table.name} from a query`
-  yield* connection.query(`CREATE OR REPLACE TEMP TABLE slice_query AS ${sql}`, { label: statement })
+  yield* connection.query(`CREATE OR REPLACE TEMP TABLE slice_query AS ${sql}`, { label: statement, needs: "load" })
   const described = yield* connection.query(`DESCRIBE ${result}`, { label: statement })
   const columns = new Map(table.columns.map((column) => [column.name.toLowerCase(), column]))
   const lineage = new Set(lineageColumns.map((column) => column.name))

@@ -84,7 +84,7 @@ const expectedDays = ({ extent }: Slice): ReadonlyArray<Day> =>
 const path = (target: Target, table: Table): string => `${name(target.dataset)}.${name(table.name)}`
 
 const run = (target: Target, what: string, sql: string): Effect.Effect<ResultSet, StatementFailed> =>
-  target.connection.query(sql, { label: `${what} ${target.dataset}.${target.table.name}` })
+  target.connection.query(sql, { label: `${what} ${target.dataset}.${target.table.name}`, needs: "load" })
 
 /** Deletes what the given days or periods held, rows and quarantine. */
 const clear = Effect.fn("SliceWriter.clear")(function* (target: Target, state: Progress, days: ReadonlyArray<Day>) {

@@ -160,7 +160,7 @@ export const copyTo = Effect.fn("Statements.copyTo")(function* (
   const source = file.format === "csv" ? yield* plainTexts(connection, translated, label) : translated
   const format = file.format === "csv" ? "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%SZ'" : PARQUET
   const written = yield* connection
-    .query(`COPY (${source}) TO ${text(file.path)} (${format})`, { label, wide: true })
+    .query(`COPY (${source}) TO ${text(file.path)} (${format})`, { label, needs: "wide" })
     .pipe(Effect.onError(() => Effect.promise(() => rm(file.path, { force: true }))))
   return Number(written.rows[0]?.[0] ?? 0)
 })

@@ -112,6 +112,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
       // A checkpoint would read and write again whole tables to fill up half-full row groups, with all threads at once and outside the
       // memory limit. Row groups whose rows are all deleted go without that.
       max_vacuum_tasks: "0",
+      // It makes a join of each list of more than a few words in a filter, with memory for every column and thread.
+      disabled_optimizers: "in_clause",
       autoinstall_known_extensions: "false",
       autoload_known_extensions: "false"
     })

@@ -35,7 +35,7 @@ export const runOnEngine = (state: State, place: Place, s: Executable): Effect.E
       if (found.rows.length > 0) return yield* Effect.fail(failed(state, s.at, check.message))
     }
     for (const sql of planned.statements) {
-      const result = yield* run(state, s.at, sql, isWide(s))
+      const result = yield* run(state, s.at, sql, isWide(s) ? { needs: "wide" } : {})
       if (planned.counts) state.rowCount = Number(result.rows[0]?.[0] ?? 0)
     }
   })

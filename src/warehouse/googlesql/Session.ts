@@ -180,8 +180,13 @@ const explain = (source: string, at: Token, error: StatementFailed): ScriptError
 }
 
 /** Runs one engine statement for the statement at a token; after an error an open transaction may be lost. */
-export const run = (state: State, at: Token, sql: string, wide = false): Effect.Effect<ResultSet, ScriptError> =>
-  state.session.connection.query(sql, { label: `${state.session.source}:${at.line}`, wide }).pipe(
+export const run = (
+  state: State,
+  at: Token,
+  sql: string,
+  options: Parameters<Connection["query"]>[1] = {}
+): Effect.Effect<ResultSet, ScriptError> =>
+  state.session.connection.query(sql, { label: `${state.session.source}:${at.line}`, ...options }).pipe(
     Effect.catchAll((error) =>
       Effect.gen(function* () {
         if (state.transaction === "open" && (yield* Effect.isFailure(state.session.connection.query("SELECT 1")))) {

@@ -19,8 +19,8 @@ const withEngine = <A, E>(
     Effect.scoped
   )
 
-const settingOf = (connection: Connection, setting: string, wide = false) =>
-  Effect.map(connection.query(`SELECT current_setting('${setting}')`, { wide }), ({ rows }) => String(rows[0]?.[0]))
+const settingOf = (connection: Connection, setting: string, options: Parameters<Connection["query"]>[1] = {}) =>
+  Effect.map(connection.query(`SELECT current_setting('${setting}')`, options), ({ rows }) => String(rows[0]?.[0]))
 
 it.effect("an engine has two threads on every machine, because each takes memory of the one limit", () =>
   Effect.gen(function* () {
@@ -30,15 +30,16 @@ it.effect("an engine has two threads on every machine, because each takes memory
   })
 )
 
-it.effect("only statements that write wide rows may fill the memory limit", () =>
-  withEngine({ DUCKDB_MEMORY_LIMIT: "200MiB" }, (connection) =>
+it.effect("only statements that write wide rows may fill the memory limit, and only loads most of it", () =>
+  withEngine({ DUCKDB_MEMORY_LIMIT: "300MiB" }, (connection) =>
     Effect.gen(function* () {
-      const limit = (wide?: boolean) => settingOf(connection, "memory_limit", wide)
-      expect(yield* limit()).toBe("120.0 MiB")
-      expect(yield* limit(true)).toBe("200.0 MiB")
-      expect(yield* limit()).toBe("120.0 MiB")
-      yield* Effect.flip(connection.query("SELECT error('no')", { wide: true }))
-      expect(yield* limit()).toBe("120.0 MiB")
+      const limit = (options?: Parameters<Connection["query"]>[1]) => settingOf(connection, "memory_limit", options)
+      expect(yield* limit()).toBe("100.0 MiB")
+      expect(yield* limit({ needs: "wide" })).toBe("300.0 MiB")
+      expect(yield* limit({ needs: "load" })).toBe("150.0 MiB")
+      expect(yield* limit()).toBe("100.0 MiB")
+      yield* Effect.flip(connection.query("SELECT error('no')", { needs: "wide" }))
+      expect(yield* limit()).toBe("100.0 MiB")
     })
   )
 )
