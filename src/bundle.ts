@@ -2,32 +2,55 @@
  * `npm run build`: the service as a bundle in `dist/`. Native modules stay outside.
  */
 import { rm } from "node:fs/promises"
-import { basename } from "node:path"
+import { basename, join } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 
 /**
  * Node's loader reads every member of a built-in module that is imported, and some of `node:http` load its whole HTTP client: a tenth of a
- * start. One that is required is not read.
+ * start. Those that are required are not read.
  */
-const requiredHttp: Plugin = {
-  name: "required-http",
+const requiredBuiltIns: Plugin = {
+  name: "required-built-ins",
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^node:http$/ }, () => ({ path: "http", namespace: "required" }))
+    onResolve({ filter: /^node:/ }, ({ namespace, path }) =>
+      namespace === "required" ? { path, external: true } : { path, namespace: "required" }
+    )
     onLoad({ filter: /.*/, namespace: "required" }, ({ path }) => ({ contents: `module.exports = require("${path}")` }))
   }
 }
 
 /**
- * Packages that are imported when they are first needed get files of their own beside the program, which is read whole at every start. Effect's
- * stay in it: they share modules with it.
+ * What a start never calls is loaded when a member of it is first used: the reader of compressed files, and web sockets, which Effect's server
+ * offers and this service does not have.
  */
-const loadedLater = (packages: Set<string>): Plugin => ({
+const usedLater: Plugin = {
+  name: "used-later",
+  setup: ({ onLoad, onResolve }) => {
+    onResolve({ filter: /^(node:zlib|ws)$/ }, ({ namespace, path }) =>
+      namespace === "used" ? undefined : { path, namespace: "used" }
+    )
+    onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, member) => require("${path}")[member] }))`,
+      resolveDir: "."
+    }))
+  }
+}
+
+/**
+ * Packages that are imported when they are first needed get files of their own beside the program, which is read whole at every start. Effect's
+ * stay in it, since they share modules with it, but for the page of `/docs`: two megabytes of text. `files` is told what is in each.
+ */
+const loadedLater = (files: Map<string, string>): Plugin => ({
   name: "loaded-later",
   setup: ({ onLoad, onResolve }) => {
     onResolve({ filter: /^[@a-z]/ }, ({ kind, path }) => {
       if (kind !== "dynamic-import" || /^(@effect\/|node:)/.test(path)) return undefined
-      packages.add(path)
+      files.set(path, path)
       return { path, namespace: "later" }
+    })
+    onResolve({ filter: /\/internal\/httpApiSwagger\.js$/ }, ({ path, resolveDir }) => {
+      files.set("swagger-ui", join(resolveDir, path))
+      return { path: "swagger-ui", namespace: "later" }
     })
     onLoad({ filter: /.*/, namespace: "later" }, ({ path }) => ({
       contents: `module.exports = require("./${path}.js").members`
@@ -60,19 +83,19 @@ export const bundling = {
   format: "esm",
   external: ["better-sqlite3", "*.node"],
   banner: {
-    js: "import{createRequire as requireFrom}from'node:module';const require=requireFrom(import.meta.url),__dirname=import.meta.dirname;"
+    js: "const require=process.getBuiltinModule('node:module').createRequire(import.meta.url),__dirname=import.meta.dirname;"
   },
-  plugins: [requiredHttp],
+  plugins: [requiredBuiltIns],
   logLevel: "error"
 } satisfies BuildOptions
 
 if (import.meta.main) {
   await rm("dist", { recursive: true, force: true })
-  const packages = new Set<string>()
+  const files = new Map<string, string>()
   // A function that `bundleMain.ts` calls: of a script V8 gives the functions that were compiled while it ran, of a module it does not.
   const { metafile } = await build({
     ...bundling,
-    plugins: [...bundling.plugins, loadedLater(packages)],
+    plugins: [usedLater, ...bundling.plugins, loadedLater(files)],
     entryPoints: ["src/cli/main.ts"],
     outdir: "dist",
     entryNames: "program-[hash]",
@@ -86,7 +109,7 @@ if (import.meta.main) {
   await build({
     ...bundling,
     plugins: [...bundling.plugins, membersOfPackage],
-    entryPoints: [...packages].map((name) => ({ in: name, out: name })),
+    entryPoints: [...files].map(([name, file]) => ({ in: file, out: name })),
     outdir: "dist",
     splitting: true
   })

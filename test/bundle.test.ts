@@ -37,20 +37,29 @@ layer(Bundle.layer, { excludeTestServices: true })("the bundle", (it) => {
   it.scoped("starts, is ready, and stops in order; also from what the first start has compiled", () =>
     Effect.gen(function* () {
       const environment = { DATA_DIR: join(yield* temporaryFolder, "data"), LOG_LEVEL: "OFF" }
-      const status = (base: string) =>
-        Effect.map(
-          Effect.promise(() => fetch(`${base}/health/ready`)),
-          (response) => response.status
+      const statuses = (base: string) =>
+        Effect.forEach(["/health/ready", "/docs"], (path) =>
+          Effect.map(
+            Effect.promise(() => fetch(`${base}${path}`)),
+            (response) => response.status
+          )
         )
-      expect(yield* withService(environment, status, main)).toBe(200)
-      expect(yield* withService(environment, status, main)).toBe(200)
+      expect(yield* withService(environment, statuses, main)).toEqual([200, 200])
+      expect(yield* withService(environment, statuses, main)).toEqual([200, 200])
     })
   )
 
   it.effect("has the packages that a start does not need in files that can be loaded", () =>
     Effect.gen(function* () {
       const files = yield* Bundle
-      const packages = ["@aws-sdk/client-s3", "@google-cloud/kms", "fast-xml-parser", "fflate", "nodemailer"]
+      const packages = [
+        "@aws-sdk/client-s3",
+        "@google-cloud/kms",
+        "fast-xml-parser",
+        "fflate",
+        "nodemailer",
+        "swagger-ui"
+      ]
       expect(files).toEqual(expect.arrayContaining(packages.map((name) => `${name}.js`)))
       const loaded = files.filter((file) => file.endsWith(".js") && file !== "main.js")
       const program = loaded.map((file) => `await import(${JSON.stringify(pathToFileURL(join(dist, file)).href)})`)

@@ -95,9 +95,11 @@ export const bodyOf = (error: ApiError, requestId: string): ErrorBody => {
   return body
 }
 
+const thrownError = Schema.typeSchema(ApiError)
+
 /** Declares a failure status of an endpoint: {@link ErrorBody} on the wire, {@link ApiError} in the program. */
 export const failure = (status: number, description: string) =>
-  Schema.transform(ErrorBody, Schema.typeSchema(ApiError), {
+  Schema.transform(ErrorBody, thrownError, {
     strict: true,
     decode: (body) => new ApiError({ status, code: body.error_code, detail: body.detail }),
     encode: (error) => bodyOf(error, "")
