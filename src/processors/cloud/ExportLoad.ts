@@ -60,17 +60,25 @@ export const loadFound = Effect.fn("ExportLoad.loadFound")(function* (
   })
 
   const all = credential.metadata["all_periods"] === true
-  const replaceIfChanged = Effect.fnUntraced(function* ({ content: read, period }: FoundPeriod) {
+  const changed = Effect.fnUntraced(function* ({ content: read, period }: FoundPeriod) {
     const isWanted = all || touches(period, context)
     const tokens = yield* Effect.forEach(how.targets, (target) => request.org.token(sliceOf(request, target, period)))
-    if (!isWanted && tokens.every((token) => token === undefined)) return []
+    if (!isWanted && tokens.every((token) => token === undefined)) return undefined
     const content = yield* read
-    if (content.token !== undefined && tokens.includes(content.token) && !(context.forceRefresh && isWanted)) {
-      const report = { period, files: content.files.length, rows: 0, bytes: 0, skipped: true }
-      const unchanged: Replaced = { format: undefined, loads: [], report }
-      return [unchanged]
-    }
-    return [yield* replace(content, period)]
+    const isKnown = content.token !== undefined && tokens.includes(content.token)
+    return { content, isUnchanged: isKnown && !(context.forceRefresh && isWanted) }
+  })
+
+  // A place is asked for one period after the other: its owner may count the requests.
+  const turn = yield* Effect.makeSemaphore(1)
+  const replaceIfChanged = Effect.fnUntraced(function* (one: FoundPeriod) {
+    const asked = yield* turn.withPermits(1)(changed(one))
+    if (asked === undefined) return []
+    const { content, isUnchanged } = asked
+    if (!isUnchanged) return [yield* replace(content, one.period)]
+    const report = { period: one.period, files: content.files.length, rows: 0, bytes: 0, skipped: true }
+    const unchanged: Replaced = { format: undefined, loads: [], report }
+    return [unchanged]
   })
 
   const replaced =
