@@ -20,7 +20,7 @@ const patienceMilliseconds = 7_200_000
 const TICKS_PER_SECOND = 100
 
 /** How the service is started, see `npm start` and the container. */
-export const startOptions = ["--max-semi-space-size=8"]
+export const startOptions = ["--max-semi-space-size=16"]
 export const startEnvironment = { MALLOC_ARENA_MAX: "1", MALLOC_MMAP_THRESHOLD_: "65536" }
 
 /** Runs a Node program, started as the service is, to its end; or, with `until`, to the first line that contains it, and ends it then. */
