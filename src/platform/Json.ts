@@ -44,14 +44,26 @@ function keepNumberSource(_key: string, value: Json, context?: { readonly source
 /** JSON text with the keys of every object sorted: equal values have equal text, so it can be hashed. */
 export const canonical = (value: Json): string => {
   if (typeof value !== "object" || value === null) return JSON.stringify(value)
-  const kept = keptTexts.get(value)
-  if (kept !== undefined) return kept
+  const kept = keptForms.get(value)
+  if (kept !== undefined) return kept.text
   if (!isObject(value)) return `[${value.map(canonical).join(",")}]`
   let members = ""
   for (const key of sorted(Object.keys(value))) {
     members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
   }
   return `{${members}}`
+}
+
+/** What a reader of the canonical text gets, for less than to parse the text. */
+export const canonicalObject = (value: JsonObject): JsonObject =>
+  keptForms.get(value)?.value ??
+  Object.fromEntries(sorted(Object.keys(value)).map((key) => [key, canonicalValue(value[key] ?? null)]))
+
+const canonicalValue = (value: Json): Json => {
+  // The text has null for what is no finite number, and no negative zero.
+  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
+  if (typeof value !== "object" || value === null) return value
+  return isObject(value) ? canonicalObject(value) : value.map(canonicalValue)
 }
 
 /** Most objects are written with their keys in order, and a check costs less than a sort. */
@@ -62,10 +74,11 @@ const sorted = (keys: Array<string>): Array<string> => {
   return keys
 }
 
-const keptTexts = new WeakMap<object, string>()
+const keptForms = new WeakMap<object, { readonly text: string; readonly value: JsonObject }>()
 
-/** Keeps the canonical text of a value that is written again and again; the value must never change from now on. */
-export const keepCanonical = (value: JsonObject): void => void keptTexts.set(value, canonical(value))
+/** Keeps the canonical text and value of a value that is written again and again; the value must never change from now on. */
+export const keepCanonical = (value: JsonObject): void =>
+  void keptForms.set(value, { text: canonical(value), value: canonicalObject(value) })
 
 /** Tells a JSON object from the other JSON values. */
 export const isObject = (value: Json | undefined): value is JsonObject =>

@@ -10,6 +10,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import { EventLog, KeyHeld, type RecordedEvent, VersionConflict } from "../../src/eventlog/EventLog.ts"
+import { keepCanonical } from "../../src/platform/Json.ts"
 import * as Accounts from "../support/Accounts.ts"
 import { claim, deposit, release } from "../support/Accounts.ts"
 import * as TemporaryDatabase from "../support/TemporaryDatabase.ts"
@@ -67,6 +68,13 @@ describe("append", () => {
       const appended = yield* log.append({ stream: "a", expectedVersion: 0, events: [{ type: "Deposited", data }] })
       expect(JSON.stringify(appended)).toBe(JSON.stringify(yield* log.read("a")))
       expect(JSON.stringify(appended[0]?.data)).toBe('{"amount":1,"b":{"c":[2,{"e":4,"f":3}],"d":1}}')
+      const kept = { z: -0, a: [NaN, 1e21], ["__proto__"]: "own" }
+      keepCanonical(kept)
+      const odd = { kept, ...kept, amount: 2 }
+      const more = yield* log.append({ stream: "a", expectedVersion: 1, events: [{ type: "Deposited", data: odd }] })
+      const read = yield* log.read("a", 2)
+      expect(more).toStrictEqual(read)
+      expect(JSON.stringify(more)).toBe(JSON.stringify(read))
     }).pipe(Effect.provide(Accounts.newLog))
   )
 
