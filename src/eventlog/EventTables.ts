@@ -83,7 +83,7 @@ export const hashOf = (row: Omit<EventRow, "position" | "hash">): string =>
 export const encodeData = (data: JsonObject): string => canonical(data)
 
 /** An event's data from its stored text; none when the text is not a JSON object, that is, when it was damaged. */
-export const decodeData = (text: string): Option.Option<JsonObject> => {
+const decodeData = (text: string): Option.Option<JsonObject> => {
   try {
     const data: Json = JSON.parse(text)
     return isObject(data) ? Option.some(data) : Option.none()
@@ -126,16 +126,25 @@ export const insert = (
   rows: ReadonlyArray<NewRow>,
   heads: ReadonlyArray<StreamHead>
 ): void => {
-  insertEvent(session, rows)
-  moveHead(
+  insertEvents(session, rows)
+  moveHeads(
     session,
     heads.map(({ id, stream, version, hash }) => [id, stream, version, hash])
   )
 }
 
-const insertEvent = Sqlite.statement(`
-  insert into event_log (position, stream_id, version, type, data, recorded_at, previous_hash, hash)
-  values (?, ?, ?, ?, ?, ?, ?, ?)`)
-const moveHead = Sqlite.statement(`
-  insert into event_log_streams (id, stream, version, hash) values (?, ?, ?, ?)
-  on conflict (id) do update set version = excluded.version, hash = excluded.hash`)
+const insertEvents = Sqlite.insertion("event_log", [
+  "position",
+  "stream_id",
+  "version",
+  "type",
+  "data",
+  "recorded_at",
+  "previous_hash",
+  "hash"
+])
+const moveHeads = Sqlite.insertion(
+  "event_log_streams",
+  ["id", "stream", "version", "hash"],
+  "on conflict (id) do update set version = excluded.version, hash = excluded.hash"
+)

@@ -94,10 +94,12 @@ export const write = (
     }
   }
   deleteHeld(session, released)
-  hold(session, held.values())
+  hold(session, [...held.values()])
 }
 
 const deleteHeld = Sqlite.statement("delete from event_log_keys where stream = ? and substr(key, 1, length(?)) = ?")
-const hold = Sqlite.statement(`
-  insert into event_log_keys (key, stream, expires_at) values (?, ?, ?)
-  on conflict (key) do update set stream = excluded.stream, expires_at = excluded.expires_at`)
+const hold = Sqlite.insertion(
+  "event_log_keys",
+  ["key", "stream", "expires_at"],
+  "on conflict (key) do update set stream = excluded.stream, expires_at = excluded.expires_at"
+)

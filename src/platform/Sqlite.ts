@@ -150,6 +150,27 @@ export const statement =
   (session: Session, lists: Parameters<Session>[1]): ReadonlyArray<Row> =>
     session(text, lists)
 
+/** Rows that one statement of an {@link insertion} takes. */
+const ROWS_OF_INSERTION = 16
+
+/** Inserts rows of constant columns, many with one statement: to begin a statement costs as much as to insert a row. */
+export const insertion = (table: string, columns: ReadonlyArray<string>, onConflict = "") => {
+  const row = `(${columns.map(() => "?").join(", ")})`
+  const textOf = (rows: number) =>
+    `insert into ${table} (${columns.join(", ")}) values ${Array<string>(rows).fill(row).join(", ")} ${onConflict}`
+  const one = textOf(1)
+  const many = textOf(ROWS_OF_INSERTION)
+  return (session: Session, rows: ReadonlyArray<ReadonlyArray<string | number | null>>): void => {
+    const single = rows.length - (rows.length % ROWS_OF_INSERTION)
+    const lists: Array<ReadonlyArray<string | number | null>> = []
+    for (let begin = 0; begin < single; begin += ROWS_OF_INSERTION) {
+      lists.push(rows.slice(begin, begin + ROWS_OF_INSERTION).flat())
+    }
+    session(many, lists)
+    session(one, rows.slice(single))
+  }
+}
+
 const NO_PARAMETERS: Parameters<Session>[1] = [[]]
 
 /** The database for plain functions, where a fiber's part would cost more than SQLite's. */
@@ -227,8 +248,9 @@ const sessionOf =
       const rows: Array<unknown> = []
       const each = prepared(text)
       for (const list of lists) {
-        if (each.reader) rows.push(...each.all(...list))
-        else each.run(...list)
+        // As one argument: to spread a list costs more.
+        if (each.reader) rows.push(...each.all(list))
+        else each.run(list)
       }
       return rows
     } catch (cause) {

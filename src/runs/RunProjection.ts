@@ -75,7 +75,7 @@ export const runProjection: Projection = {
         changed.push([status, end_time, error_message, error_context, failed_steps, open, run_id])
       }
     }
-    insertRun(session, inserted)
+    insertRuns(session, inserted)
     markRunning(
       session,
       Array.from(started, (runId) => [runId])
@@ -84,7 +84,6 @@ export const runProjection: Projection = {
   }
 }
 
-const insertRun = Sqlite.statement("insert into runs values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
 const markRunning = Sqlite.statement("update runs set status = 'RUNNING' where run_id = ? and status = 'PENDING'")
 const changeRun = Sqlite.statement(`update runs set
   status = coalesce(?, status), end_time = coalesce(?, end_time), error_message = coalesce(?, error_message),
@@ -109,6 +108,8 @@ const noChange = (runId: string): RunChange => ({
   failed_steps: null,
   open: null
 })
+
+const insertRuns = Sqlite.insertion("runs", Object.keys(noChange("")))
 
 const statusAfter: Readonly<Record<string, RunState["status"]>> = {
   RunRequested: "PENDING",
