@@ -2,7 +2,6 @@
  * Brings the stored procedures of the warehouse into line with the files of this installation: by the SHA-256 of the resolved text, so an
  * unchanged procedure is left alone.
  */
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -10,7 +9,7 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import { readFileSync, statSync } from "node:fs"
+import { readdirSync, readFileSync, statSync } from "node:fs"
 import { Settings } from "../platform/Settings.ts"
 import { type StoredProcedure, Warehouse, type WarehouseError } from "./Warehouse.ts"
 
@@ -60,14 +59,17 @@ const declaration =
 const make = Effect.gen(function* () {
   const settings = yield* Settings
   const warehouse = yield* Warehouse
-  const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const folder = settings.proceduresPath
 
   const unreadable = (reason: string) => new ProceduresUnreadable({ message: `PROCEDURES_PATH: ${reason}` })
 
-  const files = fileSystem.readDirectory(folder, { recursive: true }).pipe(
-    Effect.mapError((error) => unreadable(`the folder cannot be read (${error.message})`)),
+  // To have another thread read costs more than to read.
+  const files = Effect.try({
+    try: () => readdirSync(folder, { recursive: true, encoding: "utf8" }),
+    catch: (cause) =>
+      unreadable(`the folder cannot be read (${cause instanceof Error ? cause.message : String(cause)})`)
+  }).pipe(
     Effect.map((entries) =>
       entries
         .map((entry) => entry.split(path.sep))
@@ -87,7 +89,6 @@ const make = Effect.gen(function* () {
 
   const resolved = Effect.fn("ProcedureSync.resolved")(function* (file: ProcedureFile) {
     const location = path.join(folder, file.path)
-    // To have another thread read costs more than to read.
     const found = yield* Effect.try({
       try: () => (statSync(location).size > maximumFileBytes ? undefined : readFileSync(location, "utf8")),
       catch: (cause) => unreadable(`${file.path} cannot be read (${String(cause)})`)
