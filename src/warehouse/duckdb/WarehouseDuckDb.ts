@@ -90,7 +90,6 @@ const prepare = (settings: SettingsValues) => (connection: Connection) =>
       `CREATE SCHEMA IF NOT EXISTS ${Datasets.systemDataset}; CREATE SCHEMA IF NOT EXISTS ${name(Datasets.centralDataset)}`
     )
     yield* Procedures.ensure(connection)
-    yield* Statements.prepare(connection)
     return yield* Lookups.load(connection, join(settings.configsPath, "lookups"))
   })
 
@@ -141,6 +140,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
 
   const openOrg = Effect.fn("WarehouseDuckDb.org")(function* (org: OrgSlug) {
     const dataset = datasetOf(org, settings.environment)
+    // A start does without GoogleSQL's hundreds of functions, which only an organisation's statements call.
+    if (orgs.size === 0) yield* writing(Statements.prepare)
     yield* writing((connection) => Datasets.ensure(connection, dataset, tables.values()))
     const writer = yield* Effect.makeSemaphore(1)
     const scope: Statements.TenantScope = { org, dataset, projectId: settings.projectId, tables, lookups }
