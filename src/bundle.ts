@@ -2,31 +2,41 @@
  * `npm run build`: the service as a bundle in `dist/`. Native modules stay outside.
  */
 import { rm } from "node:fs/promises"
+import { createRequire } from "node:module"
 import { basename, join } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 
 /**
  * Node's loader reads every member of a built-in module that is imported, and some of `node:http` load its whole HTTP client: a tenth of a
- * start. Those that are required are not read.
+ * start. Those that are required are not read, and of such a module each importer would get a copy; so its members are exported by name, of
+ * which only those that are used stay.
  */
 const requiredBuiltIns: Plugin = {
   name: "required-built-ins",
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^node:/ }, ({ namespace, path }) =>
-      namespace === "required" ? { path, external: true } : { path, namespace: "required" }
+    onResolve({ filter: /^node:/ }, ({ kind, path }) =>
+      kind === "require-call" ? { path, external: true } : { path, namespace: "required", sideEffects: false }
     )
-    onLoad({ filter: /.*/, namespace: "required" }, ({ path }) => ({ contents: `module.exports = require("${path}")` }))
+    onLoad({ filter: /.*/, namespace: "required" }, ({ path }) => ({
+      contents: [
+        `const members = /* @__PURE__ */ require("${path}")`,
+        "export default members",
+        ...Object.keys(createRequire(import.meta.url)(path)).map(
+          (name) => `export const ${name} = /* @__PURE__ */ (() => members.${name})()`
+        )
+      ].join("\n")
+    }))
   }
 }
 
 /**
- * What a start never calls is loaded when a member of it is first used: the reader of compressed files, and web sockets, which Effect's server
- * offers and this service does not have.
+ * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, and web
+ * sockets, which Effect's server offers and this service does not have.
  */
 const usedLater: Plugin = {
   name: "used-later",
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^(node:zlib|ws)$/ }, ({ namespace, path }) =>
+    onResolve({ filter: /^(node:zlib|node:child_process|node:readline|ws)$/ }, ({ namespace, path }) =>
       namespace === "used" ? undefined : { path, namespace: "used" }
     )
     onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({

@@ -100,8 +100,8 @@ export const make = (options: { readonly allowLoopback: boolean; readonly lookup
     send: Effect.fnUntraced(function* (request) {
       const found = yield* target(request.url)
       // Loaded when it is needed: it reads the certificates of all authorities.
-      const { request: start } =
-        found.url.protocol === "https:" ? yield* Effect.promise(() => import("node:https")) : http
+      const start =
+        found.url.protocol === "https:" ? (yield* Effect.promise(() => import("node:https"))).request : http.request
       return yield* exchange(start, found, request)
     })
   }
