@@ -78,8 +78,9 @@ const locked = (path: string, reason: string) =>
  */
 const BLOCK_BYTES = 32 * 1024
 const ROW_GROUP_ROWS = 12 * 1024
+const PARQUET_ROW_GROUP_ROWS = 20 * 1024
 /** How a Parquet file is written. By default each thread gathers 122,880 rows for a row group of one. */
-export const PARQUET = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${20 * 1024}`
+export const PARQUET = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${PARQUET_ROW_GROUP_ROWS}`
 /** By default files are written as the engine's first release could read them; its later encodings of text take less time and room. */
 const STORAGE_VERSION = "v1.5.0"
 

@@ -11,7 +11,7 @@ import type { Connection } from "./DuckDb.ts"
 import * as LocalDates from "./LocalDates.ts"
 import { jsonObject, type Part, type PartValue } from "./Part.ts"
 import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
-import { name, text, texts } from "./SqlText.ts"
+import { name, readNdjson, text, texts } from "./SqlText.ts"
 
 /** A row of a CSV file may not be longer. */
 const ROW_LIMIT_BYTES = 1_000_000
@@ -143,6 +143,7 @@ const compile = (
     )
     return {
       uri: file.uri,
+      needs: file.format === "ndjson" ? "documents" : "load",
       relation: (numbered) => relation(file, mapping, natives, numbered),
       values,
       checks,
@@ -332,7 +333,7 @@ const reader = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns
       return `read_parquet(${path}, binary_as_string = true, file_row_number = true)`
     case "ndjson": {
       const columns = natives.all.map((native) => `${text(native.name)}: 'VARCHAR'`).join(", ")
-      return `read_json(${path}, format = 'newline_delimited', columns = {${columns}})`
+      return readNdjson(file.path, `columns = {${columns}}`)
     }
     case "csv": {
       const columns = natives.all.map((native) => `${text(native.cell)}: 'VARCHAR'`).join(", ")

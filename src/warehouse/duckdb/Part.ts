@@ -29,6 +29,8 @@ export interface Part {
   readonly headerLines: number
   /** How many rows the source has, where that is known before it is read. */
   readonly rows?: number
+  /** What the engine needs of its memory to read the part. */
+  readonly needs: "load" | "documents"
   /** Turns the engine's refusal while it reads the part into the error that the caller gets. */
   readonly refused: (error: StatementFailed) => WarehouseError
 }

@@ -90,6 +90,7 @@ export const open = Effect.fn("QueryPart.open")(function* (connection: Connectio
   }
   const part: Part = {
     uri: "query",
+    needs: "load",
     relation: (numbered) => `(SELECT *${numbered ? ", rowid + 1 AS source_row" : ""} FROM ${result})`,
     values,
     checks,

@@ -12,7 +12,7 @@ import { type Column, lineageColumns, type Table } from "../Table.ts"
 import { SourceRejected, WarehouseUnavailable } from "../Warehouse.ts"
 import { kindOf, unreadable, value } from "./CellValue.ts"
 import { jsonObject, type Part } from "./Part.ts"
-import { name, text } from "./SqlText.ts"
+import { name, readNdjson, text } from "./SqlText.ts"
 
 /** Rows that are turned to text at a time. */
 const SPOOL_CHUNK_ROWS = 1_000
@@ -80,9 +80,10 @@ const cellText = (member: Json, column: Column): string | null => {
 
 const part = (path: string, table: Table): Part => {
   const natives = table.columns.map((column) => `${text(column.name)}: 'VARCHAR'`).join(", ")
-  const reader = `read_json(${text(path)}, format = 'newline_delimited', columns = {${natives}})`
+  const reader = readNdjson(path, `columns = {${natives}}`)
   return {
     uri,
+    needs: "documents",
     relation: (numbered) => `(SELECT *${numbered ? ", row_number() OVER () AS source_row" : ""} FROM ${reader})`,
     values: table.columns.map((column) => ({ column, sql: value(name(column.name), column.type) })),
     checks: table.columns.flatMap((column) => {

@@ -83,8 +83,13 @@ const expectedDays = ({ extent }: Slice): ReadonlyArray<Day> =>
 
 const path = (target: Target, table: Table): string => `${name(target.dataset)}.${name(table.name)}`
 
-const run = (target: Target, what: string, sql: string): Effect.Effect<ResultSet, StatementFailed> =>
-  target.connection.query(sql, { label: `${what} ${target.dataset}.${target.table.name}`, needs: "load" })
+const run = (
+  target: Target,
+  what: string,
+  sql: string,
+  { needs }: Pick<Part, "needs"> = { needs: "load" }
+): Effect.Effect<ResultSet, StatementFailed> =>
+  target.connection.query(sql, { label: `${what} ${target.dataset}.${target.table.name}`, needs })
 
 /** Deletes what the given days or periods held, rows and quarantine. */
 const clear = Effect.fn("SliceWriter.clear")(function* (target: Target, state: Progress, days: ReadonlyArray<Day>) {
@@ -185,7 +190,8 @@ const check = Effect.fn("SliceWriter.check")(function* (target: Target, part: Pa
     `SELECT count(*), count(problem), list(DISTINCT period) FILTER (problem IS NULL)` +
       part.stops.map((_, index) => `, count(*) FILTER (stop${index})`).join("") +
       ` FROM (SELECT ${[`${problem} AS problem`, `${period ?? "CAST(NULL AS DATE)"} AS period`, ...stops].join(", ")} ` +
-      `FROM ${part.relation(false)})`
+      `FROM ${part.relation(false)})`,
+    part
   ).pipe(Effect.mapError(part.refused))
   const [total, bad, periods, ...stopped] = result.rows[0] ?? []
   const stop = part.stops[stopped.findIndex((rows) => Number(rows) > 0)]
@@ -193,7 +199,8 @@ const check = Effect.fn("SliceWriter.check")(function* (target: Target, part: Pa
     const first = yield* run(
       target,
       `find the row of ${part.uri} that stops`,
-      `SELECT min(source_row) FROM ${part.relation(true)} WHERE ${stop.missing}`
+      `SELECT min(source_row) FROM ${part.relation(true)} WHERE ${stop.missing}`,
+      part
     )
     return yield* new SourceRejected({
       file: part.uri,
@@ -238,7 +245,8 @@ const insert = (target: Target, part: Part, rows: RowPlan, filtered: boolean) =>
       target.table,
       [...part.values.map(({ column, sql }) => [column.name, sql] as const), ...lineage(target, rows.runDate)],
       `${part.relation(true)}${filtered ? ` WHERE ${[`${rows.problem} IS NULL`, ...part.stops.map(({ missing }) => `(${missing}) IS NOT TRUE`)].join(" AND ")}` : ""}`
-    )
+    ),
+    part
   ).pipe(Effect.mapBoth({ onFailure: part.refused, onSuccess: changedRows }))
 
 const changedRows = (result: ResultSet): number => Number(result.rows[0]?.[0] ?? 0)
@@ -255,7 +263,8 @@ const quarantine = Effect.fn("SliceWriter.quarantine")(function* (
     const row = yield* run(
       target,
       `find the first problem of ${part.uri} for`,
-      `SELECT source_row, ${rows.problem} FROM ${part.relation(true)} ORDER BY source_row LIMIT 1`
+      `SELECT source_row, ${rows.problem} FROM ${part.relation(true)} ORDER BY source_row LIMIT 1`,
+      part
     )
     const [number, problem] = row.rows[0] ?? []
     return yield* new SourceRejected({
@@ -283,7 +292,8 @@ const quarantine = Effect.fn("SliceWriter.quarantine")(function* (
         ...lineage(target, `coalesce(${own}, DATE ${text(first)})`)
       ],
       `${part.relation(true)} WHERE ${rows.problem} IS NOT NULL`
-    )
+    ),
+    part
   ).pipe(Effect.mapError(part.refused))
   return changedRows(result)
 })

@@ -19,7 +19,7 @@ import { readCsvHeader } from "./CsvHeader.ts"
 import type { Connection } from "./DuckDb.ts"
 import { CsvFault, NumberedCsv } from "./NumberedCsv.ts"
 import { NumberQuoter } from "./NumberQuoter.ts"
-import { text } from "./SqlText.ts"
+import { readNdjson, text } from "./SqlText.ts"
 
 /** A source file as the caller names it. */
 export interface SourceFile {
@@ -72,7 +72,7 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
     const columns = yield* describe(
       connection,
       { path, uri: file.uri },
-      `read_json(${text(path)}, format = 'newline_delimited', sample_size = -1, maximum_depth = 1)`
+      readNdjson(path, "sample_size = -1, maximum_depth = 1")
     )
     return readable(file, path, format, columns)
   }

@@ -26,3 +26,10 @@ export const typeOf: Readonly<Record<ColumnType, string>> = {
   BYTES: "BLOB",
   "ARRAY<STRING>": "VARCHAR[]"
 }
+
+/** A line of JSON may not be longer: each thread reads into buffers of twice this size. */
+const JSON_LINE_LIMIT_BYTES = 4 * 1024 ** 2
+
+/** A relation of the lines of a JSON file; `options` are more of the reader's. */
+export const readNdjson = (path: string, options: string): string =>
+  `read_json(${text(path)}, format = 'newline_delimited', maximum_object_size = ${JSON_LINE_LIMIT_BYTES}, ${options})`
