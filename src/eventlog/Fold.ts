@@ -45,12 +45,12 @@ export const fold = (
   model: typeof EventModel.Service,
   events: ReadonlyArray<RecordedEvent>
 ): void => {
-  Keys.write(
-    session,
-    events.flatMap((event) =>
-      Keys.changesOf(model, event.stream, [event]).map((change) => ({ ...change, recordedAt: event.recordedAt }))
-    )
-  )
+  const changes: Array<Keys.RecordedKeyChange> = []
+  for (const event of events) {
+    const change = model.keys(event.stream, event)
+    if (change !== undefined) changes.push({ ...change, stream: event.stream, recordedAt: event.recordedAt })
+  }
+  Keys.write(session, changes)
   for (const projection of model.projections) projection.apply(session, events)
 }
 

@@ -12,6 +12,11 @@ export interface StreamKeyChange extends KeyChange {
   readonly stream: string
 }
 
+/** A change that was granted; `recordedAt` starts the time of keys that have one. */
+export interface RecordedKeyChange extends StreamKeyChange {
+  readonly recordedAt: number
+}
+
 /** Key to the stream that holds it. */
 export type Holders = Map<string, string>
 
@@ -75,11 +80,8 @@ export const claim = (holders: Holders, changes: ReadonlyArray<StreamKeyChange>)
   return undefined
 }
 
-/** Writes changes that were granted to the table; `recordedAt` starts the time of keys that have one. */
-export const write = (
-  session: Sqlite.Session,
-  changes: ReadonlyArray<StreamKeyChange & { readonly recordedAt: number }>
-): void => {
+/** Writes changes that were granted to the table. */
+export const write = (session: Sqlite.Session, changes: ReadonlyArray<RecordedKeyChange>): void => {
   const released: Array<readonly [stream: string, prefix: string, samePrefix: string]> = []
   const held = new Map<string, readonly [key: string, stream: string, expiresAt: number | null]>()
   for (const { stream, release, acquire, recordedAt } of changes) {

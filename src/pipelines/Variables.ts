@@ -19,6 +19,12 @@ export const resolve = (value: Json, variables: JsonObject): Json => {
 export const resolveObject = (value: JsonObject, variables: JsonObject): JsonObject =>
   Object.fromEntries(Object.entries(value).map(([key, each]) => [key, resolve(each, variables)]))
 
+/** True when a string of the value may name a variable: otherwise it is resolved already. */
+export const namesVariables = (value: Json): boolean =>
+  typeof value === "string"
+    ? value.includes("{")
+    : typeof value === "object" && value !== null && Object.values(value).some(namesVariables)
+
 const resolveText = (text: string, variables: JsonObject): Json => {
   if (!text.includes("{")) return text
   const whole = wholePlaceholder.exec(text)?.[1]

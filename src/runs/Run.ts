@@ -128,8 +128,8 @@ export const decide = (state: RunState, command: RunCommand, limits: Limits): De
         ? Either.right([
             {
               _tag: "CompletionReported",
-              outcome: outcomeOf(state),
               delivered: command.delivered,
+              outcome: outcomeOf(state),
               ...(command.problem === undefined ? {} : { problem: command.problem })
             }
           ])
@@ -154,7 +154,7 @@ export const isAsking = (state: RunState): boolean => state.status === "PENDING"
 
 const admit = (state: RunState, command: RunCommand & { readonly _tag: "Admit" }, limits: Limits): Decision => {
   const { allowance, reservationDate, start } = command
-  const admitted: RunEvent = { _tag: "RunAdmitted", reservationDate, ...(allowance === undefined ? {} : { allowance }) }
+  const admitted: RunEvent = { _tag: "RunAdmitted", ...(allowance === undefined ? {} : { allowance }), reservationDate }
   return start ? andThenAdvance(state, limits, admitted) : Either.right([admitted])
 }
 

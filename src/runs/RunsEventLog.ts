@@ -351,28 +351,29 @@ const requestEvent = (
   dates: DateRange,
   pipeline: (typeof RunRequested.Type)["pipeline"]
 ): typeof RunRequested.Type => {
-  const optional = {
-    ...(asked.credentialId === undefined ? {} : { credentialId: asked.credentialId }),
-    ...(asked.idempotencyKey === undefined ? {} : { idempotencyKey: asked.idempotencyKey })
-  }
+  const { configId, credentialId, forceRefresh, idempotencyKey, org, trigger, triggerBy } = asked
+  const { endDate, startDate } = dates
+  // Members stand in the order of the stored text, which saves their sorting.
   const parameters: JsonObject = {
-    start_date: dates.startDate,
-    end_date: dates.endDate,
-    ...(asked.forceRefresh === undefined ? {} : { force_refresh: asked.forceRefresh }),
-    ...(asked.credentialId === undefined ? {} : { credential_id: asked.credentialId })
+    ...(credentialId === undefined ? {} : { credential_id: credentialId }),
+    end_date: endDate,
+    ...(forceRefresh === undefined ? {} : { force_refresh: forceRefresh }),
+    start_date: startDate
   }
   return {
     _tag: "RunRequested",
-    runId: RunId.make(crypto.randomUUID(), true),
-    org: asked.org,
-    trackingId: trackingIdOf(asked.org, asked.configId),
-    trigger: asked.trigger,
-    triggerBy: asked.triggerBy,
-    ...dates,
-    forceRefresh: asked.forceRefresh ?? false,
-    ...optional,
+    ...(credentialId === undefined ? {} : { credentialId }),
+    endDate,
+    forceRefresh: forceRefresh ?? false,
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+    org,
     parameters,
-    pipeline
+    pipeline,
+    runId: RunId.make(crypto.randomUUID(), true),
+    startDate,
+    trackingId: trackingIdOf(org, configId),
+    trigger,
+    triggerBy
   }
 }
 

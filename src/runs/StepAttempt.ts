@@ -8,7 +8,7 @@ import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
 import { type Processor, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
-import { resolveObject } from "../pipelines/Variables.ts"
+import { namesVariables, resolveObject } from "../pipelines/Variables.ts"
 import type { RunCommand, RunState, StepState } from "./Run.ts"
 import { variablesOf } from "./RunVariables.ts"
 
@@ -84,6 +84,7 @@ const stepContext = (
   command: (command: RunCommand) => void
 ): StepContext => {
   const { request } = state
+  const { config } = step.step
   const outputs: Record<string, StepOutput> = {}
   for (const id of step.step.dependsOn) {
     const output = state.steps.get(id)?.output
@@ -96,7 +97,7 @@ const stepContext = (
     pipelineId: request.pipeline.templateId,
     stepId: step.step.stepId,
     attempt: step.attempt,
-    config: resolveObject(step.step.config, variablesOf(context, state, step, outputs)),
+    config: namesVariables(config) ? resolveObject(config, variablesOf(context, state, step, outputs)) : config,
     outputs,
     startDate: request.startDate,
     endDate: request.endDate,

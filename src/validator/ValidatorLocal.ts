@@ -49,7 +49,7 @@ export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
           return yield* refusal("SUBSCRIPTION_INACTIVE", undefined, message)
         }
         const reservationDate = dayOf(yield* Clock.currentTimeMillis)
-        return { reservationDate, allowance: { org, plan, dailyLimit, monthlyLimit, concurrentLimit } }
+        return { reservationDate, allowance: { concurrentLimit, dailyLimit, monthlyLimit, org, plan } }
       },
       Effect.catchTag("OrganizationsUnavailable", storeFailed)
     )
