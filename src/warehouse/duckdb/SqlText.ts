@@ -27,9 +27,9 @@ export const typeOf: Readonly<Record<ColumnType, string>> = {
   "ARRAY<STRING>": "VARCHAR[]"
 }
 
-/** A line of JSON may not be longer: each thread reads into buffers of twice this size. */
-const JSON_LINE_LIMIT_BYTES = 4 * 1024 ** 2
+/** Each thread reads JSON into buffers of twice this size; a longer line gets a larger one. */
+const JSON_LINE_BYTES = 4 * 1024 ** 2
 
 /** A relation of the lines of a JSON file; `options` are more of the reader's. */
 export const readNdjson = (path: string, options: string): string =>
-  `read_json(${text(path)}, format = 'newline_delimited', maximum_object_size = ${JSON_LINE_LIMIT_BYTES}, ${options})`
+  `read_json(${text(path)}, format = 'newline_delimited', maximum_object_size = ${JSON_LINE_BYTES}, ${options})`
