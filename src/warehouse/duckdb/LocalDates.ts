@@ -23,7 +23,7 @@ export const orderOf = Effect.fn("LocalDates.orderOf")(function* (
 ) {
   if (cells.all.length === 0) return undefined
   const ask = (sql: string) =>
-    connection.query(sql, { label: `read the dates of ${part.uri}`, needs: "load" }).pipe(
+    connection.query(sql, { label: `read the dates of ${part.uri}`, needs: part.needs }).pipe(
       Effect.map(({ rows }) => rows[0] ?? []),
       Effect.mapError(part.refused)
     )

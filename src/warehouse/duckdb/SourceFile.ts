@@ -112,7 +112,8 @@ const headerOf = Effect.fn("SourceFile.header")(function* (file: SourceFile, gzi
 })
 
 const describe = (connection: Connection, file: SourceFile, reader: string) =>
-  connection.query(`DESCRIBE SELECT * FROM ${reader}`).pipe(
+  // The columns of a JSON file are known when all of it is read.
+  connection.query(`DESCRIBE SELECT * FROM ${reader}`, { needs: "documents" }).pipe(
     Effect.map(({ rows }) => rows.map(([name, type]): NativeColumn => ({ name: String(name), type: String(type) }))),
     Effect.mapError((error) => new SourceRejected({ file: file.uri, reason: withoutPath(error, file) }))
   )
