@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { JsonObject } from "../../platform/Json.ts"
 import * as Statements from "../duckdb/Statements.ts"
-import { name as duckName, text as duckText, typeOf as duckType } from "../duckdb/SqlText.ts"
+import { name as duckName, readNdjson, text as duckText, typeOf as duckType } from "../duckdb/SqlText.ts"
 import { ColumnType } from "../Table.ts"
 import { StatementFailed, WarehouseUnavailable } from "../Warehouse.ts"
 import * as Conversion from "./Conversion.ts"
@@ -39,7 +39,7 @@ export const write = Effect.fn("BigQueryExport.write")(function* (
   )
   const cells = yield* Effect.forEach(result.fields, (field) => cellOf(what, field))
   const columns = result.fields.map((field) => `${duckText(field.name)}: 'VARCHAR'`).join(", ")
-  const source = `SELECT ${cells.join(", ")} FROM read_json(${duckText(spool)}, format = 'newline_delimited', columns = {${columns}})`
+  const source = `SELECT ${cells.join(", ")} FROM ${readNdjson(spool, `columns = {${columns}}`)}`
   return yield* Statements.copyTo(connection, source, file, what)
 })
 
