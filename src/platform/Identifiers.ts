@@ -22,20 +22,7 @@ export const Day = Schema.String.pipe(
 export type Day = typeof Day.Type
 
 /** The UTC day of a point in time (milliseconds since 1970). */
-export const dayOf = (milliseconds: number): Day => {
-  const index = Math.floor(milliseconds / MILLISECONDS_PER_DAY)
-  const known = days.get(index)
-  if (known !== undefined) return known
-  const day = Day.make(new Date(milliseconds).toISOString().slice(0, 10), true)
-  if (days.size >= DAYS_KEPT) days.clear()
-  days.set(index, day)
-  return day
-}
-
-// Each request asks for the same few days.
-const days = new Map<number, Day>()
-const DAYS_KEPT = 1_000
-const MILLISECONDS_PER_DAY = 86_400_000
+export const dayOf = (milliseconds: number): Day => Day.make(new Date(milliseconds).toISOString().slice(0, 10), true)
 
 const isRealDay = (text: string): boolean => {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) return false
