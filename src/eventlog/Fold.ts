@@ -47,8 +47,8 @@ export const fold = (
 ): void => {
   const changes: Array<Keys.RecordedKeyChange> = []
   for (const event of events) {
-    const change = model.keys(event.stream, event)
-    if (change !== undefined) changes.push({ ...change, stream: event.stream, recordedAt: event.recordedAt })
+    const change = Keys.changeOf(model, event.stream, event)
+    if (change !== undefined) changes.push({ ...change, recordedAt: event.recordedAt })
   }
   Keys.write(session, changes)
   for (const projection of model.projections) projection.apply(session, events)

@@ -39,11 +39,17 @@ export const changesOf = (
   model: typeof EventModel.Service,
   stream: string,
   events: ReadonlyArray<NewEvent>
-): ReadonlyArray<StreamKeyChange> =>
-  events.flatMap((event) => {
-    const change = model.keys(stream, event)
-    return change === undefined ? [] : [{ ...change, stream }]
-  })
+): ReadonlyArray<StreamKeyChange> => events.flatMap((event) => changeOf(model, stream, event) ?? [])
+
+/** The change that one event of a stream makes, if it makes one. */
+export const changeOf = (
+  model: typeof EventModel.Service,
+  stream: string,
+  event: NewEvent
+): StreamKeyChange | undefined => {
+  const change = model.keys(stream, event)
+  return change === undefined ? undefined : { ...change, stream }
+}
 
 /** Forgets the keys whose time is over, then reads who holds the keys that the changes claim. */
 export const readHolders = (session: Sqlite.Session, changes: ReadonlyArray<StreamKeyChange>, now: number): Holders => {
