@@ -159,8 +159,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
           switch (source._tag) {
             case "Files": {
               const prepared = yield* oneAhead(source.files.map((file) => preparing(file, source)))
-              const parts = prepared.map((preparing, index) =>
-                Effect.flatMap(preparing, (readable) =>
+              const parts = prepared.map((file, index) =>
+                Effect.flatMap(file, (readable) =>
                   FilePart.open(connection, readable, source.mapping, table, source.files[index]?.values)
                 )
               )
