@@ -46,32 +46,48 @@ export const canonical = (value: Json): string => {
   if (typeof value !== "object" || value === null) return JSON.stringify(value)
   const kept = keptForms.get(value)
   if (kept !== undefined) return kept.text
+  if (isCanonical(value)) return JSON.stringify(value)
   if (!isObject(value)) return `[${value.map(canonical).join(",")}]`
   let members = ""
-  for (const key of sorted(Object.keys(value))) {
+  for (const key of Object.keys(value).sort()) {
     members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
   }
   return `{${members}}`
 }
 
-/** What a reader of the canonical text gets, for less than to parse the text. */
-export const canonicalObject = (value: JsonObject): JsonObject =>
-  keptForms.get(value)?.value ??
-  Object.fromEntries(sorted(Object.keys(value)).map((key) => [key, canonicalValue(value[key] ?? null)]))
+/** What a reader of the canonical text gets, for less than to parse the text; the value itself where it reads the same. */
+export const canonicalObject = (value: JsonObject): JsonObject => {
+  const kept = keptForms.get(value)
+  if (kept !== undefined) return kept.value
+  if (isCanonical(value)) return value
+  return Object.fromEntries(
+    Object.keys(value)
+      .sort()
+      .map((key) => [key, canonicalValue(value[key] ?? null)])
+  )
+}
 
 const canonicalValue = (value: Json): Json => {
-  // The text has null for what is no finite number, and no negative zero.
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
   if (typeof value !== "object" || value === null) return value
   return isObject(value) ? canonicalObject(value) : value.map(canonicalValue)
 }
 
-/** Most objects are written with their keys in order, and a check costs less than a sort. */
-const sorted = (keys: Array<string>): Array<string> => {
-  for (let index = 1; index < keys.length; index++) {
-    if ((keys[index - 1] ?? "") > (keys[index] ?? "")) return keys.sort()
+/**
+ * True when `JSON.stringify` writes the canonical text and its reader gets an equal value. Most values are written so, and to find that out
+ * costs less than to write them member by member.
+ */
+const isCanonical = (value: Json | undefined): boolean => {
+  // The text has null for what is no finite number, and no negative zero.
+  if (typeof value === "number") return Number.isFinite(value) && !Object.is(value, -0)
+  if (typeof value !== "object" || value === null) return value !== undefined
+  if (!isObject(value)) return value.every(isCanonical)
+  let before = ""
+  for (const key in value) {
+    if (key < before || !isCanonical(value[key])) return false
+    before = key
   }
-  return keys
+  return true
 }
 
 const keptForms = new WeakMap<object, { readonly text: string; readonly value: JsonObject }>()
