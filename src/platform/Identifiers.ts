@@ -14,6 +14,15 @@ export type OrgSlug = typeof OrgSlug.Type
 export const RunId = Schema.UUID.pipe(Schema.brand("RunId"))
 export type RunId = typeof RunId.Type
 
+/**
+ * A new run's id, a UUID of version 7 (RFC 9562, 5.7): it begins with the time (milliseconds since 1970), so that the index entries of a
+ * time stand together. Those of random ids would be spread: each run of a commit would then change a page of every index for itself.
+ */
+export const newRunId = (milliseconds: number): RunId => {
+  const time = milliseconds.toString(16).padStart(12, "0")
+  return RunId.make(`${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`, true)
+}
+
 /** A real calendar day, `YYYY-MM-DD`, always UTC. */
 export const Day = Schema.String.pipe(
   Schema.filter((text) => isRealDay(text) || `${text} is not a real day YYYY-MM-DD`),

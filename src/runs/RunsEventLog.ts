@@ -18,7 +18,7 @@ import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
 import type { Pipeline } from "../pipelines/Pipeline.ts"
 import { Processors } from "../pipelines/Processor.ts"
-import { RunId } from "../platform/Identifiers.ts"
+import { newRunId, RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { Settings } from "../platform/Settings.ts"
 import * as Timers from "../platform/Timers.ts"
@@ -168,7 +168,7 @@ const make = Effect.gen(function* () {
       return Option.isSome(holder) ? holder.value : yield* admission.left
     }
     const requested = {
-      ...requestEvent(asked, dates, pipeline),
+      ...requestEvent(asked, dates, pipeline, now),
       ...(before === undefined ? {} : { retryOf: { runId: before.request.runId, finished } })
     }
     const { runId, trackingId } = requested
@@ -349,7 +349,8 @@ const asRunStatus = (state: RunState): RunAccepted["status"] => (state.status ==
 const requestEvent = (
   asked: RunRequest,
   dates: DateRange,
-  pipeline: (typeof RunRequested.Type)["pipeline"]
+  pipeline: (typeof RunRequested.Type)["pipeline"],
+  now: number
 ): typeof RunRequested.Type => {
   const { configId, credentialId, forceRefresh, idempotencyKey, org, trigger, triggerBy } = asked
   const { endDate, startDate } = dates
@@ -369,7 +370,7 @@ const requestEvent = (
     org,
     parameters,
     pipeline,
-    runId: RunId.make(crypto.randomUUID(), true),
+    runId: newRunId(now),
     startDate,
     trackingId: trackingIdOf(org, configId),
     trigger,

@@ -52,6 +52,28 @@ describe("Runs", () => {
     )
   )
 
+  it.scoped("gives ids that begin with the time of the request, so that they sort by it", () =>
+    inWorld(
+      {},
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const ids: Array<string> = []
+        const times = [0, 1, 0xff, 0x100, 1_700_000_000_000, 1_700_000_000_001]
+        for (const time of times) {
+          yield* TestClock.setTime(time)
+          const { runId: id } = yield* runs.request(ask())
+          yield* finish(id)
+          ids.push(id)
+        }
+        expect(ids.toSorted()).toEqual(ids)
+        expect(ids.map((id) => Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16))).toEqual(times)
+        expect(
+          ids.every((id) => /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(id))
+        ).toBe(true)
+      })
+    )
+  )
+
   it.scoped("repeats a retryable failure by the schedule and obeys Retry-After", () =>
     Effect.gen(function* () {
       const times = yield* Ref.make<ReadonlyArray<number>>([])
