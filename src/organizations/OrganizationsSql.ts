@@ -30,9 +30,11 @@ import {
   SubscriptionStatus
 } from "./Organizations.ts"
 
-/** How long a revoked key may live on in another process that has just used it. */
-const CALLER_SECONDS = 3
-const CALLER_MAX_KEYS = 10_000
+/** How long a change by another process may go unnoticed: of keys and of plans, each with the time that the database's version is kept. */
+const CALLER_SECONDS = 2
+const SUBSCRIPTION_SECONDS = 1
+const VERSION_SECONDS = 1
+const SNAPSHOT_KEYS = 10_000
 
 /** The layer over the service database; creates its tables. */
 export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClient.SqlClient | Encryption> =
@@ -55,8 +57,40 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
         }
       })
+      // Of the whole database, but other processes seldom write to it, and to ask costs less than to read.
+      const versions = yield* Snapshot.make({ seconds: VERSION_SECONDS, keys: 1 }, () =>
+        Sqlite.use((session) => selectVersion(session, [[]])).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
+          Effect.mapBoth({ onFailure: unavailable("read"), onSuccess: ([row]) => row?.data_version ?? 0 })
+        )
+      )
+      const version = versions.get("")
       // Refusals are not kept, so that a key works as soon as an administrator has made it.
-      const callers = yield* Snapshot.make({ seconds: CALLER_SECONDS, keys: CALLER_MAX_KEYS }, callerOf)
+      const callers = yield* Snapshot.make({ seconds: CALLER_SECONDS, keys: SNAPSHOT_KEYS }, callerOf, version)
+
+      const subscriptionOf = (org: OrgSlug) =>
+        Sqlite.use((session) => selectSubscription(session, [[org]])).pipe(
+          Effect.provideService(SqlClient.SqlClient, sql),
+          Effect.map(([row]): Subscription | undefined =>
+            row === undefined
+              ? undefined
+              : {
+                  org: row.org_slug,
+                  plan: row.plan_name,
+                  status: row.status,
+                  dailyLimit: row.daily_limit,
+                  monthlyLimit: row.monthly_limit,
+                  concurrentLimit: row.concurrent_limit
+                }
+          ),
+          Effect.mapError(unavailable("read"))
+        )
+
+      const subscriptions = yield* Snapshot.make(
+        { seconds: SUBSCRIPTION_SECONDS, keys: SNAPSHOT_KEYS },
+        subscriptionOf,
+        version
+      )
 
       // Without a span: it is part of every request, and most often a look into what is kept.
       const authenticate = (key: Redacted.Redacted) =>
@@ -130,27 +164,10 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         if (!created) {
           return yield* Checks.existsAlready(request.org)
         }
+        yield* subscriptions.forget(request.org)
         const { companyName, adminEmail, org } = request
         return { org, companyName, adminEmail, status: "ACTIVE" as const, plan, defaultCurrency, createdAt }
       })
-
-      const subscription = (org: OrgSlug) =>
-        Sqlite.use((session) => selectSubscription(session, [[org]])).pipe(
-          Effect.provideService(SqlClient.SqlClient, sql),
-          Effect.map(([row]): Subscription | undefined =>
-            row === undefined
-              ? undefined
-              : {
-                  org: row.org_slug,
-                  plan: row.plan_name,
-                  status: row.status,
-                  dailyLimit: row.daily_limit,
-                  monthlyLimit: row.monthly_limit,
-                  concurrentLimit: row.concurrent_limit
-                }
-          ),
-          Effect.mapError(unavailable("read"))
-        )
 
       const subscribe = Effect.fn("Organizations.subscribe")(function* (
         org: OrgSlug,
@@ -169,6 +186,7 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           concurrent_limit: limits.concurrentLimit,
           updated_at: yield* now
         })} where org_slug = ${org}`.pipe(Effect.mapError(unavailable("written")))
+        yield* subscriptions.forget(org)
         return { org, plan, status, ...limits }
       })
 
@@ -241,7 +259,18 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
         yield* callers.forget(revoked.org_api_key_hash)
       })
 
-      return { authenticate, create, get, list, subscription, subscribe, createKey, ownKey, listKeys, revokeKey }
+      return {
+        authenticate,
+        create,
+        get,
+        list,
+        subscription: subscriptions.get,
+        subscribe,
+        createKey,
+        ownKey,
+        listKeys,
+        revokeKey
+      }
     })
   )
 
@@ -249,6 +278,9 @@ const selectCaller = Sqlite.statement<CallerRow>(`
   select k.org_api_key_id, k.org_slug, k.org_api_key_hash, k.scopes, k.expires_at
   from org_api_keys k join org_profiles p on p.org_slug = k.org_slug
   where k.org_api_key_hash = ? and k.is_active = 1 and p.status = 'ACTIVE'`)
+
+/** Another number after each commit of another connection. */
+const selectVersion = Sqlite.statement<{ readonly data_version: number }>("pragma data_version")
 
 const selectSubscription = Sqlite.statement<SubscriptionRow>("select * from org_subscriptions where org_slug = ?")
 

@@ -25,14 +25,20 @@ export interface Snapshots<A, E, Key extends string = string> {
 
 interface Kept<A, E> {
   readonly at: number
+  /** The store's, as of before the reading. */
+  readonly version: number | undefined
   readonly isRead: boolean
   readonly found: Effect.Effect<A, E>
 }
 
-/** Snapshots by key; a failure is not kept. */
+/**
+ * Snapshots by key; a failure is not kept. With the `version` of the store, another number after each change, what is too old is read again
+ * only when the store has changed since.
+ */
 export const make = <A, E, Key extends string>(
   { keys, seconds }: Bounds,
-  read: (key: Key) => Effect.Effect<A, E>
+  read: (key: Key) => Effect.Effect<A, E>,
+  version?: Effect.Effect<number, E>
 ): Effect.Effect<Snapshots<A, E, Key>> =>
   Effect.sync(() => {
     // In the order of their last use.
@@ -44,14 +50,14 @@ export const make = <A, E, Key extends string>(
       const [oldest = key] = all.keys()
       all.delete(oldest)
     }
-    const readNow = (key: Key, at: number) =>
+    const readNow = (key: Key, at: number, version?: number) =>
       Effect.uninterruptibleMask((restore) => {
         const answer = Deferred.unsafeMake<A, E>(FiberId.none)
-        const reading = { at, isRead: false, found: Deferred.await(answer) }
+        const reading = { at, version, isRead: false, found: Deferred.await(answer) }
         keep(key, reading)
         return Effect.onExit(restore(read(key)), (exit) => {
           if (all.get(key) === reading) {
-            if (Exit.isSuccess(exit)) keep(key, { at, isRead: true, found: exit })
+            if (Exit.isSuccess(exit)) keep(key, { at, version, isRead: true, found: exit })
             else all.delete(key)
           }
           return Deferred.done(answer, exit)
@@ -60,9 +66,19 @@ export const make = <A, E, Key extends string>(
     const younger = (key: Key, atMost: number) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const kept = all.get(key)
-        if (kept === undefined || (kept.isRead && kept.at + atMost * 1000 <= now)) return readNow(key, now)
-        keep(key, kept)
-        return kept.found
+        if (kept !== undefined && !(kept.isRead && kept.at + atMost * 1000 <= now)) {
+          keep(key, kept)
+          return kept.found
+        }
+        return version === undefined
+          ? readNow(key, now)
+          : Effect.flatMap(version, (current) => {
+              const latest = all.get(key)
+              if (latest === undefined || (latest === kept && kept.version !== current))
+                return readNow(key, now, current)
+              keep(key, latest === kept ? { ...kept, at: now } : latest)
+              return latest.found
+            })
       })
     return {
       get: (key) => younger(key, seconds),

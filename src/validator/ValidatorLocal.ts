@@ -10,24 +10,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { Organizations } from "../organizations/Organizations.ts"
-import * as Snapshot from "../platform/Snapshot.ts"
 import { dayOf, type OrgSlug } from "../platform/Identifiers.ts"
 import { refusal, storeFailed } from "./answers.ts"
 import { Validator, type ValidatorService } from "./Validator.ts"
-
-/** How long a change of plan by an admin command may go unnoticed. */
-const SUBSCRIPTION_SECONDS = 2
-const SUBSCRIPTION_MAX_ORGS = 10_000
 
 /** The layer over the organisations. */
 export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
   Validator,
   Effect.gen(function* () {
     const organizations = yield* Organizations
-    const subscriptions = yield* Snapshot.make(
-      { seconds: SUBSCRIPTION_SECONDS, keys: SUBSCRIPTION_MAX_ORGS },
-      organizations.subscription
-    )
 
     const checkKey = (org: OrgSlug, apiKey: Redacted.Redacted) =>
       Effect.matchEffect(organizations.authenticate(apiKey), {
@@ -38,7 +29,7 @@ export const layer: Layer.Layer<Validator, never, Organizations> = Layer.effect(
     const reserve: ValidatorService["reserve"] = Effect.fnUntraced(
       function* ({ apiKey, org }) {
         if (apiKey !== undefined) yield* checkKey(org, apiKey)
-        const subscription = yield* subscriptions.get(org)
+        const subscription = yield* organizations.subscription(org)
         if (subscription === undefined) {
           const message = `organisation ${org} is not known here: see admin org list`
           return yield* refusal("SUBSCRIPTION_ERROR", undefined, message)

@@ -26,6 +26,10 @@ const process = (folder: string, variables?: Record<string, string>) =>
 const withOrganizations = <A, E>(body: (folder: string) => Effect.Effect<A, E, Organizations | SqlClient.SqlClient>) =>
   Effect.flatMap(temporaryFolder, (folder) => Effect.provide(body(folder), process(folder)))
 
+/** In another process, which has a connection of its own. */
+const elsewhere = <A, E>(folder: string, body: Effect.Effect<A, E, Organizations | SqlClient.SqlClient>) =>
+  Effect.provide(body, Layer.fresh(process(folder)))
+
 it.scoped("a key opens its organisation, and it is stored as a hash and sealed", () =>
   withOrganizations((folder) =>
     Effect.gen(function* () {
@@ -73,10 +77,9 @@ it.scoped("a wrong key is refused without saying why", () =>
 )
 
 it.scoped("a key ends: revoked, expired, or with its organisation", () =>
-  withOrganizations(() =>
+  withOrganizations((folder) =>
     Effect.gen(function* () {
       const organizations = yield* Organizations
-      const sql = yield* SqlClient.SqlClient
       yield* organizations.create({ org: acme, ...profile })
       const revoked = yield* organizations.createKey(acme)
       const expiring = yield* organizations.createKey(acme, { expiresAt: "1970-01-01T00:00:02Z" })
@@ -89,7 +92,10 @@ it.scoped("a key ends: revoked, expired, or with its organisation", () =>
       yield* TestClock.adjust("2 seconds")
       expect((yield* Effect.flip(organizations.authenticate(expiring.secret)))._tag).toBe("InvalidApiKey")
 
-      yield* sql`update org_profiles set status = 'SUSPENDED' where org_slug = ${acme}`
+      yield* elsewhere(
+        folder,
+        Effect.flatMap(SqlClient.SqlClient, (sql) => sql`update org_profiles set status = 'SUSPENDED'`)
+      )
       yield* TestClock.adjust("10 seconds")
       expect((yield* Effect.flip(organizations.authenticate(suspended.secret)))._tag).toBe("InvalidApiKey")
 
@@ -132,14 +138,42 @@ it.scoped("a key that another process revokes dies within seconds", () =>
       const { key, secret } = yield* server.createKey(acme)
       yield* server.authenticate(secret)
 
-      yield* Effect.provide(
-        Effect.flatMap(Organizations, (admin) => admin.revokeKey(key.keyId)),
-        Layer.fresh(process(folder))
+      yield* elsewhere(
+        folder,
+        Effect.flatMap(Organizations, (admin) => admin.revokeKey(key.keyId))
       )
       yield* TestClock.adjust("5 seconds")
       expect((yield* Effect.flip(server.authenticate(secret)))._tag).toBe("InvalidApiKey")
     }).pipe(Effect.provide(process(folder)))
   })
+)
+
+it.scoped(
+  "a plan counts at once where it is changed, within seconds in other processes, and again after a change back",
+  () =>
+    withOrganizations((folder) =>
+      Effect.gen(function* () {
+        const organizations = yield* Organizations
+        const plan = Effect.map(organizations.subscription(acme), (found) => found?.plan)
+        const subscribeElsewhere = (name: string) =>
+          elsewhere(
+            folder,
+            Effect.flatMap(Organizations, (admin) => admin.subscribe(acme, name))
+          )
+        expect(yield* plan).toBeUndefined()
+        yield* organizations.create({ org: acme, ...profile })
+        expect(yield* plan).toBe("STARTER")
+        yield* organizations.subscribe(acme, "SCALE")
+        expect(yield* plan).toBe("SCALE")
+        for (const name of ["ENTERPRISE", "SCALE", "ENTERPRISE"]) {
+          yield* subscribeElsewhere(name)
+          yield* TestClock.adjust("2 seconds")
+          expect(yield* plan).toBe(name)
+          yield* TestClock.adjust("1 minute")
+          expect(yield* plan).toBe(name)
+        }
+      })
+    )
 )
 
 it.scoped("bad names, plans, scopes and times are refused and leave nothing behind", () =>
