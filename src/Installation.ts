@@ -42,10 +42,9 @@ import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
 import * as CentralDatasetBigQuery from "./warehouse/bigquery/CentralDatasetBigQuery.ts"
-import * as WarehouseBigQuery from "./warehouse/bigquery/WarehouseBigQuery.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
-import type { Warehouse } from "./warehouse/Warehouse.ts"
+import * as WarehouseLayers from "./warehouse/WarehouseLayers.ts"
 
 type EncryptionLayer = Layer.Layer<
   Encryption,
@@ -104,19 +103,6 @@ const validator = Layer.unwrapEffect(
   )
 )
 
-type WarehouseLayer = Layer.Layer<
-  Warehouse,
-  Layer.Layer.Error<typeof WarehouseDuckDb.layer> | Layer.Layer.Error<typeof WarehouseBigQuery.layer>,
-  Settings
->
-
-/** The warehouse of the settings. */
-export const warehouse = Layer.unwrapEffect(
-  Effect.map(Settings, (settings): WarehouseLayer =>
-    settings.warehouse === "duckdb" ? WarehouseDuckDb.layer : WarehouseBigQuery.layer
-  )
-)
-
 const hierarchiesInDatasets = HierarchiesWarehouse.layer.pipe(Layer.provide(WarehouseDuckDb.layer))
 const hierarchiesInBigQuery = HierarchiesBigQuery.layer.pipe(Layer.provide(CentralDatasetBigQuery.layer))
 
@@ -134,7 +120,7 @@ export const hierarchies = Layer.unwrapEffect(
 )
 
 const onWarehouse = Layer.merge(ProcedureSync.ProcedureSync.layer, SubscriptionPlansWarehouse.layer).pipe(
-  Layer.provideMerge(OrgProfile.layer.pipe(Layer.provide(warehouse)))
+  Layer.provideMerge(OrgProfile.layer.pipe(Layer.provide(WarehouseLayers.layer)))
 )
 
 /** Cost alerts and summaries, on the warehouse, told by the notifier. */
@@ -170,7 +156,7 @@ export const layerOf = <E = never>(
     Layer.provideMerge(Judge.layer),
     Layer.provideMerge(onWarehouse),
     // The engine opens its file on threads of its own meanwhile.
-    Layer.provideMerge(Layer.merge(Layer.discard(warehouse), records)),
+    Layer.provideMerge(Layer.merge(Layer.discard(WarehouseLayers.layer), records)),
     Layer.provideMerge(NodeContext.layer)
   )
 

@@ -11,7 +11,7 @@ import * as Layer from "effect/Layer"
 const print = (error: unknown) => Console.error(error instanceof Error ? error.message : String(error))
 
 const service = Effect.flatMap(
-  Effect.promise(() => import("./service.ts")),
+  Effect.promise(() => import("./start.ts")),
   ({ run }) => Effect.tapError(run, print)
 )
 

@@ -12,9 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { readPriceList } from "../genai/PriceList.ts"
-import * as Installation from "../Installation.ts"
 import { Day, OrgSlug } from "../platform/Identifiers.ts"
 import { parseLossless } from "../platform/Json.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { importPrices, priceCsv } from "../processors/genai/Prices.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
@@ -72,7 +72,7 @@ const importFile = Command.make(
         const hash = createHash("sha256").update(text).digest("hex")
         yield* Effect.gen(function* () {
           yield* importPrices(yield* (yield* Warehouse).org(org.value), list.format, rows, hash)
-        }).pipe(Effect.provide(Installation.warehouse.pipe(Layer.provide(Settings.layer))))
+        }).pipe(Effect.provide(WarehouseLayers.layer.pipe(Layer.provide(Settings.layer))))
       }
       const summary = { format: list.format, prices: rows.length, models: list.models, skipped: list.skipped }
       yield* Console.log(

@@ -7,9 +7,9 @@ import * as Options from "@effect/cli/Options"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Installation from "../Installation.ts"
 import type { Json } from "../platform/Json.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import { table } from "./table.ts"
@@ -28,7 +28,7 @@ export const query = Command.make("query", { org, json, sql }, (options) =>
   Effect.gen(function* () {
     const rows = yield* (yield* (yield* Warehouse).org(options.org)).query(options.sql)
     yield* Console.log(options.json ? JSON.stringify(rows) : render(rows))
-  }).pipe(Effect.provide(Installation.warehouse.pipe(Layer.provide(Settings.layer))))
+  }).pipe(Effect.provide(WarehouseLayers.layer.pipe(Layer.provide(Settings.layer))))
 ).pipe(
   Command.withDescription(
     "Run one SELECT on an organisation's tables (the embedded warehouse only while no service holds it)."

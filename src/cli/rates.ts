@@ -9,8 +9,8 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { importRates, RatesRejected } from "../focus/ExchangeRates.ts"
-import * as Installation from "../Installation.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import { readCsv } from "./PlanCsv.ts"
@@ -33,7 +33,7 @@ const importFile = Command.make(
       const rows = yield* Effect.mapError(readCsv(content), ({ faults }) => new RatesRejected({ faults }))
       const imported = yield* importRates(yield* (yield* Warehouse).org(org), rows)
       yield* Console.log(json ? JSON.stringify(imported) : `Imported ${imported.rates} rates; ${org} has no others.`)
-    }).pipe(Effect.provide(Installation.warehouse.pipe(Layer.provide(Settings.layer))))
+    }).pipe(Effect.provide(WarehouseLayers.layer.pipe(Layer.provide(Settings.layer))))
 ).pipe(
   Command.withDescription(
     "Replace the exchange rates by a CSV file, all or nothing (the embedded warehouse only while no service holds it)."

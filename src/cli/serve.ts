@@ -2,9 +2,9 @@
  * `serve` among the commands.
  */
 import * as Command from "@effect/cli/Command"
-import * as Service from "./service.ts"
+import * as Start from "./start.ts"
 
 /** The command. */
-export const serve = Command.make("serve", {}, () => Service.run).pipe(
+export const serve = Command.make("serve", {}, () => Start.run).pipe(
   Command.withDescription("Serve the HTTP API until stopped; unfinished runs go on.")
 )

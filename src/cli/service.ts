@@ -89,11 +89,11 @@ const longestShutdownMilliseconds = 30_000
 /** Runs are resumable after any end, so a shutdown that hangs is cut off. */
 const dieAnyway = Effect.sync(() => void setTimeout(() => process.exit(1), longestShutdownMilliseconds).unref())
 
-/** What `serve` runs. */
+/** Says where the server listens, and lets it serve until it is told to stop. */
 export const run = Effect.gen(function* () {
   const { address } = yield* HttpServer.HttpServer
   const where = address._tag === "TcpAddress" ? `http://localhost:${address.port}` : address.path
   yield* Console.log(`Listening on ${where} (API documentation: ${where}/docs). Stop with Ctrl+C.`)
   const { begin } = yield* Shutdown
   return yield* Effect.onInterrupt(Effect.never, () => Effect.zipRight(begin, dieAnyway))
-}).pipe(Effect.provide(layer))
+})

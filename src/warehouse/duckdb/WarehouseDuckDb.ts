@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
-import { mkdir, mkdtemp, rm } from "node:fs/promises"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { datasetOf, type OrgSlug } from "../../platform/Identifiers.ts"
@@ -63,7 +64,7 @@ export const layerTemporaryOf = (tables: ReadonlyArray<Table>) =>
     Effect.gen(function* () {
       const settings = yield* Settings
       const folder = yield* Effect.acquireRelease(
-        inFolder(tmpdir(), () => mkdtemp(join(tmpdir(), "pipeline-service-"))),
+        inFolder(tmpdir(), () => mkdtempSync(join(tmpdir(), "pipeline-service-"))),
         (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
       )
       return yield* make(
@@ -74,8 +75,8 @@ export const layerTemporaryOf = (tables: ReadonlyArray<Table>) =>
     })
   )
 
-const inFolder = <A>(folder: string, use: () => Promise<A>): Effect.Effect<A, WarehouseUnavailable> =>
-  Effect.tryPromise({
+const inFolder = <A>(folder: string, use: () => A): Effect.Effect<A, WarehouseUnavailable> =>
+  Effect.try({
     try: use,
     catch: (cause) =>
       new WarehouseUnavailable({
@@ -100,7 +101,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
 ) {
   const file = resolve(folder, "warehouse.duckdb")
   const spillFolder = resolve(folder, "spill")
-  yield* inFolder(folder, () => mkdir(folder, { recursive: true }))
+  // On this thread, so that the engine begins to open its file before anything else is done.
+  yield* inFolder(folder, () => mkdirSync(folder, { recursive: true }))
   const opening = Effect.gen(function* () {
     const database = yield* open(file, {
       ...limits(settings),
@@ -117,7 +119,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
       autoload_known_extensions: "false"
     })
     // Whoever holds the database owns the folder: what lies there was left by a process that died.
-    yield* inFolder(spillFolder, () => rm(spillFolder, { recursive: true, force: true }))
+    yield* inFolder(spillFolder, () => rmSync(spillFolder, { recursive: true, force: true }))
     const lookups = yield* Effect.scoped(Effect.flatMap(database.connect, prepare(settings)))
     return { database, lookups }
   })

@@ -8,9 +8,9 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as HierarchiesBigQuery from "../../../src/hierarchy/HierarchiesBigQuery.ts"
 import { importHierarchy } from "../../../src/hierarchy/HierarchyImport.ts"
-import * as Installation from "../../../src/Installation.ts"
 import * as CentralDatasetBigQuery from "../../../src/warehouse/bigquery/CentralDatasetBigQuery.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
+import * as WarehouseLayers from "../../../src/warehouse/WarehouseLayers.ts"
 import { accountsOf, acme, at, given, globex, settingsOf, tables, written } from "./accounts.ts"
 
 it.scopedLive("a hierarchy is one table of all, of which each organisation sees its own rows", () =>
@@ -63,7 +63,7 @@ it.scopedLive("a hierarchy is one table of all, of which each organisation sees 
       expect((yield* seen).map((each) => each["entity_id"])).toEqual(["API", "NEW"])
     }).pipe(
       Effect.provide(
-        Layer.mergeAll(HierarchiesBigQuery.layer, Installation.warehouse).pipe(
+        Layer.mergeAll(HierarchiesBigQuery.layer, WarehouseLayers.layer).pipe(
           Layer.provide(CentralDatasetBigQuery.layer),
           Layer.provide(settingsOf(folder, counterpart))
         )
@@ -75,7 +75,7 @@ it.scopedLive("a hierarchy is one table of all, of which each organisation sees 
 it.scopedLive("a hierarchy whose table the API service has not created is empty, and is seen when it is there", () =>
   given(({ counterpart, folder }) =>
     Effect.gen(function* () {
-      const remote = Installation.warehouse.pipe(
+      const remote = WarehouseLayers.layer.pipe(
         Layer.provide(settingsOf(folder, counterpart, { VALIDATOR: "remote" })),
         Layer.provide(Logger.minimumLogLevel(LogLevel.None))
       )
