@@ -10,7 +10,7 @@ import * as World from "../support/HttpWorld.ts"
 
 const demo = "/api/v1/pipelines/run/acme_corp/cloud/test/cost/demo"
 const slow = "/api/v1/pipelines/run/acme_corp/cloud/test/slow"
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
 const unknownRun = "11111111-1111-4111-8111-111111111111"
 
 const idOf = (answer: World.Answer): RunId =>
