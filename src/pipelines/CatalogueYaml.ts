@@ -1,7 +1,7 @@
 /**
  * The catalogue on the YAML files of `configs/`.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { readFileSync, statSync } from "node:fs"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -54,34 +54,30 @@ const make = Effect.gen(function* () {
   const processors = yield* Processors
   const cache = new Map<string, { readonly version: string; readonly pipeline: Pipeline }>()
 
-  const readPipeline = Effect.fnUntraced(function* (
-    folder: string,
-    file: string,
-    configId: string,
-    org: OrgSlug,
-    version: string
-  ) {
-    const place = path.join(folder, file)
-    const key = `${org} ${place}`
-    const cached = cache.get(key)
-    if (cached?.version === version) return cached.pipeline
+  const readPipeline = Effect.fnUntraced(function* (folder: string, file: string, configId: string, org: OrgSlug) {
     const text = yield* Effect.try({
-      try: () => readFileSync(place, "utf8"),
+      try: () => readFileSync(path.join(folder, file), "utf8"),
       catch: () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
     })
-    const pipeline = yield* parsePipeline(text, file, configId, org, processors)
-    // Each run's first event carries it.
-    keepCanonical(pipeline)
-    cache.set(key, { version, pipeline })
-    return pipeline
+    return yield* parsePipeline(text, file, configId, org, processors)
   })
 
   const load = Effect.fnUntraced(function* (org: OrgSlug, configId: string) {
     const candidates = isConfigId(configId) ? [`${org}/${configId}.yml`, `${configId}.yml`] : []
     for (const file of candidates) {
       for (const folder of folders) {
-        const version = versionOf(path.join(folder, file))
-        if (version !== undefined) return yield* readPipeline(folder, file, configId, org, version)
+        const place = path.join(folder, file)
+        const version = versionOf(place)
+        if (version === undefined) continue
+        const key = `${org} ${place}`
+        const cached = cache.get(key)
+        if (cached?.version === version) return cached.pipeline
+        const definition = yield* readPipeline(folder, file, configId, org)
+        const pipeline = { ...definition, definitionHash: hash("sha256", canonical(definition)) } satisfies Pipeline
+        // Each run's first event carries it.
+        keepCanonical(pipeline)
+        cache.set(key, { version, pipeline })
+        return pipeline
       }
     }
     return yield* new TemplateNotFound({ configId })
@@ -98,8 +94,7 @@ const make = Effect.gen(function* () {
       .map((entry) => entry.replaceAll("\\", "/"))
       .filter((entry) => entry.endsWith(".yml") && !reservedFolders.has(entry.split("/")[0] ?? ""))
       .sort()
-    yield* Effect.forEach(pipelines, (file) => readPipeline(folder, file, file.slice(0, -".yml".length), anyOrg, ""))
-    cache.clear()
+    yield* Effect.forEach(pipelines, (file) => readPipeline(folder, file, file.slice(0, -".yml".length), anyOrg))
     return pipelines.map((file) => file.slice(0, -".yml".length))
   })
 
@@ -181,9 +176,7 @@ const parsePipeline = Effect.fnUntraced(function* (
   )
   const [first, ...others] = resolved
   if (first === undefined) return yield* fault(source, ["steps"], "a pipeline has at least one step")
-  const pipeline = { ...own, steps: [first, ...others] as const }
-  const definitionHash = createHash("sha256").update(canonical(pipeline)).digest("hex")
-  return { ...pipeline, definitionHash } satisfies Pipeline
+  return { ...own, steps: [first, ...others] as const }
 })
 
 const resolveStep = (

@@ -1,7 +1,7 @@
 /**
  * YAML 1.2 files: the value, and the line on which each part of it stands, so that a fault found later can be shown where it is.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { existsSync, readFileSync } from "node:fs"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
@@ -101,7 +101,7 @@ const readBuilt = <A>(kindName: string): Readonly<Record<string, A>> => {
 }
 
 /** What tells a text from every other. */
-export const digest = (text: string): string => createHash("sha256").update(text).digest("base64")
+export const digest = (text: string): string => hash("sha256", text, "base64")
 
 /** Lines of a text that is known to be a document. */
 const lineIn =

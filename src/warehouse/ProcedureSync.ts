@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { Settings } from "../platform/Settings.ts"
 import { type StoredProcedure, Warehouse, type WarehouseError } from "./Warehouse.ts"
@@ -103,7 +103,7 @@ const make = Effect.gen(function* () {
         `${file.path} must CREATE OR REPLACE the procedure ${file.name}, not ${declared ?? "something else"}`
       )
     }
-    return { name: file.name, text, contentHash: createHash("sha256").update(text).digest("hex") }
+    return { name: file.name, text, contentHash: hash("sha256", text) }
   })
 
   const readAll = (wanted: ReadonlyArray<ProcedureFile>) =>
