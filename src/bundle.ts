@@ -30,8 +30,8 @@ const requiredBuiltIns: Plugin = {
 }
 
 /**
- * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, and web
- * sockets, which Effect's server offers and this service does not have.
+ * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, web
+ * sockets, which Effect's server offers and this service does not have, and what reads the sources of bills and usage.
  */
 const usedLater: Plugin = {
   name: "used-later",
@@ -39,8 +39,11 @@ const usedLater: Plugin = {
     onResolve({ filter: /^(node:zlib|node:child_process|node:readline|ws)$/ }, ({ namespace, path }) =>
       namespace === "used" ? undefined : { path, namespace: "used" }
     )
+    onResolve({ filter: /\/sources\/\w[\w-]*\// }, ({ namespace, path, resolveDir }) =>
+      namespace === "used" ? undefined : { path: join(resolveDir, path), namespace: "used" }
+    )
     onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({
-      contents: `module.exports = Object.create(new Proxy({}, { get: (_, member) => require("${path}")[member] }))`,
+      contents: `let members; module.exports = Object.create(new Proxy({}, { get: (_, name) => (members ??= require("${path}"))[name] }))`,
       resolveDir: "."
     }))
   }
