@@ -1,7 +1,7 @@
 /**
  * `npm run build`: the service as a bundle in `dist/`. Native modules stay outside.
  */
-import { rm } from "node:fs/promises"
+import { readFile, rm } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { basename, join } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
@@ -47,6 +47,21 @@ const usedLater: Plugin = {
       resolveDir: "."
     }))
   }
+}
+
+/**
+ * At its start Effect takes a stack trace, to see whether its own frames have been optimised away, which esbuild does not do. For the place of
+ * each frame V8 would count the lines of the whole program.
+ */
+const withoutTrace: Plugin = {
+  name: "without-trace",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/effect\/dist\/esm\/Utils\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8")
+      const contents = text.replace(/(?<=const isNotOptimizedAway = ).*new Error\(\)\.stack.*(?=;)/, "true")
+      if (contents === text) throw new Error(`${path} takes no stack trace any more`)
+      return { contents }
+    })
 }
 
 /**
@@ -108,7 +123,7 @@ if (import.meta.main) {
   // A function that `bundleMain.ts` calls: of a script V8 gives the functions that were compiled while it ran, of a module it does not.
   const { metafile } = await build({
     ...bundling,
-    plugins: [usedLater, ...bundling.plugins, loadedLater(files)],
+    plugins: [usedLater, withoutTrace, ...bundling.plugins, loadedLater(files)],
     entryPoints: ["src/cli/main.ts"],
     outdir: "dist",
     entryNames: "program-[hash]",
