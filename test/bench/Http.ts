@@ -1,14 +1,16 @@
 /**
  * Runs per second over HTTP: a server process, and clients of this process that ask for runs on kept connections. Each organisation has one
- * live run at a time, so the clients go round many organisations; only answers that accepted a new run count.
+ * live run at a time, so the clients go round many organisations; only answers that accepted a new run count. Beside it the ceiling: the
+ * same process is asked for the same runs through Node's own server, with nothing in between.
  */
 import { spawn } from "node:child_process"
 import { Agent, request } from "node:http"
 import { fileURLToPath } from "node:url"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import { processorTimeOf, startEnvironment, startOptions } from "./Child.ts"
-import { measure as measureRate, type Rate } from "./Engine.ts"
+import { measure as measureRate } from "./Engine.ts"
 
 const program = fileURLToPath(new URL("httpChild.ts", import.meta.url))
 const organisations = 512
@@ -16,6 +18,7 @@ const organisations = 512
 interface Api {
   readonly pid: number | undefined
   readonly port: number
+  readonly ceilingPort: number
   readonly keys: ReadonlyArray<{ readonly org: string; readonly key: string }>
 }
 
@@ -41,21 +44,22 @@ const server = Effect.gen(function* () {
       output += text
       const port = /Listening on (\d+)/.exec(output)?.[1]
       if (port === undefined) return
+      const ceilingPort = Number(/^Ceiling on (\d+)$/m.exec(output)?.[1])
       const keys = [...output.matchAll(/^key (\S+) (\S+)$/gm)].map(([, org = "", key = ""]) => ({ org, key }))
-      resume(Effect.succeed({ pid: child.pid, port: Number(port), keys }))
+      resume(Effect.succeed({ pid: child.pid, port: Number(port), ceilingPort, keys }))
     })
   })
 })
 
 /** Asks for one run; true when it is a new one. */
-const post = (agent: Agent, api: Api, index: number) =>
+const post = (agent: Agent, api: Api, port: number, index: number) =>
   Effect.async<boolean, Error>((resume) => {
     const { org, key } = api.keys[index % api.keys.length] ?? { org: "", key: "" }
     const sent = request(
       {
         agent,
         host: "127.0.0.1",
-        port: api.port,
+        port,
         method: "POST",
         path: `/api/v1/pipelines/run/${org}/test/bench/cost/noop`,
         headers: { "X-API-Key": key }
@@ -66,7 +70,7 @@ const post = (agent: Agent, api: Api, index: number) =>
         response.on("end", () =>
           resume(
             response.statusCode === 200
-              ? Effect.succeed(!text.includes("already running"))
+              ? Effect.succeed(!/already running|"existing":true/.test(text))
               : Effect.fail(new Error(`${response.statusCode} ${text}`))
           )
         )
@@ -76,25 +80,26 @@ const post = (agent: Agent, api: Api, index: number) =>
     sent.end()
   })
 
-/** Accepted runs per second at several numbers of clients. */
-export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
+/** Accepted runs per second at several numbers of clients, and of the ceiling at the last of them; `cpu` is the server's. */
+export const runs = (sizes: Arr.NonEmptyReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
   Effect.gen(function* () {
     const api = yield* server
     const agent = new Agent({ keepAlive: true })
     let next = 0
-    const one = Effect.suspend(() => post(agent, api, next++)).pipe(Effect.repeat({ until: (accepted) => accepted }))
-    // A busy server accepts one connection each turn of its loop: what is measured begins with all of them open.
-    const mostClients = Math.max(...sizes.map(({ clients }) => clients))
-    yield* measureRate(mostClients, 20 * mostClients, () => one)
-    const rates: ReadonlyArray<Rate> = yield* Effect.forEach(sizes, ({ clients, total }) =>
-      Effect.suspend(() => {
-        const used = processorTimeOf(api.pid)
-        return Effect.map(
-          measureRate(clients, total, () => one),
-          (rate) => ({ ...rate, cpu: ((processorTimeOf(api.pid) - used) * 1000) / total })
-        )
-      })
-    )
+    const measureOn = Effect.fnUntraced(function* (port: number, { clients, total }: (typeof sizes)[number]) {
+      const one = Effect.suspend(() => post(agent, api, port, next++)).pipe(
+        Effect.repeat({ until: (accepted) => accepted })
+      )
+      // A busy server accepts one connection each turn of its loop: what is measured begins with all of them open.
+      yield* measureRate(clients, 20 * clients, () => one)
+      const used = processorTimeOf(api.pid)
+      const rate = yield* measureRate(clients, total, () => one)
+      return { ...rate, cpu: ((processorTimeOf(api.pid) - used) * 1000) / total }
+    })
+    const most = Arr.lastNonEmpty(sizes)
+    yield* measureOn(api.port, most)
+    const rates = yield* Effect.forEach(sizes, (size) => measureOn(api.port, size))
+    const ceiling = yield* measureOn(api.ceilingPort, most)
     agent.destroy()
-    return rates
+    return { runs: rates, ceiling }
   }).pipe(Effect.scoped)

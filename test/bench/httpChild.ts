@@ -1,19 +1,24 @@
 /**
- * The HTTP API over real runs of three steps that do nothing, for the bench. Prints `Listening on PORT` and one API key per organisation.
+ * The HTTP API over real runs of three steps that do nothing, for the bench; on a second port Node's own server asks for the same runs.
+ * Prints one API key per organisation, `Ceiling on PORT` and `Listening on PORT`.
  *
  *   node test/bench/httpChild.ts DATA_FOLDER ORGANISATIONS
  */
 import { mkdirSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Redacted from "effect/Redacted"
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
 import { Judge } from "../../src/focus/Judge.ts"
 import * as Server from "../../src/http/Server.ts"
 import { Shutdown } from "../../src/http/Shutdown.ts"
@@ -21,7 +26,9 @@ import * as Installation from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as CatalogueYaml from "../../src/pipelines/CatalogueYaml.ts"
 import { Processors } from "../../src/pipelines/Processor.ts"
+import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { Settings } from "../../src/platform/Settings.ts"
+import { Runs } from "../../src/runs/Runs.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import * as SubscriptionPlansWarehouse from "../../src/subscriptions/SubscriptionPlansWarehouse.ts"
@@ -75,6 +82,27 @@ const world = Server.layer.pipe(
   Layer.provideMerge(NodeContext.layer)
 )
 
+const isOrg = Schema.is(OrgSlug)
+
+/** What HTTP could reach: no keys, no limits, no schemas, no headers of its own. Answers the port. */
+const ceiling = Effect.gen(function* () {
+  const runs = yield* Runs
+  const run = Runtime.runCallback(yield* Effect.runtime())
+  const server = createServer((request, response) => {
+    const org = (request.url ?? "").split("/")[5]
+    if (!isOrg(org)) return void response.writeHead(404).end()
+    run(runs.request({ org, configId: "test/bench/cost/noop", trigger: "api", triggerBy: "bench" }), {
+      onExit: Exit.match({
+        onFailure: () => response.writeHead(500).end(),
+        onSuccess: ({ existing, runId }) => response.end(JSON.stringify({ runId, existing }))
+      })
+    })
+  })
+  yield* Effect.async<void>((resume) => void server.listen(0, "127.0.0.1", () => resume(Effect.void)))
+  const address = server.address()
+  return typeof address === "object" ? address?.port : undefined
+})
+
 writeConfigs()
 NodeRuntime.runMain(
   Effect.gen(function* () {
@@ -84,6 +112,7 @@ NodeRuntime.runMain(
       const { secret } = yield* createKey(orgOf(client))
       console.log(`key ${orgOf(client)} ${Redacted.value(secret)}`)
     }
+    console.log(`Ceiling on ${yield* ceiling}`)
     const { address } = yield* HttpServer.HttpServer
     console.log(`Listening on ${address._tag === "TcpAddress" ? address.port : ""}`)
     return yield* Effect.never
