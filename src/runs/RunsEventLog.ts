@@ -33,7 +33,7 @@ import * as RunMetrics from "./RunMetrics.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
-import { spanOf } from "./StepAttempt.ts"
+import { traceable, spanOf } from "./StepAttempt.ts"
 import { stateAfter } from "./RunHistory.ts"
 import { RunRow, runViewOf, viewOf, viewOfRow } from "./RunView.ts"
 import {
@@ -70,7 +70,8 @@ const make = Effect.gen(function* () {
     projectId: settings.projectId
   }
   const actors = new Map<RunId, RunActor.RunActor>()
-  const fibers = yield* FiberMap.make<RunId>()
+  // A run outlives the request for it, so its fiber has the surroundings of the service, which are also less to copy for each fiber.
+  const runFiber = yield* FiberMap.runtime(yield* FiberMap.make<RunId>())()
   let stopping = false
   yield* Effect.addFinalizer(() => Effect.sync(() => void (stopping = true)))
 
@@ -79,9 +80,9 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const opened = Deferred.unsafeMake<void, E>(FiberId.none)
       const life = actor.run(Effect.map(opening, () => Deferred.unsafeDone(opened, Exit.void)))
-      actors.set(runId, actor)
-      return Effect.flatMap(FiberMap.run(fibers, runId, Effect.exit(life)), (fiber) => {
-        fiber.addObserver((exit) => {
+      return Effect.flatMap(traceable(context, Effect.exit(life)), (live) => {
+        actors.set(runId, actor)
+        runFiber(runId, live).addObserver((exit) => {
           actors.delete(runId)
           // Where the opening failed, the life has ended with its failure.
           Deferred.unsafeDone(opened, Exit.flatten(exit))

@@ -30,6 +30,21 @@ export const spanOf =
   <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
     isTraced ? Effect.withSpan(effect, name, { attributes, captureStackTrace: false }) : effect
 
+/** For a fiber that starts with other surroundings: the names in this one's log lines, and its span as the parent where spans are collected. */
+export const traceable = <A, E>(
+  { isTraced }: AttemptContext,
+  effect: Effect.Effect<A, E>
+): Effect.Effect<Effect.Effect<A, E>> =>
+  Effect.flatMap(FiberRef.get(FiberRef.currentLogAnnotations), (annotations) => {
+    const named = Effect.zipRight(FiberRef.set(FiberRef.currentLogAnnotations, annotations), effect)
+    return isTraced
+      ? Effect.match(Effect.currentParentSpan, {
+          onFailure: () => named,
+          onSuccess: (span) => Effect.withParentSpan(named, span)
+        })
+      : Effect.succeed(named)
+  })
+
 /** Log lines of this fiber, and of those it starts, carry the names from now on. */
 export const annotate = (names: Readonly<Record<string, string>>): Effect.Effect<void> =>
   FiberRef.update(FiberRef.currentLogAnnotations, (annotations) =>

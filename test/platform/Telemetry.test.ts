@@ -86,6 +86,8 @@ describe("telemetry", () => {
         { stringValue: "extract_usage" },
         { stringValue: "calculate_costs" }
       ])
+      const [request] = ofName("Runs.request")
+      expect(ofName("run")[0]?.parentSpanId).toBe(request?.spanId)
       // Each hangs below its step, so a trace of a run shows where its time went.
       const byId = new Map(spans.map((span) => [span.spanId, span]))
       const rootOf = (span: (typeof spans)[number]): string => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Chunk from "effect/Chunk"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Ref from "effect/Ref"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -72,6 +73,27 @@ describe("Runs", () => {
         ).toBe(true)
       })
     )
+  )
+
+  it.scoped("names the request in what the validator and the steps log", () =>
+    Effect.gen(function* () {
+      const seen: Array<Record<string, unknown>> = []
+      const look = Effect.map(FiberRef.get(FiberRef.currentLogAnnotations), (names) =>
+        seen.push(Object.fromEntries(names))
+      )
+      const ledger = makeLedger()
+      ledger.hold = Effect.asVoid(look)
+      yield* inWorld(
+        { ledger, script: { a: () => Effect.as(look, done) } },
+        Effect.gen(function* () {
+          const asked = (yield* Runs).request(ask())
+          const { runId: id } = yield* Effect.annotateLogs(asked, "request_id", "req-77")
+          yield* finish(id)
+          const names = { request_id: "req-77", run: id, org }
+          expect(seen).toEqual([names, { ...names, step: "a" }])
+        })
+      )
+    })
   )
 
   it.scoped("repeats a retryable failure by the schedule and obeys Retry-After", () =>
