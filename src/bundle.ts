@@ -1,7 +1,7 @@
 /**
  * `npm run build`: the service as a bundle in `dist/`. Native modules stay outside.
  */
-import { readFile, rm } from "node:fs/promises"
+import { rm } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { basename, join } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
@@ -30,8 +30,8 @@ const requiredBuiltIns: Plugin = {
 }
 
 /**
- * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, web
- * sockets, which Effect's server offers and this service does not have, and what reads the sources of bills and usage.
+ * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, and web
+ * sockets, which Effect's server offers and this service does not have.
  */
 const usedLater: Plugin = {
   name: "used-later",
@@ -39,29 +39,11 @@ const usedLater: Plugin = {
     onResolve({ filter: /^(node:zlib|node:child_process|node:readline|ws)$/ }, ({ namespace, path }) =>
       namespace === "used" ? undefined : { path, namespace: "used" }
     )
-    onResolve({ filter: /\/sources\/\w[\w-]*\// }, ({ namespace, path, resolveDir }) =>
-      namespace === "used" ? undefined : { path: join(resolveDir, path), namespace: "used" }
-    )
     onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({
-      contents: `let members; module.exports = Object.create(new Proxy({}, { get: (_, name) => (members ??= require("${path}"))[name] }))`,
+      contents: `module.exports = Object.create(new Proxy({}, { get: (_, member) => require("${path}")[member] }))`,
       resolveDir: "."
     }))
   }
-}
-
-/**
- * At its start Effect takes a stack trace, to see whether its own frames have been optimised away, which esbuild does not do. For the place of
- * each frame V8 would count the lines of the whole program.
- */
-const withoutTrace: Plugin = {
-  name: "without-trace",
-  setup: ({ onLoad }) =>
-    onLoad({ filter: /\/effect\/dist\/esm\/Utils\.js$/ }, async ({ path }) => {
-      const text = await readFile(path, "utf8")
-      const contents = text.replace(/(?<=const isNotOptimizedAway = ).*new Error\(\)\.stack.*(?=;)/, "true")
-      if (contents === text) throw new Error(`${path} takes no stack trace any more`)
-      return { contents }
-    })
 }
 
 /**
@@ -123,7 +105,7 @@ if (import.meta.main) {
   // A function that `bundleMain.ts` calls: of a script V8 gives the functions that were compiled while it ran, of a module it does not.
   const { metafile } = await build({
     ...bundling,
-    plugins: [usedLater, withoutTrace, ...bundling.plugins, loadedLater(files)],
+    plugins: [usedLater, ...bundling.plugins, loadedLater(files)],
     entryPoints: ["src/cli/main.ts"],
     outdir: "dist",
     entryNames: "program-[hash]",
