@@ -14,10 +14,10 @@ import * as Schema from "effect/Schema"
 import { readPriceList } from "../genai/PriceList.ts"
 import { Day, OrgSlug } from "../platform/Identifiers.ts"
 import { parseLossless } from "../platform/Json.ts"
-import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { importPrices, priceCsv } from "../processors/genai/Prices.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { table } from "./table.ts"
 
 /** The file is no list of prices, or nothing says where its prices go. */

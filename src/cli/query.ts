@@ -9,9 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Json } from "../platform/Json.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
-import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { table } from "./table.ts"
 
 const org = Options.text("org").pipe(

@@ -10,9 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { importRates, RatesRejected } from "../focus/ExchangeRates.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
-import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { Settings } from "../platform/Settings.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
+import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 import { readCsv } from "./PlanCsv.ts"
 
 const importFile = Command.make(
