@@ -57,11 +57,12 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
         }
       })
-      // Of the whole database, but other processes seldom write to it, and to ask costs less than to read.
+      // Of the whole database, but other processes seldom write to it, and to ask costs less than to read. Without an answer everything is
+      // read again: no number equals NaN.
       const versions = yield* Snapshot.make({ seconds: VERSION_SECONDS, keys: 1 }, () =>
         Sqlite.use((session) => selectVersion(session, [[]])).pipe(
           Effect.provideService(SqlClient.SqlClient, sql),
-          Effect.mapBoth({ onFailure: unavailable("read"), onSuccess: ([row]) => row?.data_version ?? 0 })
+          Effect.mapBoth({ onFailure: unavailable("read"), onSuccess: ([row]) => row?.data_version ?? Number.NaN })
         )
       )
       const version = versions.get("")
