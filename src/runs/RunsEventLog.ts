@@ -33,7 +33,7 @@ import * as RunMetrics from "./RunMetrics.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
 import { admitted } from "./Admission.ts"
-import { traceable, spanOf } from "./StepAttempt.ts"
+import { spanOf, traceable } from "./StepAttempt.ts"
 import { stateAfter } from "./RunHistory.ts"
 import { RunRow, runViewOf, viewOf, viewOfRow } from "./RunView.ts"
 import {
@@ -355,7 +355,7 @@ const requestEvent = (
 ): typeof RunRequested.Type => {
   const { configId, credentialId, forceRefresh, idempotencyKey, org, trigger, triggerBy } = asked
   const { endDate, startDate } = dates
-  // Members stand in the order of the stored text, which saves their sorting.
+  // Members stand in the order of the stored text, so that these can be written as they are.
   const parameters: JsonObject = {
     ...(credentialId === undefined ? {} : { credential_id: credentialId }),
     end_date: endDate,
