@@ -3,7 +3,6 @@
  */
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as EffectArray from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
@@ -34,10 +33,10 @@ export const invalidRequest = (
   part: "body" | "query"
 ): ApiError => {
   const issues = "issues" in error ? error.issues : ParseResult.ArrayFormatter.formatErrorSync(error)
-  const places = EffectArray.groupBy(issues, (issue) => issue.path.map(String).join("/"))
+  const places = Map.groupBy(issues, (issue) => issue.path.map(String).join("/"))
   return apiError(
     "REQUEST_INVALID",
-    Object.values(places).map((found) => ({
+    Array.from(places.values(), (found) => ({
       loc: [part, ...(found[0]?.path ?? []).map((name) => (typeof name === "number" ? name : String(name)))],
       msg: messageOf(found).slice(0, maximumMessageCharacters),
       type: { Unexpected: "extra_forbidden", Missing: "missing" }[String(found[0]?._tag)] ?? "value_error"

@@ -82,6 +82,12 @@ layer(World.layer(), { excludeTestServices: true })("failed answers", (it) => {
           request_id: "golden-1"
         }
       })
+      // A name that every object of JavaScript has is a field like any other.
+      for (const name of ["__proto__", "constructor"]) {
+        expect((yield* ask("POST", run, key, `{"${name}": 1}`)).body).toMatchObject({
+          detail: [{ loc: ["body", name], msg: expect.stringContaining("is unexpected"), type: "extra_forbidden" }]
+        })
+      }
       expect(yield* ask("GET", "/api/v1/pipelines/acme_corp/runs?trigger_type=x", key)).toEqual({
         ...golden(422, "REQUEST_INVALID", ""),
         body: {
