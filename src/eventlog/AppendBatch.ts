@@ -3,7 +3,7 @@
  */
 import * as Arr from "effect/Array"
 import * as Exit from "effect/Exit"
-import { canonicalObject } from "../platform/Json.ts"
+import { canonicalForm } from "../platform/Json.ts"
 import type * as Sqlite from "../platform/Sqlite.ts"
 import {
   type Append,
@@ -36,11 +36,10 @@ interface EncodedEvent extends NewEvent {
 export const encode = ({ stream, expectedVersion, events }: Append): EncodedAppend => ({
   stream,
   expectedVersion,
-  events: Arr.map(events, ({ type, data }) => ({
-    type,
-    text: EventTables.encodeData(data),
-    data: canonicalObject(data)
-  }))
+  events: Arr.map(events, ({ type, data }) => {
+    const { text, value } = canonicalForm(data)
+    return { type, text, data: value }
+  })
 })
 
 /** Records the appends in order; one that is refused leaves nothing behind. Runs inside a transaction that holds the write lock. */

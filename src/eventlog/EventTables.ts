@@ -5,7 +5,7 @@ import { hash } from "node:crypto"
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { canonical, isObject, type Json, type JsonObject } from "../platform/Json.ts"
+import { isObject, type Json, type JsonObject } from "../platform/Json.ts"
 import * as Sqlite from "../platform/Sqlite.ts"
 import type { RecordedEvent } from "./EventLog.ts"
 
@@ -78,9 +78,6 @@ export const hashOf = (row: Omit<EventRow, "position" | "hash">): string =>
     `{"data":${row.data},"previousHash":"${row.previousHash}","recordedAt":${row.recordedAt},` +
       `"stream":${JSON.stringify(row.stream)},"type":${JSON.stringify(row.type)},"version":${row.version}}`
   )
-
-/** The text of an event's data as it is stored and hashed. */
-export const encodeData = (data: JsonObject): string => canonical(data)
 
 /** An event's data from its stored text; none when the text is not a JSON object, that is, when it was damaged. */
 const decodeData = (text: string): Option.Option<JsonObject> => {

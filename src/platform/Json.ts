@@ -42,35 +42,40 @@ function keepNumberSource(_key: string, value: Json, context?: { readonly source
 }
 
 /** JSON text with the keys of every object sorted: equal values have equal text, so it can be hashed. */
-export const canonical = (value: Json): string => {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value)
+export const canonical = (value: Json): string => formOf(value).text
+
+/** A value's canonical text, and the value as a reader of that text gets it. */
+export interface CanonicalForm<A extends Json> {
+  readonly text: string
+  readonly value: A
+}
+
+/** The canonical form of an object, for less than to write its text and to parse that; `value` is the object itself where it reads the same. */
+export const canonicalForm = (value: JsonObject): CanonicalForm<JsonObject> => {
   const kept = keptForms.get(value)
-  if (kept !== undefined) return kept.text
-  if (isCanonical(value)) return JSON.stringify(value)
-  if (!isObject(value)) return `[${value.map(canonical).join(",")}]`
-  let members = ""
+  if (kept !== undefined) return kept
+  if (isCanonical(value)) return { text: JSON.stringify(value), value }
+  const members: Array<[string, Json]> = []
+  let text = ""
   for (const key of Object.keys(value).sort()) {
-    members += `${members === "" ? "" : ","}${JSON.stringify(key)}:${canonical(value[key] ?? null)}`
+    const member = formOf(value[key] ?? null)
+    text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${member.text}`
+    members.push([key, member.value])
   }
-  return `{${members}}`
+  return { text: `{${text}}`, value: Object.fromEntries(members) }
 }
 
-/** What a reader of the canonical text gets, for less than to parse the text; the value itself where it reads the same. */
-export const canonicalObject = (value: JsonObject): JsonObject => {
-  const kept = keptForms.get(value)
-  if (kept !== undefined) return kept.value
-  if (isCanonical(value)) return value
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, canonicalValue(value[key] ?? null)])
-  )
+const formOf = (value: Json): CanonicalForm<Json> => {
+  if (typeof value === "number") return formOfNumber(value)
+  if (typeof value !== "object" || value === null) return { text: JSON.stringify(value), value }
+  if (isObject(value)) return canonicalForm(value)
+  const items = value.map(formOf)
+  return { text: `[${items.map(({ text }) => text).join(",")}]`, value: items.map((item) => item.value) }
 }
 
-const canonicalValue = (value: Json): Json => {
-  if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null
-  if (typeof value !== "object" || value === null) return value
-  return isObject(value) ? canonicalObject(value) : value.map(canonicalValue)
+const formOfNumber = (value: number): CanonicalForm<Json> => {
+  const read = Number.isFinite(value) ? value + 0 : null
+  return { text: JSON.stringify(read), value: read }
 }
 
 /**
@@ -90,11 +95,10 @@ const isCanonical = (value: Json | undefined): boolean => {
   return true
 }
 
-const keptForms = new WeakMap<object, { readonly text: string; readonly value: JsonObject }>()
+const keptForms = new WeakMap<object, CanonicalForm<JsonObject>>()
 
 /** Keeps the canonical text and value of a value that is written again and again; the value must never change from now on. */
-export const keepCanonical = (value: JsonObject): void =>
-  void keptForms.set(value, { text: canonical(value), value: canonicalObject(value) })
+export const keepCanonical = (value: JsonObject): void => void keptForms.set(value, canonicalForm(value))
 
 /** Tells a JSON object from the other JSON values. */
 export const isObject = (value: Json | undefined): value is JsonObject =>

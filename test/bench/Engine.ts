@@ -10,7 +10,6 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { type Append, EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
-import { encodeData } from "../../src/eventlog/EventTables.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
@@ -18,7 +17,7 @@ import { Processors } from "../../src/pipelines/Processor.ts"
 import * as Database from "../../src/platform/Database.ts"
 import * as GroupCommit from "../../src/platform/GroupCommit.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
-import { keepCanonical } from "../../src/platform/Json.ts"
+import { canonical, keepCanonical } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import * as Sqlite from "../../src/platform/Sqlite.ts"
 import { runEventModel } from "../../src/runs/RunProjection.ts"
@@ -143,7 +142,7 @@ const appendsOfRun = Effect.gen(function* () {
   const listening = Layer.effect(
     EventLog,
     Effect.map(EventLog, (log) => {
-      const listen = ({ events }: Append) => appends.push(events.map(({ data, type }) => [type, encodeData(data)]))
+      const listen = ({ events }: Append) => appends.push(events.map(({ data, type }) => [type, canonical(data)]))
       return {
         ...log,
         append: (append) =>
