@@ -5,9 +5,9 @@ import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { bundle } from "../support/Bundle.ts"
 import type { Findings } from "./Victim.ts"
 
-const program = fileURLToPath(new URL("Victim.ts", import.meta.url))
 /** A victim that is not ready, or has not drained, after this time is a failure of the test. */
 const patienceMilliseconds = 180_000
 
@@ -27,21 +27,23 @@ export interface KillReport {
 /** Kills at least so many times, each at a random moment after the victim is ready (one in five: while it starts). */
 export const killRounds = (folder: string, rounds: number): Effect.Effect<KillReport, Error> =>
   Effect.gen(function* () {
+    const program = yield* bundle(fileURLToPath(new URL("Victim.ts", import.meta.url)))
     const accepted = new Set<string>()
     const isEnough = (round: number) => round >= rounds && accepted.size > rounds
     let round = 0
     for (; round < rounds * mostRounds && !isEnough(round); round++) {
       const wait = yield* Random.nextIntBetween(20, 900)
       const early = round > 0 && (yield* Random.nextIntBetween(0, 5)) === 0
-      const lines = yield* victim(folder, "work", { afterReady: !early, wait })
+      const lines = yield* victim(program, folder, "work", { afterReady: !early, wait })
       for (const line of lines) if (line.startsWith("accepted ")) accepted.add(line.slice("accepted ".length))
     }
-    const lines = yield* victim(folder, "drain", undefined)
+    const lines = yield* victim(program, folder, "drain", undefined)
     const findings: Findings = JSON.parse(lines.at(-1) ?? "{}")
     return { rounds: round, accepted, findings }
-  })
+  }).pipe(Effect.scoped)
 
 const victim = (
+  program: string,
   folder: string,
   mode: string,
   kill: { readonly afterReady: boolean; readonly wait: number } | undefined
