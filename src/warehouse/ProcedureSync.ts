@@ -3,10 +3,12 @@
  * unchanged procedure is left alone.
  */
 import * as Path from "@effect/platform/Path"
+import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { hash } from "node:crypto"
 import { readdirSync, readFileSync, statSync } from "node:fs"
@@ -135,21 +137,18 @@ const make = Effect.gen(function* () {
           .filter((name) => !wanted.some((file) => file.name === name))
           .map((name) => ({ procedure: name, error: `there is no file ${name}.sql` }))
       }
-      for (const read of yield* readAll(wanted)) {
-        if (Either.isLeft(read)) {
-          report.failed.push(read.left)
-          continue
-        }
-        const definition = read.right
-        const present = known.get(definition.name)
-        if (present?.contentHash === definition.contentHash && options.force !== true) {
-          report.skipped.push(definition.name)
-          continue
-        }
-        const written = yield* Effect.either(warehouse.procedures.create(definition))
-        if (Either.isLeft(written)) report.failed.push({ procedure: definition.name, error: written.left.message })
-        else if (present === undefined) report.created.push(definition.name)
-        else report.updated.push(definition.name)
+      const [unreadable, definitions] = Arr.separate(yield* readAll(wanted))
+      report.failed.push(...unreadable)
+      const [current, changed] = Arr.partition(
+        definitions,
+        ({ contentHash, name }) => options.force === true || known.get(name)?.contentHash !== contentHash
+      )
+      report.skipped.push(...current.map(({ name }) => name))
+      if (changed.length === 0) return report
+      for (const [{ name }, refused] of Arr.zip(changed, yield* warehouse.procedures.create(changed))) {
+        if (Option.isSome(refused)) report.failed.push({ procedure: name, error: refused.value.message })
+        else if (known.has(name)) report.updated.push(name)
+        else report.created.push(name)
       }
       return report
     }),

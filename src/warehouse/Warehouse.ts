@@ -3,6 +3,7 @@
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import type { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
@@ -208,6 +209,13 @@ export interface StoredProcedure {
   readonly modifiedAt: string
 }
 
+/** The text of a `CREATE OR REPLACE PROCEDURE` file; the name is the text's own. */
+export interface ProcedureDefinition {
+  readonly name: string
+  readonly text: string
+  readonly contentHash: string
+}
+
 export interface WarehouseService {
   /** `duckdb` or `bigquery`, and where the data lies, for a person to read. */
   readonly location: string
@@ -227,12 +235,10 @@ export interface WarehouseService {
   /** The procedures of the central dataset `organizations`. */
   readonly procedures: {
     readonly list: Effect.Effect<ReadonlyArray<StoredProcedure>, WarehouseError>
-    /** Creates or replaces from the text of a `CREATE OR REPLACE PROCEDURE` file; the name is the text's own. */
-    readonly create: (definition: {
-      readonly name: string
-      readonly text: string
-      readonly contentHash: string
-    }) => Effect.Effect<void, WarehouseError>
+    /** Creates or replaces; answers, in order, why one was refused, which does not stop the others. */
+    readonly create: (
+      definitions: ReadonlyArray<ProcedureDefinition>
+    ) => Effect.Effect<ReadonlyArray<Option.Option<WarehouseError>>, WarehouseError>
     readonly drop: (name: string) => Effect.Effect<boolean, WarehouseError>
   }
 }

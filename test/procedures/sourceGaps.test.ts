@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { JsonObject } from "../../src/platform/Json.ts"
 import { type OrgWarehouse, Warehouse } from "../../src/warehouse/Warehouse.ts"
+import * as Procedures from "../support/Procedures.ts"
 import { judge, periods } from "../support/FocusProof.ts"
 import * as azure from "./azureSupport.ts"
 import * as support from "./support.ts"
@@ -325,7 +326,7 @@ const losing = (procedure: string, ...columns: ReadonlyArray<string>) =>
       sound
     )
     expect(text.split("NULL AS ").length - sound.split("NULL AS ").length).toBe(columns.length)
-    return warehouse.procedures.create({ name: procedure, text, contentHash: "losing" })
+    return Procedures.create({ name: procedure, text, contentHash: "losing" })
   })
 
 layer(support.layer)("a conversion that loses prices", (it) => {

@@ -16,6 +16,7 @@ import { focusMapping } from "../../src/processors/cloud/aws/FocusMapping.ts"
 import type { SqlParameter } from "../../src/warehouse/FileMapping.ts"
 import { type OrgWarehouse, type Slice, type SliceSource, Warehouse } from "../../src/warehouse/Warehouse.ts"
 import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
+import * as Procedures from "../support/Procedures.ts"
 
 const projectFolder = new URL("../../", import.meta.url)
 const proceduresFolder = new URL("procedures/cloud/", projectFolder)
@@ -37,10 +38,10 @@ export const procedureText = (name: string, projectId: string) =>
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const warehouse = yield* Warehouse
-    for (const file of readdirSync(proceduresFolder).filter((name) => name.endsWith(".sql"))) {
-      const name = file.slice(0, -".sql".length)
-      yield* warehouse.procedures.create({ name, text: procedureText(name, warehouse.projectId), contentHash: file })
-    }
+    const names = readdirSync(proceduresFolder).map((file) => file.replace(/\.sql$/, ""))
+    yield* Procedures.create(
+      ...names.map((name) => ({ name, text: procedureText(name, warehouse.projectId), contentHash: name }))
+    )
   })
 ).pipe(
   Layer.provideMerge(WarehouseDuckDb.layerTemporary),

@@ -6,6 +6,7 @@ import * as RuleSet from "../../src/focus/RuleSet.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import * as Tables from "../../src/warehouse/Tables.ts"
 import { Warehouse } from "../../src/warehouse/Warehouse.ts"
+import * as Procedures from "../support/Procedures.ts"
 import { acme, globex, layer, plan, query, run, writePlans } from "./support.ts"
 
 withLayer(layer, { excludeTestServices: true })("commitments of subscriptions", (it) => {
@@ -107,12 +108,12 @@ withLayer(layer, { excludeTestServices: true })("commitments of subscriptions", 
       const before = yield* sums
       expect(before).toMatchObject([{ costs: "31", billed: "31" }])
       // The second half of the transaction is broken: its procedure raises where it would have inserted.
-      const { procedures, projectId } = yield* Warehouse
+      const { projectId } = yield* Warehouse
       const name = "sp_subscription_insert_commitments"
       const parameters =
         "p_project_id STRING, p_dataset_id STRING, p_org_slug STRING, p_credential_id STRING, p_run_id STRING"
       const text = `CREATE OR REPLACE PROCEDURE \`${projectId}.organizations.${name}\`(${parameters}) BEGIN RAISE USING MESSAGE = 'broken'; END;`
-      yield* procedures.create({ name, text, contentHash: "broken" })
+      yield* Procedures.create({ name, text, contentHash: "broken" })
       yield* writePlans(globex, [plan("kept", { unit_price: "62", end_date: "2026-01-31" })])
       const failed = yield* run(globex, "2026-01-01", "2026-01-31")
       expect([failed.run.status, failed.run.errorMessage]).toEqual(["FAILED", expect.stringContaining("broken")])

@@ -8,6 +8,7 @@ import { dirname, join } from "node:path"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as WarehouseDuckDb from "../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { ProcedureSync } from "../../src/warehouse/ProcedureSync.ts"
 import { StatementFailed, Warehouse } from "../../src/warehouse/Warehouse.ts"
@@ -29,10 +30,14 @@ const warehouse = Layer.effect(
     ...embedded,
     procedures: {
       ...embedded.procedures,
-      create: (definition) =>
-        definition.name === "sp_refused"
-          ? new StatementFailed({ statement: `CREATE PROCEDURE ${definition.name}`, reason: "syntax error" })
-          : embedded.procedures.create(definition)
+      create: (definitions) =>
+        Effect.map(embedded.procedures.create(definitions.filter(({ name }) => name !== "sp_refused")), () =>
+          definitions.map(({ name }) =>
+            name === "sp_refused"
+              ? Option.some(new StatementFailed({ statement: `CREATE PROCEDURE ${name}`, reason: "syntax error" }))
+              : Option.none()
+          )
+        )
     }
   }))
 ).pipe(Layer.provide(WarehouseDuckDb.layerTemporary))

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { parseProcedure } from "../googlesql/GoogleSql.ts"
 import { tokenize } from "../googlesql/Tokens.ts"
-import { StatementFailed, type StoredProcedure } from "../Warehouse.ts"
+import { type ProcedureDefinition, StatementFailed, type StoredProcedure } from "../Warehouse.ts"
 import * as Jobs from "./Jobs.ts"
 import type { Session } from "./Session.ts"
 import * as Queries from "./Queries.ts"
@@ -58,10 +58,7 @@ export const list = Effect.fn("BigQueryProcedures.list")(function* (session: Ses
 })
 
 /** Creates or replaces one, in one statement with its hash. */
-export const save = Effect.fn("BigQueryProcedures.save")(function* (
-  session: Session,
-  definition: { readonly name: string; readonly text: string; readonly contentHash: string }
-) {
+export const save = Effect.fn("BigQueryProcedures.save")(function* (session: Session, definition: ProcedureDefinition) {
   const what = `create the procedure ${definition.name}`
   const { path } = yield* parseProcedure(definition.name, definition.text)
   if (path.at(-1) !== definition.name) {

@@ -3,6 +3,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { join } from "node:path"
@@ -213,7 +214,13 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
     ready: Tables.check(session),
     procedures: {
       list: Procedures.list(session),
-      create: (definition) => Effect.zipRight(central, Procedures.save(session, definition)),
+      create: (definitions) =>
+        Effect.zipRight(
+          central,
+          Effect.forEach(definitions, (definition) =>
+            Effect.map(Effect.either(Procedures.save(session, definition)), Either.getLeft)
+          )
+        ),
       drop: (procedure) => Procedures.remove(session, procedure)
     }
   }

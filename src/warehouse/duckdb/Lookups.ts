@@ -26,6 +26,7 @@ export const load = Effect.fn("Lookups.load")(function* (connection: Connection,
     (): ReadonlyArray<string> => []
   )
   const tables: Array<string> = []
+  const changed: Array<Lookup> = []
   for (const file of entries.filter((entry) => entry.endsWith(".csv")).sort()) {
     const table = basename(file, ".csv")
     const path = join(folder, file)
@@ -36,15 +37,29 @@ export const load = Effect.fn("Lookups.load")(function* (connection: Connection,
     })
     const hash = createHash("sha256").update(content).digest("hex")
     tables.push(table)
-    if (loaded.get(table) !== hash) yield* replace(connection, { table, path, content, hash })
+    if (loaded.get(table) !== hash) changed.push({ table, path, content, hash })
   }
+  if (changed.length === 0) return tables
+  const values = changed.map(({ hash, table }) => `(${text(table)}, ${text(hash)})`).join(", ")
+  // All of them or none: a transaction of its own for each would wait for the disk as often.
+  yield* transaction(
+    connection,
+    Effect.gen(function* () {
+      for (const lookup of changed) yield* replace(connection, lookup)
+      yield* connection.query(`INSERT OR REPLACE INTO ${hashes} VALUES ${values}`)
+    })
+  )
   return tables
 })
 
-const replace = Effect.fn("Lookups.replace")(function* (
-  connection: Connection,
-  lookup: { readonly table: string; readonly path: string; readonly content: Buffer; readonly hash: string }
-) {
+interface Lookup {
+  readonly table: string
+  readonly path: string
+  readonly content: Buffer
+  readonly hash: string
+}
+
+const replace = Effect.fn("Lookups.replace")(function* (connection: Connection, lookup: Lookup) {
   const header = readCsvHeader(lookup.content)
   if (typeof header === "string") return yield* new SourceRejected({ file: lookup.path, line: 1, reason: header })
   const wrong = [lookup.table, ...header.names].find((identifier) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(identifier))
@@ -57,11 +72,8 @@ const replace = Effect.fn("Lookups.replace")(function* (
     `read_csv(${text(lookup.path)}, auto_detect = false, header = true, delim = ${text(header.delimiter)}, quote = '"', ` +
     `escape = '"', nullstr = '', columns = {${columns}})`
   const path = `${name(centralDataset)}.${name(lookup.table)}`
-  yield* transaction(
-    connection,
-    Effect.gen(function* () {
-      yield* connection.query(`CREATE OR REPLACE TABLE ${path} AS SELECT * FROM ${reader}`)
-      yield* connection.query(`INSERT OR REPLACE INTO ${hashes} VALUES (${text(lookup.table)}, ${text(lookup.hash)})`)
-    })
-  ).pipe(Effect.mapError((error) => new SourceRejected({ file: lookup.path, reason: error.reason })))
+  yield* Effect.mapError(
+    connection.query(`CREATE OR REPLACE TABLE ${path} AS SELECT * FROM ${reader}`),
+    ({ reason }) => new SourceRejected({ file: lookup.path, reason })
+  )
 })

@@ -2,9 +2,9 @@
  * The stored procedures of the central dataset: their texts, kept in the database file.
  */
 import * as Effect from "effect/Effect"
-import type { StoredProcedure } from "../Warehouse.ts"
+import type { ProcedureDefinition, StoredProcedure } from "../Warehouse.ts"
 import { systemDataset } from "./Datasets.ts"
-import { type Connection, transaction } from "./DuckDb.ts"
+import type { Connection } from "./DuckDb.ts"
 
 const table = `${systemDataset}.procedures`
 const timestamp = (column: string) => `strftime(${column}, '%Y-%m-%dT%H:%M:%S.%gZ')`
@@ -44,23 +44,26 @@ export const find = (connection: Connection, name: string) =>
     })
     .pipe(Effect.map(({ rows }) => (rows[0] === undefined ? undefined : String(rows[0][0]))))
 
-/** Creates or replaces one; `at` is an ISO timestamp. */
-export const save = (
-  connection: Connection,
-  procedure: { readonly name: string; readonly text: string; readonly contentHash: string },
-  at: string
-) =>
-  transaction(
-    connection,
+/** Creates or replaces all of them or none; `at` is an ISO timestamp. */
+export const save = (connection: Connection, procedures: ReadonlyArray<ProcedureDefinition>, at: string) => {
+  // One statement may not write a row twice.
+  const rows = [...new Map(procedures.map((procedure) => [procedure.name, procedure])).values()]
+  const values = rows.map((_, index) => {
+    const [name, definition, contentHash] = [2, 3, 4].map((position) => `$${index * 3 + position}`)
+    return `(${name}, ${definition}, ${contentHash}, CAST($1 AS TIMESTAMPTZ), CAST($1 AS TIMESTAMPTZ))`
+  })
+  return Effect.when(
     connection.query(
-      `INSERT INTO ${table} VALUES ($1, $2, $3, CAST($4 AS TIMESTAMPTZ), CAST($4 AS TIMESTAMPTZ)) ON CONFLICT (name) ` +
+      `INSERT INTO ${table} VALUES ${values.join(", ")} ON CONFLICT (name) ` +
         "DO UPDATE SET definition = excluded.definition, content_hash = excluded.content_hash, modified_at = excluded.modified_at",
       {
-        label: `save the procedure ${procedure.name}`,
-        parameters: [procedure.name, procedure.text, procedure.contentHash, at]
+        label: "save the procedures",
+        parameters: [at, ...rows.flatMap(({ contentHash, name, text }) => [name, text, contentHash])]
       }
-    )
+    ),
+    () => rows.length > 0
   )
+}
 
 /** Removes one; false when there was none. */
 export const remove = (connection: Connection, name: string) =>

@@ -14,6 +14,7 @@ import {
   type ChangeReport,
   OtherTenant,
   type Rows,
+  type ProcedureDefinition,
   StatementFailed,
   type WarehouseError
 } from "../Warehouse.ts"
@@ -128,7 +129,7 @@ export const call = Effect.fn("Statements.call")(function* (
 })
 
 /** Fails when the text is not one procedure of that name that the engine can run. */
-export const checkProcedure = (definition: { readonly name: string; readonly text: string }) =>
+export const checkProcedure = (definition: ProcedureDefinition) =>
   Effect.flatMap(parseProcedure(definition.name, definition.text), ({ path }) =>
     path.at(-1) === definition.name
       ? Effect.void

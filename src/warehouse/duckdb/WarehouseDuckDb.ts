@@ -1,8 +1,10 @@
 /**
  * The embedded warehouse: one DuckDB file, a schema for each organisation's dataset.
  */
+import * as Arr from "effect/Array"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Pool from "effect/Pool"
 import * as Scope from "effect/Scope"
@@ -237,11 +239,14 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     ready: reading((connection) => Effect.asVoid(connection.query("SELECT 1"))),
     procedures: {
       list: reading(Procedures.list),
-      create: (definition) =>
+      create: (definitions) =>
         Effect.gen(function* () {
-          yield* Statements.checkProcedure(definition)
+          const checked = yield* Effect.forEach(definitions, (definition) =>
+            Effect.either(Effect.as(Statements.checkProcedure(definition), definition))
+          )
           const at = yield* now
-          yield* writing((connection) => Procedures.save(connection, definition, at))
+          yield* writing((connection) => Procedures.save(connection, Arr.getRights(checked), at))
+          return checked.map(Either.getLeft)
         }),
       drop: (procedure) => writing((connection) => Procedures.remove(connection, procedure))
     }

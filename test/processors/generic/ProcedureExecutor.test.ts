@@ -10,6 +10,7 @@ import * as ProcedureExecutor from "../../../src/processors/generic/ProcedureExe
 import { bind } from "../../../src/processors/generic/ProcedureParameters.ts"
 import * as WarehouseDuckDb from "../../../src/warehouse/duckdb/WarehouseDuckDb.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
+import * as Procedures from "../../support/Procedures.ts"
 import { installation } from "../../support/ServiceDatabase.ts"
 import { temporaryFolder } from "../../support/TemporaryDatabase.ts"
 
@@ -18,13 +19,13 @@ const org = OrgSlug.make("acme_corp")
 /** Calls a procedure that gives its parameters back, one row a call. */
 const echo = (parameters: string, columns: string) =>
   Effect.gen(function* () {
-    const { procedures, projectId } = yield* Warehouse
+    const { projectId } = yield* Warehouse
     const text = `CREATE OR REPLACE PROCEDURE \`${projectId}.organizations.sp_echo\`(p_project_id STRING, p_dataset_id STRING, ${parameters})
       BEGIN
         IF p_fail THEN RAISE USING MESSAGE = CONCAT('refused for ', p_dataset_id); END IF;
         SELECT ${columns}, 2 AS rows_inserted, CONCAT(p_dataset_id, '.some_table') AS target_table;
       END;`
-    yield* procedures.create({ name: "sp_echo", text, contentHash: text })
+    yield* Procedures.create({ name: "sp_echo", text, contentHash: text })
   })
 
 const execute = (config: JsonObject, startDate = "2026-02-27", endDate = "2026-03-02") =>

@@ -47,7 +47,7 @@ const inRealTime = (service: WarehouseService): WarehouseService => ({
   ready: real(service.ready),
   procedures: {
     list: real(service.procedures.list),
-    create: (definition) => real(service.procedures.create(definition)),
+    create: (definitions) => real(service.procedures.create(definitions)),
     drop: (name) => real(service.procedures.drop(name))
   }
 })

@@ -11,6 +11,7 @@ import { importHierarchy } from "../../../src/hierarchy/HierarchyImport.ts"
 import * as CentralDatasetBigQuery from "../../../src/warehouse/bigquery/CentralDatasetBigQuery.ts"
 import { Warehouse } from "../../../src/warehouse/Warehouse.ts"
 import * as WarehouseLayers from "../../../src/warehouse/WarehouseLayers.ts"
+import * as Procedures from "../../support/Procedures.ts"
 import { accountsOf, acme, at, given, globex, settingsOf, tables, written } from "./accounts.ts"
 
 it.scopedLive("a hierarchy is one table of all, of which each organisation sees its own rows", () =>
@@ -90,10 +91,10 @@ it.scopedLive("a hierarchy whose table the API service has not created is empty,
           `INSERT INTO org_hierarchy (org_slug, id, entity_id, entity_name, level, level_code, depth, path, version, is_active, created_at, created_by)
            SELECT '${acme}', 'x', 'TEAM', 'Team', 1, 'team', 0, '/TEAM', 1, TRUE, ${at}, 'somebody'`
         )
-        const { org, procedures, projectId } = yield* Warehouse
+        const { org, projectId } = yield* Warehouse
         const text = `CREATE OR REPLACE PROCEDURE \`${projectId}.organizations\`.sp_convert(p_project_id STRING, p_dataset_id STRING)
           BEGIN SELECT 1 AS n; END;`
-        yield* procedures.create({ name: "sp_convert", text, contentHash: text })
+        yield* Procedures.create({ name: "sp_convert", text, contentHash: text })
         yield* (yield* org(acme)).call("sp_convert", [])
         expect(yield* entities).toEqual([{ entity_id: "TEAM", path_ids: [], metadata: null }])
       }).pipe(Effect.provide(remote))

@@ -6,6 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { JsonObject } from "../../../src/platform/Json.ts"
 import { type OrgWarehouse, Warehouse } from "../../../src/warehouse/Warehouse.ts"
+import * as Procedures from "../../support/Procedures.ts"
 import { billOf, billTable, fixture, type Fixture, org, otherOrg, runId, warehouseOf, withBill } from "./support.ts"
 
 const fill = (warehouse: OrgWarehouse, ...rows: ReadonlyArray<JsonObject>) =>
@@ -187,7 +188,7 @@ describe("a stored procedure", () => {
       Effect.gen(function* () {
         const warehouse = yield* Warehouse
         yield* fill(acme, { line_id: "a", cost: "1" })
-        yield* warehouse.procedures.create(copy)
+        yield* Procedures.create(copy)
         expect(yield* acme.call("sp_copy", [{ type: "STRING", value: "-copy" }])).toEqual([{ copied: 1 }])
         expect(yield* acme.query("SELECT line_id FROM bill ORDER BY line_id")).toEqual([
           { line_id: "a" },
@@ -206,7 +207,7 @@ describe("a stored procedure", () => {
         const globex = yield* warehouse.org(otherOrg)
         yield* fill(globex, { line_id: "secret" })
         yield* fill(acme, { line_id: "a" })
-        yield* warehouse.procedures.create(
+        yield* Procedures.create(
           procedure(
             "sp_reach",
             "  BEGIN TRANSACTION;\n  EXECUTE IMMEDIATE FORMAT('DELETE FROM `%s.%s.bill` WHERE true', p_project_id, p_dataset_id);\n  EXECUTE IMMEDIATE FORMAT('DELETE FROM `%s.%s.bill` WHERE true', p_project_id, p_other);\n  COMMIT TRANSACTION;",
@@ -229,10 +230,9 @@ describe("a stored procedure", () => {
       const inWarehouse = <A, E>(use: Effect.Effect<A, E, Warehouse>) => Effect.provide(use, warehouseOf(given))
       yield* inWarehouse(
         Effect.gen(function* () {
-          const { procedures } = yield* Warehouse
-          yield* procedures.create(copy)
-          yield* procedures.create({ ...procedure("sp_other", "  SELECT 1 AS one;"), contentHash: "hash-2" })
-          yield* procedures.create({ ...copy, contentHash: "hash-3" })
+          yield* Procedures.create(copy)
+          yield* Procedures.create({ ...procedure("sp_other", "  SELECT 1 AS one;"), contentHash: "hash-2" })
+          yield* Procedures.create({ ...copy, contentHash: "hash-3" })
         })
       )
       yield* inWarehouse(
@@ -262,9 +262,9 @@ describe("a stored procedure", () => {
     withBill(() =>
       Effect.gen(function* () {
         const { procedures } = yield* Warehouse
-        expect((yield* Effect.flip(procedures.create({ ...copy, name: "sp_wrong" }))).message).toMatch(/sp_copy/)
+        expect((yield* Effect.flip(Procedures.create({ ...copy, name: "sp_wrong" }))).message).toMatch(/sp_copy/)
         const bad = { ...copy, text: copy.text.replace("END;", "") }
-        expect(["StatementFailed", "UnsupportedSql"]).toContain((yield* Effect.flip(procedures.create(bad)))._tag)
+        expect(["StatementFailed", "UnsupportedSql"]).toContain((yield* Effect.flip(Procedures.create(bad)))._tag)
         expect(yield* procedures.list).toEqual([])
       })
     )
