@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process"
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -6,20 +5,28 @@ import { gzipSync } from "node:zlib"
 import { DuckDBInstance } from "@duckdb/node-api"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { cli, commandLine } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
 const samples = fileURLToPath(new URL("../../../shared/samples", import.meta.url))
 const absent = !existsSync(samples) && process.env["CI"] !== "true"
 
+const argumentsOf = (args: ReadonlyArray<string>) => [
+  "convert",
+  ...(args.includes("--provider") ? [] : ["--provider", "aws"]),
+  ...args
+]
+
+/** In a process of its own. */
+const convertAlone = (...args: ReadonlyArray<string>) => commandLine({}, ...argumentsOf(args))
+
+/** The same in this process: a failure is what that prints before it exits with 1. */
 const convert = (...args: ReadonlyArray<string>) =>
-  Effect.async<{ readonly code: number; readonly out: string; readonly err: string }>((resume) => {
-    execFile(
-      process.execPath,
-      [main, "convert", ...(args.includes("--provider") ? [] : ["--provider", "aws"]), ...args],
-      (error, out, err) => resume(Effect.succeed({ code: typeof error?.code === "number" ? error.code : 0, out, err }))
-    )
-  })
+  Effect.map(cli({}, ...argumentsOf(args)), ({ failure, out }) => ({
+    code: failure === undefined ? 0 : 1,
+    out,
+    err: failure ?? ""
+  }))
 
 const query = (sql: string) =>
   Effect.promise(async () => {
@@ -35,7 +42,7 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
   it.scopedLive("gives FOCUS rows and a summary whose parts add up, and exits with 0", () =>
     Effect.gen(function* () {
       const target = join(yield* temporaryFolder, "focus.parquet")
-      const { code, err, out } = yield* convert(
+      const { code, err, out } = yield* convertAlone(
         "--input",
         join(samples, "aws/cur2/hard_cases.csv"),
         "--output",
@@ -100,7 +107,7 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
   it.scopedLive("refuses an input that is not there, and an output that it cannot write, in one line", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
-      const missing = yield* convert("--input", join(folder, "none.csv"))
+      const missing = yield* convertAlone("--input", join(folder, "none.csv"))
       expect([missing.code, missing.out]).toEqual([1, ""])
       expect(missing.err.trim()).toMatch(/none\.csv: there is no such file or folder$/)
       const output = yield* convert("--input", join(samples, "aws/cur2/hard_cases.csv"), "--output", "x.xlsx")
@@ -187,7 +194,7 @@ describe.skipIf(absent)("convert (needs the sample bills beside the project)", (
         `* REPLACE (CASE WHEN row_number() OVER () = 5 THEN 'much' ELSE ${amount} END AS ${amount})`,
         join(folder, "bill.csv")
       )
-      const { code, err, out } = yield* convert("--input", folder, "--json")
+      const { code, err, out } = yield* convertAlone("--input", folder, "--json")
       expect(JSON.parse(out)).toMatchObject({
         rowsIn: 768,
         rowsOut: 767,
