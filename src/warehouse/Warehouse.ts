@@ -115,11 +115,13 @@ export type SliceSource<E = never> =
       readonly format: FileFormat
       /**
        * `path` is local; `uri` is the name that lineage and errors show. Each CSV file has its own header. `values` are texts for columns
-       * of the table that the file itself has not, the same for all its rows.
+       * of the table that the file itself has not, the same for all its rows. `columns` are its native columns, where they are known
+       * already: a JSON file is read once more to find them.
        */
       readonly files: ReadonlyArray<{
         readonly path: string
         readonly uri: string
+        readonly columns?: ReadonlyArray<string>
         readonly values?: Readonly<Record<string, string>>
       }>
       readonly mapping: FileMapping

@@ -101,8 +101,12 @@ export const replaceByFiles = Effect.fn("PeriodLoad.replaceByFiles")(function* (
     )
     const known = yield* Effect.forEach(files, ({ file, object }) =>
       request.warehouse.columnsOf(file).pipe(
-        Effect.flatMap((columns) => set.classify(file.uri, columns)),
-        Effect.map((kind) => ({ file: { ...file, values: set.values?.(object, kind.format) ?? {} }, kind }))
+        Effect.flatMap((columns) =>
+          Effect.map(set.classify(file.uri, columns), (kind) => ({
+            file: { ...file, columns, values: set.values?.(object, kind.format) ?? {} },
+            kind
+          }))
+        )
       )
     )
     const first = known[0]

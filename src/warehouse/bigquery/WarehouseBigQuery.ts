@@ -203,8 +203,8 @@ const make = Effect.fn("WarehouseBigQuery.make")(function* (session: Session) {
     columnsOf: (file) =>
       Effect.gen(function* () {
         const folder = yield* Conversion.temporaryFolder(workplace.folder)
-        const { connection, spill } = yield* Conversion.engine(workplace, folder)
-        return yield* SourceFile.columnNames(file, file.format, connection, spill)
+        const { connection } = yield* Conversion.engine(workplace, folder)
+        return yield* SourceFile.columnNames(file, file.format, connection)
       }).pipe(
         Effect.scoped,
         Effect.catchTag("WarehouseUnavailable", (error) =>

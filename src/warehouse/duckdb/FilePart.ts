@@ -3,7 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { type ColumnSource, type FileFormat, type FileMapping, reduced } from "../FileMapping.ts"
+import { type ColumnSource, type FileMapping, reduced } from "../FileMapping.ts"
 import { type Column, lineageColumns, type Table } from "../Table.ts"
 import { SourceRejected, type StatementFailed } from "../Warehouse.ts"
 import { kindOf, unreadable, value } from "./CellValue.ts"
@@ -11,7 +11,7 @@ import type { Connection } from "./DuckDb.ts"
 import * as LocalDates from "./LocalDates.ts"
 import { jsonObject, type Part, type PartValue } from "./Part.ts"
 import { type NativeColumn, type ReadableFile, withoutPath } from "./SourceFile.ts"
-import { name, readNdjson, text, texts } from "./SqlText.ts"
+import { name, text, texts } from "./SqlText.ts"
 
 /** A row of a CSV file may not be longer. */
 const ROW_LIMIT_BYTES = 1_000_000
@@ -143,14 +143,14 @@ const compile = (
     )
     return {
       uri: file.uri,
-      needs: file.format === "ndjson" ? "documents" : "load",
+      needs: "load",
       relation: (numbered) => relation(file, mapping, natives, numbered),
       values,
       checks,
       stops,
       raw: jsonObject(natives.all.map((native) => [native.name, native.cell])) ?? "NULL",
       unmapped: drift.map((native) => native.name).filter((native) => !known.has(reduced(native))),
-      headerLines: file.format === "csv" ? 1 : 0,
+      headerLines: file.headerLines,
       ...(file.rows === undefined ? {} : { rows: file.rows }),
       refused: (error) => sourceError(file, error)
     }
@@ -306,14 +306,13 @@ const relation = (file: ReadableFile, mapping: FileMapping, natives: NativeColum
   return keyLists.length === 0 ? `(${source})` : `(SELECT *, ${keyLists.join(", ")} FROM (${source}))`
 }
 
-/** The row's number: a CSV file was given it when it was made ready, a Parquet file's reader knows it. */
-const rowNumber: Readonly<Record<FileFormat, string>> = {
+/** The row's number: a text file was given it when it was made ready, a Parquet file's reader knows it. */
+const rowNumber: Readonly<Record<ReadableFile["format"], string>> = {
   csv: "source_row",
-  parquet: "file_row_number + 1 AS source_row",
-  ndjson: "row_number() OVER () AS source_row"
+  parquet: "file_row_number + 1 AS source_row"
 }
 
-/** The engine does not unite the empty cell and the null words for Parquet and JSON; for CSV its reader does. */
+/** The engine does not unite the empty cell and the null words for Parquet; for CSV its reader does. */
 const cellText = (file: ReadableFile, native: NativeCell, nullWords: ReadonlyArray<string>): string => {
   if (file.format === "csv") return native.cell
   const column = name(native.name)
@@ -321,7 +320,7 @@ const cellText = (file: ReadableFile, native: NativeCell, nullWords: ReadonlyArr
     return `CAST(json_merge_patch('{}', to_json(${column})) AS VARCHAR)`
   }
   const written = `CAST(${column} AS VARCHAR)`
-  return file.format === "ndjson" || native.type === "VARCHAR"
+  return native.type === "VARCHAR"
     ? `CASE WHEN ${written} NOT IN (${texts(["", ...nullWords])}) THEN ${written} END`
     : written
 }
@@ -331,14 +330,10 @@ const reader = (file: ReadableFile, mapping: FileMapping, natives: NativeColumns
   switch (file.format) {
     case "parquet":
       return `read_parquet(${path}, binary_as_string = true, file_row_number = true)`
-    case "ndjson": {
-      const columns = natives.all.map((native) => `${text(native.name)}: 'VARCHAR'`).join(", ")
-      return readNdjson(file.path, `columns = {${columns}}`)
-    }
     case "csv": {
       const columns = natives.all.map((native) => `${text(native.cell)}: 'VARCHAR'`).join(", ")
       return (
-        `read_csv(${path}, auto_detect = false, header = true, buffer_size = ${READ_BUFFER_BYTES}, max_line_size = ${ROW_LIMIT_BYTES}, delim = ${text(file.delimiter)}, quote = '"', escape = '"', ` +
+        `read_csv(${path}, auto_detect = false, header = ${file.headerLines > 0}, buffer_size = ${READ_BUFFER_BYTES}, max_line_size = ${ROW_LIMIT_BYTES}, delim = ${text(file.delimiter)}, quote = ${text(file.quote)}, escape = ${text(file.quote)}, ` +
         `nullstr = [${texts(["", ...mapping.nullWords])}], columns = {source_row: 'BIGINT', ${columns}})`
       )
     }

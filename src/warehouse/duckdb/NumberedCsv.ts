@@ -5,8 +5,8 @@
  */
 import { Transform, type TransformCallback } from "node:stream"
 
-/** The file is no CSV with one number of cells; `line` counts line feeds, the first line is 1. */
-export class CsvFault extends Error {
+/** A line of a text file is not what it must be; `line` counts line feeds, the first line is 1. */
+export class LineFault extends Error {
   readonly line: number
   constructor(line: number, reason: string) {
     super(reason)
@@ -116,7 +116,7 @@ export class NumberedCsv extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    if (this.#state === quotedCell) return done(new CsvFault(this.#recordLine, "a quote is never closed"))
+    if (this.#state === quotedCell) return done(new LineFault(this.#recordLine, "a quote is never closed"))
     if (!this.#inRecord) return done()
     if (this.#found !== this.#cells && !this.#canPad(this.#found)) return done(this.#ragged(this.#found))
     done(null, Buffer.concat([this.#padding(this.#found), Buffer.of(LINE_FEED)]))
@@ -139,14 +139,15 @@ export class NumberedCsv extends Transform {
     return length + 1
   }
 
-  #ragged(found: number): CsvFault {
-    return new CsvFault(this.#recordLine, `the row has ${found} cells, the header has ${this.#cells}`)
+  #ragged(found: number): LineFault {
+    return new LineFault(this.#recordLine, `the row has ${found} cells, the header has ${this.#cells}`)
   }
 }
 
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf])
 
-const byteOrderMarkLength = (start: Buffer): number =>
+/** Of the mark that a text may start with. */
+export const byteOrderMarkLength = (start: Buffer): number =>
   start.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? byteOrderMark.length : 0
 
 const grown = (out: Buffer, length: number): Buffer => {

@@ -10,21 +10,23 @@ import type * as Scope from "effect/Scope"
 import { createReadStream, createWriteStream } from "node:fs"
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Transform } from "node:stream"
+import { Transform, Writable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import type { FileFormat, FileMapping } from "../FileMapping.ts"
 import { SourceRejected, type StatementFailed, type WarehouseUnavailable } from "../Warehouse.ts"
 import { readCsvHeader } from "./CsvHeader.ts"
 import type { Connection } from "./DuckDb.ts"
-import { CsvFault, NumberedCsv } from "./NumberedCsv.ts"
-import { NumberQuoter } from "./NumberQuoter.ts"
-import { readNdjson, text } from "./SqlText.ts"
+import { LineFault, NumberedCsv } from "./NumberedCsv.ts"
+import { CELL_QUOTE, DELIMITER, JsonKeys, NumberedJson } from "./NumberedJson.ts"
+import { text } from "./SqlText.ts"
 
 /** A source file as the caller names it. */
 export interface SourceFile {
   readonly path: string
   readonly uri: string
+  /** Its {@link columnNames}, where the caller has asked for them already. */
+  readonly columns?: ReadonlyArray<string>
 }
 
 /** A native column: its name as written, and the engine's type (VARCHAR for CSV and NDJSON). */
@@ -37,10 +39,12 @@ export interface NativeColumn {
 export interface ReadableFile {
   readonly uri: string
   readonly path: string
-  readonly format: FileFormat
+  readonly format: "csv" | "parquet"
   readonly columns: ReadonlyArray<NativeColumn>
-  /** CSV only. */
+  /** Lines before the first row. */
+  readonly headerLines: number
   readonly delimiter: string
+  readonly quote: string
   /** Where it is known without reading them. */
   readonly rows?: number
 }
@@ -63,57 +67,59 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
 ) {
   const start = yield* readStart(file, MAGIC_BYTES)
   if (format === "parquet") {
-    const columns = yield* describe(connection, file, `read_parquet(${text(file.path)}, binary_as_string = true)`)
-    return { ...readable(file, file.path, format, columns), rows: yield* parquetRows(connection, file) }
+    const columns = yield* parquetColumns(connection, file)
+    const rows = yield* parquetRows(connection, file)
+    return { ...readable(file, file.path, []), format, columns, rows }
   }
   yield* refuseOtherContent(file, start)
   if (format === "ndjson") {
-    const path = yield* unpack(file, spillFolder, isGzip(start), new NumberQuoter())
-    const columns = yield* describe(
-      connection,
-      { path, uri: file.uri },
-      readNdjson(path, "sample_size = -1, maximum_depth = 1")
-    )
-    return readable(file, path, format, columns)
+    const names = file.columns ?? (yield* keysOf(file, isGzip(start)))
+    const numbered = new NumberedJson(names)
+    const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
+    return { ...readable(file, path, names), delimiter: DELIMITER, quote: CELL_QUOTE, rows: numbered.rows }
   }
   const header = yield* headerOf(file, isGzip(start))
   const numbered = new NumberedCsv(header.delimiter, header.names.length, mapping?.shortRows === true)
   const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
-  const columns = header.names.map((name) => ({ name, type: "VARCHAR" }))
-  return { ...readable(file, path, format, columns), delimiter: header.delimiter, rows: numbered.rows }
+  return { ...readable(file, path, header.names), headerLines: 1, delimiter: header.delimiter, rows: numbered.rows }
 })
 
-/** The native column names of a file, without unpacking the whole of a CSV file. */
+/** The native column names of a file; of a CSV file without reading the whole of it. */
 export const columnNames = Effect.fn("SourceFile.columnNames")(function* (
   file: SourceFile,
   format: FileFormat,
-  connection: Connection,
-  spillFolder: string
+  connection: Connection
 ) {
-  if (format === "csv") {
-    const start = yield* readStart(file, MAGIC_BYTES)
-    yield* refuseOtherContent(file, start)
-    return (yield* headerOf(file, isGzip(start))).names
-  }
-  const prepared = yield* prepare(file, { format }, connection, spillFolder)
-  return prepared.columns.map((column) => column.name)
+  if (format === "parquet") return (yield* parquetColumns(connection, file)).map(({ name }) => name)
+  const start = yield* readStart(file, MAGIC_BYTES)
+  yield* refuseOtherContent(file, start)
+  return format === "csv" ? (yield* headerOf(file, isGzip(start))).names : yield* keysOf(file, isGzip(start))
 })
 
-const readable = (
-  file: SourceFile,
-  path: string,
-  format: FileFormat,
-  columns: ReadonlyArray<NativeColumn>
-): ReadableFile => ({ uri: file.uri, path, format, columns, delimiter: "," })
+/** A file of texts in CSV without a header. */
+const readable = (file: SourceFile, path: string, names: ReadonlyArray<string>): ReadableFile => ({
+  uri: file.uri,
+  path,
+  format: "csv",
+  columns: names.map((name) => ({ name, type: "VARCHAR" })),
+  headerLines: 0,
+  delimiter: ",",
+  quote: '"'
+})
+
+const keysOf = Effect.fn("SourceFile.keys")(function* (file: SourceFile, gzip: boolean) {
+  const keys = new JsonKeys()
+  yield* read(file, gzip, keys, () => new Writable())
+  return keys.names
+})
 
 const headerOf = Effect.fn("SourceFile.header")(function* (file: SourceFile, gzip: boolean) {
   const header = readCsvHeader(gzip ? yield* unpackStart(file) : yield* readStart(file, HEADER_LIMIT_BYTES))
   return typeof header === "string" ? yield* new SourceRejected({ file: file.uri, line: 1, reason: header }) : header
 })
 
-const describe = (connection: Connection, file: SourceFile, reader: string) =>
-  // The columns of a JSON file are known when all of it is read.
-  connection.query(`DESCRIBE SELECT * FROM ${reader}`, { needs: "documents" }).pipe(
+const parquetColumns = (connection: Connection, file: SourceFile) =>
+  connection.query(`DESCRIBE SELECT * FROM read_parquet(${text(file.path)}, binary_as_string = true)`).pipe(
     Effect.map(({ rows }) => rows.map(([name, type]): NativeColumn => ({ name: String(name), type: String(type) }))),
     Effect.mapError((error) => new SourceRejected({ file: file.uri, reason: withoutPath(error, file) }))
   )
@@ -173,19 +179,30 @@ const unpack = (
   Effect.gen(function* () {
     const target = join(spillFolder, `${crypto.randomUUID()}.plain`)
     yield* Effect.addFinalizer(() => Effect.promise(() => rm(target, { force: true })))
-    yield* Effect.tryPromise({
-      try: async (signal) => {
-        await mkdir(spillFolder, { recursive: true })
-        const steps = [...(gzip ? [createGunzip({ chunkSize: PIECE_BYTES })] : []), limiter(), transform]
-        const source = createReadStream(file.path, { highWaterMark: PIECE_BYTES })
-        await pipeline([source, ...steps, createWriteStream(target)], { signal })
-      },
-      catch: (cause) =>
-        cause instanceof CsvFault
-          ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
-          : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+    yield* read(file, gzip, transform, async () => {
+      await mkdir(spillFolder, { recursive: true })
+      return createWriteStream(target)
     })
     return target
+  })
+
+/** Sends the text of a file through `transform`. */
+const read = (
+  file: SourceFile,
+  gzip: boolean,
+  transform: Transform,
+  target: () => Writable | Promise<Writable>
+): Effect.Effect<void, SourceRejected> =>
+  Effect.tryPromise({
+    try: async (signal) => {
+      const steps = [...(gzip ? [createGunzip({ chunkSize: PIECE_BYTES })] : []), limiter(), transform]
+      const source = createReadStream(file.path, { highWaterMark: PIECE_BYTES })
+      await pipeline([source, ...steps, await target()], { signal })
+    },
+    catch: (cause) =>
+      cause instanceof LineFault
+        ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
+        : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
   })
 
 const limiter = (): Transform => {

@@ -231,7 +231,7 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
         })
       ),
     columnsOf: ({ path, uri, format }) =>
-      reading((connection) => SourceFile.columnNames({ path, uri }, format, connection, spillFolder)).pipe(
+      reading((connection) => SourceFile.columnNames({ path, uri }, format, connection)).pipe(
         Effect.catchTag("WarehouseUnavailable", (error) =>
           Effect.fail(new SourceRejected({ file: uri, reason: error.message }))
         )

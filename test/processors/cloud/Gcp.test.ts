@@ -315,6 +315,16 @@ describe("a damaged file", () => {
     ],
     "with a null where a cost was": ["a.json", lines([line({}), line({ cost: null })]), /a\.json:2: cost has no value/],
     "with a null where a currency was": ["a.json", lines([line({ currency: null })]), /currency/],
+    "with a row beyond the limit": [
+      "a.json.gz",
+      gzipSync(lines([line({}), line({ labels: [{ key: "note", value: "x".repeat(900_000) }] })])),
+      /a\.json\.gz:2: the line is longer than 900000 bytes; write one JSON object per line/
+    ],
+    "with an object beyond the limit": [
+      "a.json",
+      JSON.stringify([line({}), line({ labels: [{ key: "note", value: "x".repeat(900_000) }] })], undefined, 1),
+      /a\.json:2: the line is longer than 900000 bytes/
+    ],
     "with text between rows": ["a.json", `${JSON.stringify(line({}))}\nnot json\n`, /a\.json/]
   }
   for (const [what, [name, content, message]] of Object.entries(damages)) {

@@ -64,8 +64,74 @@ const badFiles: Readonly<Record<string, BadFile>> = {
   "gzip of a gzip": { content: gzipSync(packed), reason: /UTF-8/, line: 1 },
   "a cut NDJSON line": {
     content: '{"lineItem/UnblendedCost":"1"}\n{"lineItem/Unb',
-    reason: /Malformed JSON/i,
+    reason: /the line is no JSON object; it may have been cut/,
+    line: 2,
     format: "ndjson"
+  },
+  ...Object.fromEntries(
+    [
+      "[1]",
+      "null",
+      '{"note":"1"} x',
+      '{"note":"1"}{"note":"2"}',
+      '{"note":{"a":[1,2}}',
+      '{"note":{"a" 1}}',
+      '{"note":[1,,2]}',
+      '{"note":01}',
+      '{"note":1.}',
+      '{"note":nul}',
+      '{"note":"\\x"}',
+      '{"note":"\\ud800"}',
+      '{"note":"a\tb"}',
+      '{"note":1,}',
+      `{"note":${"[".repeat(200)}${"]".repeat(200)}}`
+    ].map((line): [string, BadFile] => [
+      `the NDJSON line ${line.slice(0, 30)}`,
+      {
+        content: `{"lineItem/UnblendedCost":"1"}\n\n${line}\n`,
+        reason: /the line is no JSON object/,
+        line: 3,
+        format: "ndjson"
+      }
+    ])
+  ),
+  "an NDJSON object with the same key twice": {
+    content: '{"lineItem/UnblendedCost":"1"}\n{"a":1,"lineItem/UnblendedCost":"1","a":2}\n',
+    reason: /the key "a" stands twice/,
+    line: 2,
+    format: "ndjson"
+  },
+  "an NDJSON key that is empty": {
+    content: '{"lineItem/UnblendedCost":"1","":2}\n',
+    reason: /a key is empty/,
+    line: 1,
+    format: "ndjson"
+  },
+  "invalid UTF-8 in NDJSON": {
+    content: Buffer.from(
+      '{"lineItem/UnblendedCost":"1"}\n{"lineItem/UnblendedCost":"1","note":"caf\u00e9"}\n',
+      "latin1"
+    ),
+    reason: /unicode/i,
+    line: 2,
+    format: "ndjson"
+  },
+  "an NDJSON line beyond the limit": {
+    content: `{"lineItem/UnblendedCost":"1"}\n{"lineItem/UnblendedCost":"1","note":"${"x".repeat(900_000)}"}\n`,
+    reason: /the line is longer than 900000 bytes; write one JSON object per line/,
+    line: 2,
+    format: "ndjson"
+  },
+  "an NDJSON line without an end": {
+    content: gzipSync(`{"lineItem/UnblendedCost":"1","note":"${"x".repeat(9 * 1024 ** 2)}`),
+    reason: /the line is longer than 900000 bytes; write one JSON object per line/,
+    line: 1,
+    format: "ndjson"
+  },
+  "a CSV row beyond the limit": {
+    content: `${header}\na,1\n${"x".repeat(1_000_001)},2\n`,
+    reason: /Maximum line size of 1000000 bytes exceeded/,
+    line: 3
   },
   "text that is not Parquet": { content: "no magic bytes here", reason: /magic bytes|too small/i, format: "parquet" }
 }
@@ -81,6 +147,7 @@ describe("a file with", () => {
         expect(error.reason).toMatch(bad.reason)
         expect(error.message).not.toContain(given.folder)
         expect(yield* acme.query("SELECT line_id FROM bill")).toEqual([{ line_id: "before" }])
+        expect(readdirSync(join(given.folder, "data", "warehouse", "spill"))).toEqual([])
       })
     )
   )

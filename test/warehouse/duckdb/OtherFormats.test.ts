@@ -139,6 +139,48 @@ describe("NDJSON files", () => {
   )
 })
 
+describe("values of an NDJSON file", () => {
+  it.effect("are the ones that their text means, whatever characters and blanks they have", () =>
+    withBill((acme, given) =>
+      Effect.gen(function* () {
+        const texts = [
+          "a\u001fb",
+          "a\u001eb",
+          "\u001e",
+          "line\nend\r\n",
+          '"quoted", \\ ',
+          "\u0000",
+          "é €😀",
+          " blanks "
+        ]
+        const lines = texts.map((text, index) => {
+          const escaped = index % 2 === 0 ? JSON.stringify(text) : `"${Array.from(text, unicodeEscape).join("")}"`
+          return `\ufeff \t{ "lineItem/UnblendedCost" : -1.50e+1 , "identity\\u002fLineItemId":${escaped}}\r\n`.slice(
+            index === 0 ? 0 : 1
+          )
+        })
+        const nested =
+          '{"lineItem/UnblendedCost":"2","more":{ "b" : [ 1 , -0.12345678901234567890 , null , { } ] ,"s":" x : \\" , "},"More":true}\n'
+        yield* load(acme, fileSource(given, "a.ndjson", `${lines.join("\n")}${nested}`, "ndjson"))
+        const rows = yield* acme.query("SELECT line_id, cost, more, file_row FROM bill ORDER BY file_row")
+        expect(rows.map(({ line_id }) => line_id)).toEqual([...texts, null])
+        expect(rows[0]).toEqual({ line_id: texts[0], cost: "-15", more: null, file_row: 1 })
+        expect(rows.at(-1)).toMatchObject({
+          more: { more: '{"b":[1,"-0.12345678901234567890",null,{}],"s":" x : \\" , "}', More: "true" },
+          file_row: texts.length + 1
+        })
+      })
+    )
+  )
+})
+
+/** As JSON may write it: each unit of UTF-16 by its number. */
+const unicodeEscape = (character: string): string =>
+  Array.from(
+    { length: character.length },
+    (_, index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, "0")}`
+  ).join("")
+
 describe("rows of a large NDJSON file", () => {
   it.effect("have their numbers in the file's order", () =>
     withBill((acme, given) =>
