@@ -30,6 +30,7 @@ export const runOnEngine = (state: State, place: Place, s: Executable): Effect.E
     if (name !== undefined && slot !== undefined) state.temporary.set(name, slot)
     const t = yield* translatorFor(state, place.frame, place.tables)
     const planned = yield* lift(translateStatement(t, s))
+    if (s.kind === "create-table" || s.kind === "create-view" || s.kind === "drop") state.columns.clear()
     for (const check of planned.checks) {
       const found = yield* run(state, s.at, check.sql)
       if (found.rows.length > 0) return yield* Effect.fail(failed(state, s.at, check.message))
@@ -110,6 +111,7 @@ export const runTransaction = (
     }
     if (state.transaction === "open") {
       yield* run(state, s.at, s.what)
+      state.columns.clear()
       if (s.what === "ROLLBACK") yield* forgetDropped(state)
     }
     state.transaction = "none"

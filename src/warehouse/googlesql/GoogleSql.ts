@@ -96,6 +96,7 @@ const newState = (
       tableFunctions: new Map(),
       procedures: new Map(),
       temporary: new Map(),
+      columns: new Map(),
       parameters: bound,
       positions: [],
       transaction: "none",

@@ -56,6 +56,8 @@ export interface State {
   readonly procedures: Map<string, string>
   /** DuckDB's name of each temporary table by its lower-case name. */
   readonly temporary: Map<string, string>
+  /** Columns by DuckDB's name of a table, as long as no statement and no end of a transaction may have changed them. */
+  readonly columns: Map<string, ReadonlyArray<OutputColumn>>
   readonly parameters: ReadonlyMap<string, Typed>
   readonly positions: ReadonlyArray<Typed>
   transaction: "none" | "open" | "aborted"
@@ -108,17 +110,10 @@ export const translatorFor = (
       const name = Either.getOrUndefined(bare(state, path))
       if (name === undefined || columns.has(name) || path.some((part) => part.toUpperCase() === "INFORMATION_SCHEMA"))
         continue
-      const described = yield* Effect.option(state.session.connection.query(`SELECT * FROM ${name} LIMIT 0`))
-      if (described._tag === "Some") {
-        const { names, types } = described.value
-        columns.set(
-          name,
-          names.map((column, index) => {
-            const type = types[index]
-            return { name: column, column, type: type === undefined ? { kind: "OTHER" } : fromDuckType(type) }
-          })
-        )
-      }
+      const known = state.columns.get(name) ?? (yield* describe(state, name))
+      if (known === undefined) continue
+      columns.set(name, known)
+      state.columns.set(name, known)
     }
     const now = yield* Clock.currentTimeMillis
     const system = new Map<string, Typed>([
@@ -141,6 +136,18 @@ export const translatorFor = (
       tableFunctions: state.tableFunctions
     })
   })
+
+/** The columns of a table by the engine's name; undefined when it is not there. */
+const describe = (state: State, name: string): Effect.Effect<ReadonlyArray<OutputColumn> | undefined> =>
+  state.session.connection.query(`SELECT * FROM ${name} LIMIT 0`).pipe(
+    Effect.map(({ names, types }) =>
+      names.map((column, index): OutputColumn => {
+        const type = types[index]
+        return { name: column, column, type: type === undefined ? { kind: "OTHER" } : fromDuckType(type) }
+      })
+    ),
+    Effect.orElseSucceed(() => undefined)
+  )
 
 /** A translator over an environment. */
 export const makeTranslator = (environment: Environment): Translator => {
@@ -192,6 +199,7 @@ export const run = (
         if (state.transaction === "open" && (yield* Effect.isFailure(state.session.connection.query("SELECT 1")))) {
           yield* Effect.ignore(state.session.connection.query("ROLLBACK"))
           state.transaction = "aborted"
+          state.columns.clear()
         }
         return yield* Effect.fail(explain(state.session.source, at, error))
       })

@@ -34,6 +34,33 @@ describe("scripts", () => {
     })
   )
 
+  it.effect(
+    "knows the columns of a table that was made anew, also by dynamic SQL, or is what it was before a rollback",
+    () =>
+      Effect.gen(function* () {
+        const script = (change: string) => `
+        CREATE TABLE t AS SELECT 1 AS a, 'x' AS b;
+        SELECT * FROM t;
+        ${change}
+        SELECT * EXCEPT (a) FROM t`
+        expect(yield* rowOf(script("CREATE OR REPLACE TABLE t AS SELECT 2 AS a, 3 AS c, 'z' AS d;"))).toEqual([
+          "3",
+          "z"
+        ])
+        expect(yield* rowOf(script("EXECUTE IMMEDIATE 'CREATE OR REPLACE TABLE t AS SELECT 4 AS c, 2 AS a';"))).toEqual(
+          ["4"]
+        )
+        expect(
+          yield* rowOf(
+            script(
+              `BEGIN TRANSACTION; CREATE TEMP TABLE t AS SELECT 5 AS a, 6 AS c; SELECT * FROM t; ROLLBACK TRANSACTION;`
+            )
+          )
+        ).toEqual(["x"])
+        expect((yield* errorOf(script("DROP TABLE t;"))).message).toMatch(/t/)
+      })
+  )
+
   it.effect("hands errors to the handler, which may raise them with context", () =>
     Effect.gen(function* () {
       expect(yield* rowOf("BEGIN SELECT 1 / 0; EXCEPTION WHEN ERROR THEN SELECT @@error.message AS m; END")).toEqual([
