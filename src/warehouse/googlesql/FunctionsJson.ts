@@ -73,14 +73,14 @@ const quoted = (text: string): string => {
   return `CASE WHEN contains(${written}, '\\u00') OR contains(${text}, chr(127)) THEN bq_json_of_string(${text}) ELSE ${written} END`
 }
 
-/** A decimal as a number; one of more digits than a FLOAT64 keeps is quoted. */
-const wideDecimal = (text: string): string =>
-  `CASE WHEN length(${text}) <= ${FLOAT64_DIGITS} THEN ${text} ELSE bq_json_of_decimal(${text}, TRUE) END`
+/** A decimal as a number of JSON; the engine writes most of them itself. */
+const jsonDecimal = (text: string): string =>
+  `CASE WHEN length(${text}) <= ${FLOAT64_DIGITS} AND NOT contains(${text}, '0.0000') THEN ${text} ELSE bq_json_of_decimal(${text}, TRUE) END`
 
 const FLOAT64_DIGITS = 15
 
-/** SQL of a value's JSON text. `wide` is how TO_JSON writes decimals: as numbers where TO_JSON_STRING quotes a fraction. */
-export const jsonText = (t: Translator, at: Token, value: Typed, wide: boolean): Translate<string> =>
+/** SQL of a value's JSON text: `asJson` as the JSON type keeps it, else as TO_JSON_STRING writes it, which quotes what a FLOAT64 may not hold. */
+export const jsonText = (t: Translator, at: Token, value: Typed, asJson: boolean): Translate<string> =>
   Either.gen(function* () {
     const { sql, type } = value
     const orNull = (text: string) => `coalesce(${text}, 'null')`
@@ -90,12 +90,12 @@ export const jsonText = (t: Translator, at: Token, value: Typed, wide: boolean):
       case "BOOL":
         return orNull(`CAST(${sql} AS VARCHAR)`)
       case "INT64":
-        return orNull(wide ? `CAST(${sql} AS VARCHAR)` : `bq_json_of_int64(${sql})`)
+        return orNull(asJson ? `CAST(${sql} AS VARCHAR)` : `bq_json_of_int64(${sql})`)
       case "FLOAT64":
-        return orNull(`bq_json_of_float64(${sql})`)
+        return orNull(`bq_json_of_float64(${sql}, ${asJson ? "TRUE" : "FALSE"})`)
       case "NUMERIC":
       case "BIGNUMERIC":
-        return orNull(wide ? once(decimalText(sql), wideDecimal) : `bq_json_of_decimal(${decimalText(sql)}, FALSE)`)
+        return orNull(asJson ? once(decimalText(sql), jsonDecimal) : `bq_json_of_decimal(${decimalText(sql)}, FALSE)`)
       case "STRING":
         return orNull(once(sql, quoted))
       case "BYTES":
@@ -111,13 +111,13 @@ export const jsonText = (t: Translator, at: Token, value: Typed, wide: boolean):
       case "JSON":
         return orNull(`CAST(${sql} AS VARCHAR)`)
       case "ARRAY": {
-        const element = yield* jsonText(t, at, { sql: "element", type: type.element }, wide)
+        const element = yield* jsonText(t, at, { sql: "element", type: type.element }, asJson)
         return `coalesce('[' || list_aggregate(list_transform(${sql}, lambda element: ${element}), 'string_agg', ',') || ']', '[]')`
       }
       case "STRUCT": {
         const fields: Array<string> = []
         for (const [index, field] of type.fields.entries()) {
-          const text = yield* jsonText(t, at, value.parts?.[index] ?? fieldOf(value, index, field), wide)
+          const text = yield* jsonText(t, at, value.parts?.[index] ?? fieldOf(value, index, field), asJson)
           fields.push(`${quoteText(`${JSON.stringify(field.name)}:`)} || ${text}`)
         }
         const object = `('{' || ${fields.join(" || ',' || ")} || '}')`

@@ -62,6 +62,31 @@ describe("a text in JSON", () => {
   )
 })
 
+describe("a number in JSON", () => {
+  it.effect.each([
+    ["1e-7", "1e-07"],
+    ["0.0001", "0.0001"],
+    ["1.5e-5", "1.5e-05"],
+    ["100.0", "100.0"],
+    ["1e2", "100.0"],
+    ["1e15", "1e+15"],
+    ["12345678901234567890", "12345678901234567890"],
+    ["-0.0", "-0.0"]
+  ] as const)("%s is kept as %s", ([source, expected]) =>
+    Effect.gen(function* () {
+      expect(yield* parsed(source)).toBe(expected)
+      expect(yield* textOf("JSON_VALUE(PARSE_JSON(source), '$')", source)).toBe(expected)
+    })
+  )
+
+  it.effect("has the shortest digits of a FLOAT64, of which a text has 15 or 17", () =>
+    Effect.map(
+      rowOf("SELECT CAST(x AS STRING), TO_JSON_STRING(x), TO_JSON_STRING(TO_JSON(x)) FROM UNNEST([0.7 + 0.1]) AS x"),
+      (row) => expect(row).toEqual(["0.79999999999999993", "0.79999999999999993", "0.7999999999999999"])
+    )
+  )
+})
+
 describe("a decimal in TO_JSON", () => {
   it.effect.each([
     ["0", "0"],
@@ -69,8 +94,12 @@ describe("a decimal in TO_JSON", () => {
     ["120.00", "120"],
     ["12345678901234", "12345678901234"],
     ["12345678901.2345", "12345678901.2345"],
-    ["1234567890123.456", '"1234567890123.456"'],
-    ["0.000000000000123456", "0.000000000000123456"],
+    ["1234567890123.456", "1234567890123.456"],
+    ["0.123456789012345678", "0.12345678901234568"],
+    ["0.0001", "0.0001"],
+    ["10.00001", "10.00001"],
+    ["0.00001", "1e-05"],
+    ["-0.000000000000123456", "-1.23456e-13"],
     ["-12345678901234.5", "-12345678901234.5"]
   ] as const)("%s is %s", ([decimal, expected]) =>
     Effect.map(rowOf(`SELECT TO_JSON_STRING(TO_JSON(BIGNUMERIC '${decimal}'))`), ([text]) =>

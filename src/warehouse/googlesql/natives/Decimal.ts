@@ -4,6 +4,7 @@
  * A BIGNUMERIC result that needs more than 24 decimals is refused, since BigQuery would keep them.
  */
 import { plainDecimal } from "../DecimalText.ts"
+import { jsonNumberText } from "./FloatText.ts"
 import {
   bool,
   decimal,
@@ -221,10 +222,9 @@ export const decimalNatives: ReadonlyArray<Native> = [
       native3(`bq_bignumeric_compare_${name}`, c, c, c, int64, compared(operation))
     ]
   }),
-  native2("bq_json_of_decimal", text, bool, text, (value, wideNumbers) => {
-    if (!value.includes("."))
-      return value.length <= 16 && BigInt(value) <= 2n ** 53n && BigInt(value) >= -(2n ** 53n) ? value : `"${value}"`
-    if (!wideNumbers) return `"${value}"`
-    return value.replace(/[-.]/g, "").replace(/^0+/, "").length <= 15 ? value : `"${value}"`
+  native2("bq_json_of_decimal", text, bool, text, (value, isJson) => {
+    if (isJson) return jsonNumberText(value, true) ?? "null"
+    if (value.includes(".")) return `"${value}"`
+    return value.length <= 16 && BigInt(value) <= 2n ** 53n && BigInt(value) >= -(2n ** 53n) ? value : `"${value}"`
   })
 ]

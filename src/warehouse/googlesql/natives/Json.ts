@@ -2,7 +2,7 @@
  * JSON as text: a parser that keeps the source text of numbers and the first of equal keys, JSONPath, and BigQuery's conversions.
  */
 import { parseJson, parsePath, quote, writeJson, type Json, type Step } from "./JsonText.ts"
-import { plainDecimal } from "../DecimalText.ts"
+import { floatText, jsonFloatText, jsonNumberText } from "./FloatText.ts"
 import {
   bool,
   fail,
@@ -16,7 +16,6 @@ import {
   unsupported,
   type Native
 } from "./Native.ts"
-import { floatText } from "./Number.ts"
 /** The value that a path finds; undefined when there is none or the text is no JSON. */
 const find = (source: string, path: string): Json | undefined | Refusal => {
   const steps = parsePath(path)
@@ -102,24 +101,9 @@ const whole =
     return json === undefined ? fail("Invalid JSON") : given(json)
   }
 
-const isInteger = (source: string): boolean =>
-  /^-?\d+$/.test(source) &&
-  (BigInt.asIntN(64, BigInt(source)) === BigInt(source) || BigInt.asUintN(64, BigInt(source)) === BigInt(source))
-
-/** A number as the JSON type keeps it: an integer of 64 bits, or a FLOAT64; undefined when that would lose digits. */
-const storedNumber = (source: string, round: boolean): string | undefined => {
-  if (isInteger(source)) return source
-  const number = Number(source)
-  if (!Number.isFinite(number)) return undefined
-  const shortest = String(number)
-  const [a, b] = [plainDecimal(source), plainDecimal(shortest)]
-  if (!round && (a?.digits !== b?.digits || a?.scale !== b?.scale)) return undefined
-  return Number.isInteger(number) && !shortest.includes("e") ? `${shortest}.0` : shortest
-}
-
 const stored = (json: Json, round: boolean): Json | undefined => {
   if (json.kind === "number") {
-    const source = storedNumber(json.text, round)
+    const source = jsonNumberText(json.text, round)
     return source === undefined ? undefined : { kind: "number", text: source }
   }
   if (json.kind === "array") {
@@ -162,12 +146,6 @@ const parse = (source: string, mode: string) => {
     ? fail("Invalid input: a number cannot round-trip through string representation")
     : writeJson(value)
 }
-
-/** The scalar of a JSON value; a number whose text is not plain would be written by the engine's own rules. */
-const plainScalar = (json: Json | undefined) =>
-  json?.kind === "number" && !/^-?(\d+|(?!0\.0000)\d{1,15}\.\d+)$/.test(json.text)
-    ? unsupported("the text of this JSON number")
-    : scalarText(json)
 
 const integerOf = (source: string): bigint | undefined => {
   const number = Number(source)
@@ -215,7 +193,7 @@ const notNull = (json: Json | undefined): string | null =>
 
 export const jsonNatives: ReadonlyArray<Native> = [
   native2("bq_json_value", text, text, text, value),
-  native2("bq_json_value_of_json", text, text, text, at(plainScalar)),
+  native2("bq_json_value_of_json", text, text, text, at(scalarText)),
   native2("bq_json_query", text, text, text, at(notNull)),
   native2(
     "bq_json_query_of_json",
@@ -338,11 +316,9 @@ export const jsonNatives: ReadonlyArray<Native> = [
   native1("bq_json_of_int64", int64, text, (value) =>
     value >= -(2n ** 53n) && value <= 2n ** 53n ? value.toString() : `"${value}"`
   ),
-  native1("bq_json_of_float64", float64, text, (value) => {
-    const size = Math.abs(value)
+  native2("bq_json_of_float64", float64, bool, text, (value, isJson) => {
     if (!Number.isFinite(value)) return `"${floatText(value)}"`
-    return size !== 0 && (size >= 1e15 || size < 1e-4)
-      ? unsupported("the JSON text of a FLOAT64 beyond 1e15 or below 1e-4")
-      : floatText(value)
+    if (Math.abs(value) >= 1e15) return unsupported("the JSON text of a FLOAT64 beyond 1e15")
+    return isJson ? jsonFloatText(value + 0) : floatText(value)
   })
 ]

@@ -2,6 +2,7 @@
  * INT64 and FLOAT64 as BigQuery computes them: errors where IEEE would give an infinity, halves rounded away from zero.
  */
 import { divideHalfAway } from "./Decimal.ts"
+import { floatText } from "./FloatText.ts"
 import { float64, fail, int64, list, native1, native2, native3, text, unsupported, type Native } from "./Native.ts"
 
 const inInt64 = (value: bigint, what: string) =>
@@ -13,19 +14,10 @@ const finite = (a: number, b: number, result: number, sign: string) =>
     ? result
     : fail(`double overflow: ${a} ${sign} ${b}`)
 
-/** BigQuery's text of a FLOAT64: the shortest that reads back, with an exponent from 1e+15 and below 1e-5. */
-export const floatText = (value: number): string => {
-  if (Number.isNaN(value)) return "NaN"
-  if (!Number.isFinite(value)) return value < 0 ? "-Infinity" : "Infinity"
-  return Object.is(value, -0) ? "-0" : String(value)
-}
-
 const floatToText = (value: number) => {
-  const size = Math.abs(value)
-  if (Number.isNaN(value)) return "NaN"
-  if (!Number.isFinite(value)) return value < 0 ? "-inf" : "inf"
-  if (size !== 0 && (size >= 1e15 || size < 1e-4)) return unsupported("the text of a FLOAT64 beyond 1e15 or below 1e-4")
-  return floatText(value)
+  if (Math.abs(value) === Infinity) return value < 0 ? "-inf" : "inf"
+  // Of so many digits one may lie in the middle of two, where libraries round to different sides.
+  return Math.abs(value) >= 1e15 ? unsupported("the text of a FLOAT64 beyond 1e15") : floatText(value)
 }
 
 const parseFloat64 = (value: string) => {
