@@ -18,7 +18,7 @@ BEGIN
   DECLARE v_credential_id STRING DEFAULT NULLIF(p_credential_id, 'default');
   DECLARE v_org_slug STRING DEFAULT REGEXP_REPLACE(p_dataset_id, r'_(prod|stage|test|local|dev)$', '');
   DECLARE v_dataset STRING DEFAULT CONCAT(p_project_id, '.', p_dataset_id);
-  DECLARE v_lines, v_charges, v_negations, v_folded, v_without_cost, v_inserted, v_split, v_residue INT64;
+  DECLARE v_lines, v_charges, v_negations, v_folded, v_without_cost, v_without_commitment, v_inserted, v_split, v_residue INT64;
   DECLARE v_doubled, v_unknown_product_codes, v_unknown_line_item_types STRING;
   DECLARE v_orphans INT64;
   DECLARE v_unallocated JSON;
@@ -66,7 +66,11 @@ SELECT
     (basis.is_net AND line.net_unblended_cost IS NULL)
     OR (types.row_kind = 'savings_plan_usage' AND COALESCE(line.savings_plan_net_effective_cost, line.savings_plan_effective_cost) IS NULL)
     OR (types.row_kind = 'reservation_usage' AND COALESCE(line.reservation_net_effective_cost, line.reservation_effective_cost) IS NULL)
-  )
+    OR (types.row_kind = 'reservation_fee' AND COALESCE(line.reservation_unused_quantity, 0) <> 0
+      AND COALESCE(line.reservation_unused_recurring_fee, line.reservation_unused_amortized_upfront_fee_for_billing_period) IS NULL)
+  ),
+  COUNTIF(types.row_kind = 'savings_plan_fee'
+    AND (line.savings_plan_total_commitment_to_date IS NULL OR line.savings_plan_used_commitment IS NULL))
 FROM `$dataset.cloud_aws_billing_raw_daily` AS line
 LEFT JOIN cost_basis AS basis ON basis.x_source_file = line.x_source_file
 LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
@@ -74,11 +78,11 @@ LEFT JOIN `{project_id}.organizations.aws_line_item_types` AS types
 WHERE line.x_org_slug = @org_slug AND line.billing_period_start BETWEEN @first_period AND @last_period
   AND (@credential_id IS NULL OR line.x_credential_id = @credential_id)
 """, '$dataset', v_dataset)
-  INTO v_lines, v_negations, v_folded, v_without_cost
+  INTO v_lines, v_negations, v_folded, v_without_cost, v_without_commitment
   USING v_org_slug AS org_slug, v_first_period AS first_period, v_last_period AS last_period, v_credential_id AS credential_id;
   IF v_without_cost > 0 THEN
     RAISE USING MESSAGE = FORMAT(
-      'sp_cloud_aws_convert_to_focus: %d lines of %s have no net cost though their file has that column, or are covered usage without an effective cost',
+      'sp_cloud_aws_convert_to_focus: %d lines of %s have no net cost though their file has that column, are covered usage without an effective cost, or have unused reservation hours without their fee: let the report include these columns',
       v_without_cost, p_dataset_id);
   END IF;
 
@@ -174,6 +178,9 @@ WHERE x_org_slug = @org_slug AND x_source_system IN ('cloud_aws_billing_raw_dail
     v_hierarchy_failure AS missing_hierarchy_check,
     v_unknown_product_codes AS unknown_product_codes,
     v_unknown_line_item_types AS unknown_line_item_types,
+    IF(v_without_commitment = 0, NULL, FORMAT(
+      'the unused part of %d recurring fees, whose total and used commitment the report does not have', v_without_commitment))
+      AS missing_savings_plan_commitments,
     CONCAT(p_dataset_id, '.cost_data_standard_1_3') AS target_table,
     CURRENT_TIMESTAMP() AS executed_at;
 END;

@@ -262,7 +262,9 @@ costed AS (
     *,
     contracted_price * fitted_quantity AS price_cost,
     IF(kind = 'savings_plan_unused', currency, IF(is_one_piece, 'Count', metered_unit)) AS unit,
-    COALESCE(product_sku, CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku
+    -- A rate code begins with its SKU.
+    COALESCE(product_sku, REGEXP_EXTRACT(pricing_rate_code, r'^([^.]+)[.][^.]+[.]'),
+      CONCAT(product_code, COALESCE(CONCAT('/', usage_type), '')), usage_type) AS sku
   FROM fitted
 )""");
 END;
