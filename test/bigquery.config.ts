@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./support/LongestFirst.ts"
 
 const common = {
   root: fileURLToPath(new URL("..", import.meta.url)),
@@ -17,6 +18,7 @@ const common = {
  */
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     globalSetup: fileURLToPath(new URL("support/bigquery/install.ts", import.meta.url)),
     // A file mostly waits for its own evaluator, so two at a time pay on any machine.
     poolOptions: { forks: { minForks: 1, maxForks: Math.max(2, availableParallelism()) } },

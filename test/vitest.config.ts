@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
+import { LongestFirst } from "./support/LongestFirst.ts"
 
 /** Files wait for their services and disks as much as they calculate: by default a machine of two cores would run one at a time. */
 const forks = Math.max(2, availableParallelism())
@@ -11,6 +12,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // These have a command of their own: test:bigquery.
     exclude: ["test/warehouse/bigquery/**"],
+    sequence: { sequencer: LongestFirst },
     testTimeout: 180_000,
     hookTimeout: 180_000,
     pool: "forks",
