@@ -195,6 +195,43 @@ describe("invoice months", () => {
   )
 })
 
+describe("a bill of many rows", () => {
+  it.scoped("comes to its exact total, and each row keeps its number or is in quarantine", () =>
+    world((folder) =>
+      Effect.gen(function* () {
+        const count = 20_000
+        const isBad = (row: number) => row % 5000 === 1
+        const cost = (row: number) => `${row % 97}.${String(row).padStart(18, "0")}`
+        const written = Array.from({ length: count }, (_, index) => {
+          const row = index + 1
+          const project = { id: "acme", name: String(row), labels: [{ key: "row", value: `${row % 50}` }] }
+          const late = row > count / 2 ? { seller_name: "Google" } : {}
+          const text = JSON.stringify(line({ project, cost: "COST", ...late }))
+          return `${text.replace('"COST"', isBad(row) ? '"many"' : cost(row))}\n`
+        })
+        const good = Array.from({ length: count }, (_, index) => index + 1).filter((row) => !isBad(row))
+        const units = good.reduce((total, row) => total + BigInt(cost(row).replace(".", "")), 0n).toString()
+        const total = `${units.slice(0, -18)}.${units.slice(-18)}`.replace(/\.?0+$/, "")
+
+        yield* Effect.promise(() => write(join(folder, "many", "a.json.gz"), gzipSync(written.join(""))))
+        yield* filesCredential(join(folder, "many"))
+        yield* procedures
+        const { reconciliation, rows } = yield* convertAll
+        expect(rows).toEqual({ in: count, converted: good.length, quarantined: count - good.length, dropped: {} })
+        expect(reconciliation).toMatchObject([{ focusBilled: total, difference: "0", effectiveDifference: "0" }])
+        expect(
+          yield* query(
+            "SELECT SUM(cost) AS cost, COUNTIF(project_name = CAST(x_source_row AS STRING)) AS numbered, COUNTIF(seller_name = 'Google') AS late FROM cloud_gcp_billing_raw_daily"
+          )
+        ).toEqual([{ cost: total, numbered: good.length, late: count / 2 - 2 }])
+        expect(yield* query("SELECT source_row FROM org_quarantine ORDER BY source_row")).toEqual(
+          [1, 5001, 10_001, 15_001].map((row) => ({ source_row: row }))
+        )
+      })
+    )
+  )
+})
+
 describe("labels", () => {
   it.scoped("become tags: those of the project and Google's own with a prefix, one without a value as true", () =>
     world((folder) =>
