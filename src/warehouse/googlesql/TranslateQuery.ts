@@ -34,7 +34,7 @@ export const translateQuery = (t: Translator, q: Query, outer: Scope): Translate
     for (const cte of q.with) {
       const query = yield* t.query(cte.query, { ...outer, ctes })
       const sqlName = quoteName(`cte${t.fresh()}`)
-      definitions.push(`${sqlName} AS (${query.sql})`)
+      definitions.push(`${sqlName} AS ${isOfTable(cte.query, ctes) ? "NOT MATERIALIZED " : ""}(${query.sql})`)
       ctes.set(cte.name.toLowerCase(), { sqlName, columns: query.columns, valueTable: query.valueTable })
     }
     const scope: Scope = { ...outer, ctes }
@@ -70,6 +70,19 @@ const limitSql = (t: Translator, q: Query, scope: Scope): Translate<string> =>
     }
     return sql
   })
+
+/**
+ * Whether a common table expression has the rows of one stored table, with all their columns. DuckDB would keep a copy of them for the
+ * statement, however few columns a reference reads; as in BigQuery each reference reads the table instead.
+ */
+const isOfTable = ({ body, limit, offset, orderBy, with: ctes }: Query, known: ReadonlyMap<string, CommonTable>) =>
+  body.kind === "select" &&
+  !body.distinct &&
+  body.from?.kind === "table" &&
+  !known.has(body.from.path.join(".").toLowerCase()) &&
+  body.items.some(({ kind }) => kind !== "expr") &&
+  [body.groupBy, body.having, body.qualify, limit, offset].every((part) => part === undefined) &&
+  orderBy.length + ctes.length === 0
 
 const translateBody = (t: Translator, body: QueryBody, scope: Scope): Translate<TranslatedQuery> =>
   Either.gen(function* () {
