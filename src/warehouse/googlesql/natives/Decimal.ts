@@ -223,7 +223,7 @@ export const decimalNatives: ReadonlyArray<Native> = [
     ]
   }),
   native2("bq_json_of_decimal", text, bool, text, (value, isJson) => {
-    if (isJson) return jsonNumberText(value, true) ?? "null"
+    if (isJson) return jsonNumberText(value, true) ?? unsupported("this decimal in JSON")
     if (value.includes(".")) return `"${value}"`
     return value.length <= 16 && BigInt(value) <= 2n ** 53n && BigInt(value) >= -(2n ** 53n) ? value : `"${value}"`
   })

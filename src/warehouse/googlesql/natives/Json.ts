@@ -193,7 +193,7 @@ const notNull = (json: Json | undefined): string | null =>
 
 export const jsonNatives: ReadonlyArray<Native> = [
   native2("bq_json_value", text, text, text, value),
-  native2("bq_json_value_of_json", text, text, text, at(scalarText)),
+  native2("bq_json_value_of_json", text, text, text, exactValue),
   native2("bq_json_query", text, text, text, at(notNull)),
   native2(
     "bq_json_query_of_json",
