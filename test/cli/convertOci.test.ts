@@ -1,7 +1,7 @@
 /**
  * Every OCI sample through `convert`, and what universal credits change.
  */
-import { copyFileSync, existsSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -40,6 +40,18 @@ else
       Effect.gen(function* () {
         const file = join(yield* temporaryFolder, "input-of-focus.csv")
         copyFileSync(`${samples}/cost-report/hard_cases.csv`, file)
+        const { failure, out } = yield* convert(file)
+        expect(failure).toBeUndefined()
+        expect(JSON.parse(out)).toMatchObject({ rowsOut: 6, reconciliation: [{ difference: "0" }] })
+      })
+    )
+
+    it.scopedLive("a byte order mark before a quoted header and empty last lines are no part of a report", () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporaryFolder, "report.csv")
+        const [header = "", ...lines] = readFileSync(`${samples}/cost-report/hard_cases.csv`, "utf8").split("\n")
+        const quoted = header.split(",").map((column) => `"${column.trim()}"`)
+        writeFileSync(file, `\uFEFF${[quoted.join(","), ...lines].join("\n")}\n\n`)
         const { failure, out } = yield* convert(file)
         expect(failure).toBeUndefined()
         expect(JSON.parse(out)).toMatchObject({ rowsOut: 6, reconciliation: [{ difference: "0" }] })

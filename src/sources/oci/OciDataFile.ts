@@ -49,7 +49,9 @@ export const reportMonth = Effect.fn("OciDataFile.reportMonth")(function* (path:
     try: async () => {
       const packed = await isGzip(path)
       const parser = parse({
+        bom: true,
         columns: (names: ReadonlyArray<string>) => names.map(reduced),
+        skip_empty_lines: true,
         max_record_size: maximumLineBytes
       })
       const file = createReadStream(path)
