@@ -79,6 +79,12 @@ const accounts = Layer.unwrapEffect(
   )
 )
 
+/** The program of the event log's thread: TypeScript in the sources, JavaScript where they are compiled or bundled. */
+export const eventLogThread = new URL(
+  `eventLogThread${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`,
+  import.meta.url
+)
+
 /**
  * Organisations, keys, credentials, channels, the audit log and the event log: what several processes may use at a time. All in the service
  * database; with BigQuery as the warehouse the first four in its dataset `organizations`.
@@ -86,7 +92,7 @@ const accounts = Layer.unwrapEffect(
 export const records = Layer.mergeAll(
   accounts,
   AuditLogSql.layer,
-  EventLogSql.layer.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
+  EventLogSql.layerThread(eventLogThread).pipe(Layer.provide(Layer.succeed(EventModel, eventModel)))
 ).pipe(Layer.provideMerge(encryption), Layer.provideMerge(Database.layer))
 
 const remoteValidator = ValidatorRemote.layer.pipe(Layer.provide(HttpClientNode.layer))

@@ -124,6 +124,7 @@ if (import.meta.main) {
     splitting: true
   })
   const programFile = JSON.stringify(Object.keys(metafile.outputs).map((file) => basename(file))[0])
+  await build({ ...bundling, entryPoints: ["src/eventLogThread.ts"], outdir: "dist" })
   await build({ ...bundling, entryPoints: ["src/bundleMain.ts"], outfile: "dist/main.js", define: { programFile } })
   const { write } = await import("./bundleDocuments.ts")
   write("configs", "dist/documents")

@@ -10,7 +10,7 @@ import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import type { JsonObject } from "../platform/Json.ts"
+import { JsonObject } from "../platform/Json.ts"
 
 /** What a caller appends: `type` names the event, `data` is its JSON and must not change any more. */
 export interface NewEvent {
@@ -56,13 +56,13 @@ export class KeyHeld extends Schema.TaggedError<KeyHeld>()("KeyHeld", {
   }
 }
 
-/** A rule of the event model forbids the append (see `Rule`); `objection` is the rule's own word. */
+/** A rule of the event model forbids the append (see `Rule`); `objection` is the rule's own word, which it alone can read. */
 export class AppendForbidden extends Schema.TaggedError<AppendForbidden>()("AppendForbidden", {
   stream: Schema.String,
-  objection: Schema.instanceOf(Error)
+  objection: JsonObject
 }) {
   override get message() {
-    return `stream ${this.stream} may not be appended to: ${this.objection.message}`
+    return `stream ${this.stream} may not be appended to: ${this.objection["message"] ?? "a rule forbids it"}`
   }
 }
 

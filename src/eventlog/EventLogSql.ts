@@ -21,6 +21,7 @@ import * as EventTables from "./EventTables.ts"
 import * as Fold from "./Fold.ts"
 import { EventModel } from "./Projection.ts"
 import * as Verify from "./Verify.ts"
+import * as Writer from "./Writer.ts"
 
 /** Appends that share one transaction at most. */
 const MAX_BATCH_APPENDS = 256
@@ -31,7 +32,8 @@ const MAX_READ_EVENTS = 10_000
 /** How often a follower looks for events of other processes; those of its own process wake it up. */
 const FOLLOW_POLL_MILLISECONDS = 1_000
 
-const make = Effect.gen(function* () {
+/** `writerProgram`: the program of the thread that records many appends at a time; undefined: all are recorded on this one. */
+const make = Effect.fnUntraced(function* (writerProgram?: URL) {
   const sql = yield* SqlClient.SqlClient
   const model = yield* EventModel
   const withSql = Effect.provideService(SqlClient.SqlClient, sql)
@@ -54,6 +56,7 @@ const make = Effect.gen(function* () {
     maxBatch: MAX_BATCH_APPENDS,
     run: (session, appends: ReadonlyArray<AppendBatch.EncodedAppend>) =>
       AppendBatch.record(session, model, appends, clock.unsafeCurrentTimeMillis()),
+    ...(writerProgram === undefined ? {} : { elsewhere: yield* Writer.make(writerProgram) }),
     committed: wakeFollowers
   })
 
@@ -92,11 +95,13 @@ const make = Effect.gen(function* () {
   return service
 })
 
+type EventLogLayer = Layer.Layer<EventLog, EventLogUnavailable, SqlClient.SqlClient | EventModel>
+
 /** The event log on the SQL client's database; creates its tables and those of the projections. */
-export const layer: Layer.Layer<EventLog, EventLogUnavailable, SqlClient.SqlClient | EventModel> = Layer.scoped(
-  EventLog,
-  make
-)
+export const layer: EventLogLayer = Layer.scoped(EventLog, make())
+
+/** The same for many callers: a thread records what is appended while others wait. `program` is its file, with the same event model. */
+export const layerThread = (program: URL): EventLogLayer => Layer.scoped(EventLog, make(program))
 
 const appendFailure = (error: AppendRefusal | SqlError): AppendRefusal | EventLogUnavailable =>
   error._tag === "SqlError" ? new EventLogUnavailable({ operation: "append", cause: error }) : error

@@ -6,6 +6,7 @@ import type { SqlError } from "@effect/sql/SqlError"
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Session } from "../platform/Sqlite.ts"
+import type { JsonObject } from "../platform/Json.ts"
 import type { Append, NewEvent, RecordedEvent } from "./EventLog.ts"
 
 /** Tables that are written in the same transaction as the events they show, and can be rebuilt from them at any time. */
@@ -40,8 +41,8 @@ export interface Rule {
 
 /** Judges the appends of one batch in their order. */
 export interface Judge {
-  /** Why the append may not be recorded; undefined: it may. */
-  readonly objection: (append: JudgedAppend) => Error | undefined
+  /** Why the append may not be recorded, with a `message`; undefined: it may. */
+  readonly objection: (append: JudgedAppend) => JsonObject | undefined
   /** The append will be recorded: the next ones are judged with it. */
   readonly recorded: (append: JudgedAppend) => void
 }

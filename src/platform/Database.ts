@@ -23,6 +23,14 @@ const BUSY_TIMEOUT_MILLISECONDS = 5_000
  */
 const CHECKPOINT_PAGES = 10_000
 
+/** What each connection is told first. */
+const PRAGMAS = [
+  "journal_mode = wal",
+  "synchronous = full",
+  `busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`,
+  `wal_autocheckpoint = ${CHECKPOINT_PAGES}`
+]
+
 /** Only the owner may enter the data folder and read the file; SQLite's own files beside it get the file's mode. */
 const FOLDER_MODE = 0o700
 const FILE_MODE = 0o600
@@ -49,16 +57,18 @@ const open = Effect.fn("Database.open")(function* (path: string) {
   })
   return yield* Effect.mapError(
     Effect.tap(Sqlite.make(path, "BEGIN IMMEDIATE"), (sql) =>
-      Effect.all([
-        sql`pragma journal_mode = wal`,
-        sql`pragma synchronous = full`,
-        sql.unsafe(`pragma busy_timeout = ${BUSY_TIMEOUT_MILLISECONDS}`),
-        sql.unsafe(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
-      ])
+      Effect.forEach(PRAGMAS, (pragma) => sql.unsafe(`pragma ${pragma}`), { discard: true })
     ),
     ({ cause }) => unavailable(cause)
   )
 })
+
+/** Another connection to the file, for a thread that does nothing else (see {@link Sqlite.connect}). */
+export const connect = (path: string) => {
+  const connection = Sqlite.connect(path, "BEGIN IMMEDIATE")
+  for (const pragma of PRAGMAS) connection.database.pragma(pragma)
+  return connection
+}
 
 /** The SQL client on a database file; the file (mode 0600) and its folder (0700) are created when absent. */
 export const layerFile = (path: string): Layer.Layer<SqlClient.SqlClient, DatabaseUnavailable> =>

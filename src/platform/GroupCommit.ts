@@ -45,6 +45,41 @@ export interface GroupCommit<Task, Answer, Refusal> {
   readonly enqueue: (task: Task, answer: (exit: Exit.Exit<Answer, Refusal | SqlError>) => void) => () => void
 }
 
+/** Commits tasks as one, or, when that fails, one by one. Answers one exit per task, in their order; tells `committed` of each commit. */
+export const commitAll = <Task, Answer, Refusal>(
+  commit: (tasks: Arr.NonEmptyReadonlyArray<Task>) => Exit.Exit<ReadonlyArray<Exit.Exit<Answer, Refusal>>, SqlError>,
+  tasks: Arr.NonEmptyReadonlyArray<Task>,
+  committed: (...commit: Committed) => void
+): ReadonlyArray<Exit.Exit<Answer, Refusal | SqlError>> => {
+  const begun = performance.now()
+  const exit = commit(tasks)
+  if (Exit.isSuccess(exit)) {
+    committed(tasks.length, (performance.now() - begun) / 1000)
+    return exit.value
+  }
+  return tasks.length === 1 || isBusy(exit.cause)
+    ? tasks.map(() => Exit.failCause(exit.cause))
+    : tasks.flatMap((task) => commitAll(commit, [task], committed))
+}
+
+/** A durable commit: the tasks that shared it, and the seconds it took. */
+export type Committed = readonly [tasks: number, seconds: number]
+
+/** Another thread with a connection of its own to the same database. */
+export interface Elsewhere<Task, Answer, Refusal> {
+  /** Commits a batch after those before it (see {@link commitAll}); calls `then` with an exit per task, in their order, and the commits. */
+  readonly commit: (
+    tasks: Arr.NonEmptyReadonlyArray<Task>,
+    then: (exits: ReadonlyArray<Exit.Exit<Answer, Refusal | SqlError>>, commits: ReadonlyArray<Committed>) => void
+  ) => void
+}
+
+/** Tasks that are committed on the thread of their callers at most, where there is another: the way there and back takes longer than they. */
+const FEW_TASKS = 4
+
+/** Tasks that are given to the other thread without waiting for more. */
+const MANY_TASKS = 32
+
 interface Entry<Task, Answer, Refusal> {
   readonly task: Task
   readonly answer: (exit: Exit.Exit<Answer, Refusal | SqlError>) => void
@@ -67,17 +102,22 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
     session: Sqlite.Session,
     tasks: Arr.NonEmptyReadonlyArray<Task>
   ) => ReadonlyArray<Exit.Exit<Answer, Refusal>>
+  /** Does the same for crowds, so that this thread goes on meanwhile. */
+  readonly elsewhere?: Elsewhere<Task, Answer, Refusal>
   /** Called after each commit, before the callers hear of it. */
   readonly committed?: () => void
 }): Effect.fn.Return<GroupCommit<Task, Answer, Refusal>, never, SqlClient.SqlClient | Scope.Scope> {
   type Waiting = Entry<Task, Answer, Refusal>
   type Answers = ReadonlyArray<Exit.Exit<Answer, Refusal | SqlError>>
+  const { elsewhere } = options
   const database = yield* Sqlite.direct
   const runtime = yield* Effect.runtime()
   // When nobody collects spans, even a disabled one costs a part of a short commit.
   const isTraced = yield* FiberRef.get(FiberRef.currentTracerEnabled)
   const labels = [MetricLabel.make("log", options.name)]
   const waiting: Array<Waiting> = []
+  /** Batches that the other thread has. */
+  let away = 0
   let isDue = false
   let isClosed = false
 
@@ -85,7 +125,9 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
     const entry = { task, answer }
     if (isClosed) answer(interrupted)
     else waiting.push(entry)
-    commitSoon()
+    // While this thread is busy with a crowd, the other one shall not wait for the last of it.
+    if (elsewhere !== undefined && waiting.length === MANY_TASKS) commitNow()
+    else commitSoon()
     return () => {
       const index = waiting.indexOf(entry)
       if (index >= 0) waiting.splice(index, 1)
@@ -95,34 +137,46 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   // A turn of the event loop lets fibers that are ready, and requests that wait in their sockets, submit first: a batch begins with all of
   // them, not with the first alone.
   const commitSoon = (): void => {
-    if (isDue || waiting.length === 0) return
+    if (isDue || away > 0 || waiting.length === 0) return
     isDue = true
-    setImmediate(() => database.alone(commitNext, answerAll))
+    setImmediate(() => {
+      isDue = false
+      commitNow()
+    })
   }
+
+  // Also what goes to the other thread waits for a transaction that is open here: that one would wait for it too, and in the end give up.
+  const commitNow = () => void database.alone(commitNext, answerAll)
 
   const commitNext = () => {
     const batch = waiting.splice(0, options.maxBatch)
-    return { batch, exits: Arr.isNonEmptyReadonlyArray(batch) ? settle(batch) : [] }
+    const tasks = batch.map(({ task }) => task)
+    if (!Arr.isNonEmptyReadonlyArray(tasks)) return { batch, exits: [] }
+    if (elsewhere === undefined || (away === 0 && tasks.length <= FEW_TASKS)) {
+      return { batch, exits: commitAll(commit, tasks, committed) }
+    }
+    away += 1
+    elsewhere.commit(tasks, (exits, commits) => {
+      away -= 1
+      for (const each of commits) committed(...each)
+      if (away === 0) commitNow()
+      answerEach(batch, exits)
+    })
+    return { batch: [], exits: [] }
   }
 
   const answerAll = ({ batch, exits }: { readonly batch: ReadonlyArray<Waiting>; readonly exits: Answers }) => {
-    isDue = false
     commitSoon()
-    batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name)))
+    answerEach(batch, exits)
   }
 
-  const settle = (batch: Arr.NonEmptyReadonlyArray<Waiting>): Answers => {
-    const begun = performance.now()
-    const exit = commit(Arr.map(batch, (entry) => entry.task))
-    if (Exit.isSuccess(exit)) {
-      options.committed?.()
-      tasksOfCommit.unsafeUpdate(batch.length, labels)
-      secondsOfCommit.unsafeUpdate((performance.now() - begun) / 1000, labels)
-      return exit.value
-    }
-    return batch.length === 1 || isBusy(exit.cause)
-      ? batch.map(() => Exit.failCause(exit.cause))
-      : batch.flatMap((entry) => settle([entry]))
+  const answerEach = (batch: ReadonlyArray<Waiting>, exits: Answers) =>
+    batch.forEach((entry, index) => entry.answer(exits[index] ?? unanswered(options.name)))
+
+  const committed = (...[tasks, seconds]: Committed): void => {
+    options.committed?.()
+    tasksOfCommit.unsafeUpdate(tasks, labels)
+    secondsOfCommit.unsafeUpdate(seconds, labels)
   }
 
   const commit = (tasks: Arr.NonEmptyReadonlyArray<Task>) => {
@@ -151,7 +205,7 @@ const interrupted = Exit.interrupt(FiberId.none)
 
 const unanswered = (name: string) => Exit.die(new Error(`${name} answered fewer tasks than it was given`))
 
-/** Another process holds the database: every further try of this batch would block the thread just as long. */
+/** Another connection holds the database: every further try of this batch would block the thread just as long. */
 const isBusy = (cause: Cause.Cause<unknown>): boolean =>
   Option.exists(
     Cause.failureOption(cause),

@@ -19,11 +19,13 @@ import * as Stream from "effect/Stream"
 /** Statements that stay prepared: inserts of the client have one text for each number of rows. */
 const PREPARED_STATEMENTS = 500
 
+type Begin = "BEGIN DEFERRED" | "BEGIN IMMEDIATE"
+
 /**
  * The client on a database file, "" for a temporary one; closed with the scope. `begin` is how its transactions begin: a deferred one
  * takes the write lock with its first write, an immediate one at once.
  */
-export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEFERRED" | "BEGIN IMMEDIATE") {
+export const make = Effect.fnUntraced(function* (path: string, begin: Begin) {
   const database = yield* Effect.acquireRelease(
     Effect.try({ try: () => new Sqlite(path), catch: failed("open the database") }),
     (opened) => Effect.sync(() => opened.close())
@@ -36,7 +38,9 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
       return Exit.fail(failed("run a statement")(cause))
     }
   }
-  const useNow = useOn(sessionOf(prepared))
+  const session = sessionOf(prepared)
+  const useNow = useOn(session)
+  const transact = transactionsOn(database, session, begin)
   const turns = makeTurns()
   const takeTurn = Effect.async<void>((resume) => {
     const withdraw = turns.enter(() => resume(Effect.void))
@@ -87,21 +91,10 @@ export const make = Effect.fnUntraced(function* (path: string, begin: "BEGIN DEF
         onSome: ([open, depth]) => nested(open, depth + 1, effect)
       })
     )
-  const transact: Direct["transact"] = (body) => {
-    const exit = useNow((session) => {
-      session(begin, NO_PARAMETERS)
-      const value = body(session)
-      session("COMMIT", NO_PARAMETERS)
-      return value
-    })
-    if (Exit.isSuccess(exit) || !database.inTransaction) return exit
-    const undone = useNow((session) => session("ROLLBACK", NO_PARAMETERS))
-    return Exit.isSuccess(undone) ? exit : Exit.die(Cause.squash(undone.cause))
-  }
   const sql: SqlClient.SqlClient = Object.assign(client, { withTransaction })
   users.set(connection, (body) => Effect.suspend(() => useNow(body)))
   users.set(sql, (body) => whenAlone(() => useNow(body)))
-  directs.set(sql, { alone, transact })
+  directs.set(sql, { path, alone, transact })
   return sql
 })
 
@@ -174,14 +167,41 @@ export const insertion = (table: string, columns: ReadonlyArray<string>, onConfl
 const NO_PARAMETERS: Parameters<Session>[1] = [[]]
 
 /** The database for plain functions, where a fiber's part would cost more than SQLite's. */
-export interface Direct {
+export interface Direct extends Transactions {
+  /** The database file. */
+  readonly path: string
   /**
    * Calls `body` when no transaction is open, now or after those who wait already, and then `then` with its result; neither may throw. The
    * answer waits no longer.
    */
   readonly alone: <A>(body: () => A, then: (result: A) => void) => () => void
-  /** Runs a function in a transaction; what it throws undoes the transaction. Only for the `body` of `alone`. */
+}
+
+/** The transactions of a connection that nobody else uses meanwhile. */
+export interface Transactions {
+  /** Runs a function in a transaction; what it throws undoes the transaction. Of a client's {@link Direct} only for the `body` of `alone`. */
   readonly transact: <A>(body: (session: Session) => A) => Exit.Exit<A, SqlError>
+}
+
+const transactionsOn =
+  (database: Sqlite.Database, session: Session, begin: Begin): Transactions["transact"] =>
+  (body) => {
+    const useNow = useOn(session)
+    const exit = useNow(() => {
+      session(begin, NO_PARAMETERS)
+      const value = body(session)
+      session("COMMIT", NO_PARAMETERS)
+      return value
+    })
+    if (Exit.isSuccess(exit) || !database.inTransaction) return exit
+    const undone = useNow(() => session("ROLLBACK", NO_PARAMETERS))
+    return Exit.isSuccess(undone) ? exit : Exit.die(Cause.squash(undone.cause))
+  }
+
+/** A connection for a thread that does nothing else: no client, no turns. What it cannot do it throws. */
+export const connect = (path: string, begin: Begin): Transactions & { readonly database: Sqlite.Database } => {
+  const database = new Sqlite(path)
+  return { database, transact: transactionsOn(database, sessionOf(preparedOn(database)), begin) }
 }
 
 const directs = new WeakMap<SqlClient.SqlClient, Direct>()

@@ -10,7 +10,11 @@ import type { JudgedAppend, Projection, Rule } from "../eventlog/Projection.ts"
 import type { JsonObject } from "../platform/Json.ts"
 import { isObject, textOrNull } from "../platform/Json.ts"
 import * as Sqlite from "../platform/Sqlite.ts"
-import { RETRY_AFTER_CONCURRENT_SECONDS, RETRY_AFTER_QUOTA_SECONDS, RunNotAllowed } from "../validator/Validator.ts"
+import {
+  RETRY_AFTER_CONCURRENT_SECONDS,
+  RETRY_AFTER_QUOTA_SECONDS,
+  type RunNotAllowed
+} from "../validator/Validator.ts"
 import { isTerminal, runIdOf } from "./RunEvent.ts"
 
 /** The quota's tables; follows the projection of the runs, whose table says whose a run is. */
@@ -169,7 +173,10 @@ const selectSlot = Sqlite.statement<SlotRow>(
   "select * from quota_slots where org_slug = (select org_slug from runs where run_id = ?) and run_id = ?"
 )
 
-const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined): RunNotAllowed | undefined => {
+/** The objection to an admission: a `RunNotAllowed` as JSON. */
+type Refusal = typeof RunNotAllowed.Encoded
+
+const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined) => {
   const { concurrentLimit, dailyLimit, monthlyLimit, plan } = allowance
   const month = usage === undefined ? 0 : sumOfMonth(usage.successes, date)
   const allows = `the plan ${plan} of ${org} allows`
@@ -190,7 +197,7 @@ const refusalOf = ({ allowance, date, org }: Admission, usage: Usage | undefined
 }
 
 const exceeded = (retryAfterSeconds: number, message: string) =>
-  new RunNotAllowed({ code: "QUOTA_EXCEEDED", status: 429, message, retryAfterSeconds })
+  ({ _tag: "RunNotAllowed", code: "QUOTA_EXCEEDED", status: 429, message, retryAfterSeconds }) satisfies Refusal
 
 /** The successful runs of a day's month. */
 const sumOfMonth = (successes: ReadonlyMap<string, number>, date: string): number =>

@@ -49,6 +49,7 @@ import {
 } from "./Runs.ts"
 
 const toRunId = Schema.decodeSync(RunId)
+const toRefusal = Schema.decodeUnknown(RunNotAllowed)
 const decodeRows = Schema.decodeUnknown(Schema.Array(RunRow))
 const decodeTotal = Schema.decodeUnknown(Schema.Tuple(Schema.Struct({ total: Schema.NumberFromString })))
 
@@ -109,7 +110,7 @@ const make = Effect.gen(function* () {
       .pipe(
         Effect.flatMap((reservation) => actor.answer({ _tag: "Admit", ...reservation, start: false })),
         Effect.catchTag("AppendForbidden", ({ objection }) =>
-          objection instanceof RunNotAllowed ? Effect.fail(objection) : Effect.die(objection)
+          Effect.flatMap(Effect.orDie(toRefusal(objection)), Effect.fail)
         ),
         Effect.catchTag("RunNotAllowed", (refusal) =>
           Effect.zipRight(actor.answer({ _tag: "Refuse", code: refusal.code, message: refusal.message }), refusal)

@@ -11,6 +11,8 @@ import * as Schema from "effect/Schema"
 import { type Append, EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
+import { eventModel } from "../../src/eventModel.ts"
+import { eventLogThread } from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import { Catalogue, TemplateNotFound } from "../../src/pipelines/Catalogue.ts"
 import { Processors } from "../../src/pipelines/Processor.ts"
@@ -20,7 +22,6 @@ import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { canonical, keepCanonical } from "../../src/platform/Json.ts"
 import { Settings } from "../../src/platform/Settings.ts"
 import * as Sqlite from "../../src/platform/Sqlite.ts"
-import { runEventModel } from "../../src/runs/RunProjection.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import * as RunsEventLog from "../../src/runs/RunsEventLog.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
@@ -100,7 +101,7 @@ const worldOn = (eventLog: typeof EventLogSql.layer) =>
       const processor = scripted({})
       return RunsEventLog.layer.pipe(
         Layer.provideMerge(eventLog),
-        Layer.provide(Layer.succeed(EventModel, runEventModel)),
+        Layer.provide(Layer.succeed(EventModel, eventModel)),
         Layer.provide(ValidatorLocal.layer),
         Layer.provideMerge(organizationsBeside(file)),
         Layer.provide(
@@ -134,7 +135,7 @@ export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly t
     yield* createOrgs(Math.max(16, ...sizes.map((each) => each.clients)))
     yield* measure(16, 500, oneRun)
     return yield* Effect.forEach(sizes, ({ clients, total }) => measure(clients, total, oneRun))
-  }).pipe(Effect.provide(worldOn(EventLogSql.layer)), Effect.scoped)
+  }).pipe(Effect.provide(worldOn(EventLogSql.layerThread(eventLogThread))), Effect.scoped)
 
 /** What one run appends, append by append, as its rows have it. */
 const appendsOfRun = Effect.gen(function* () {

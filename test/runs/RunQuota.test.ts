@@ -10,6 +10,8 @@ import { randomUUID } from "node:crypto"
 import { EventLog } from "../../src/eventlog/EventLog.ts"
 import * as EventLogSql from "../../src/eventlog/EventLogSql.ts"
 import { EventModel } from "../../src/eventlog/Projection.ts"
+import { eventModel } from "../../src/eventModel.ts"
+import { eventLogThread } from "../../src/Installation.ts"
 import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as Database from "../../src/platform/Database.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
@@ -36,6 +38,15 @@ const logOn = (file: string) =>
 
 const newLog = Layer.unwrapScoped(Effect.map(temporaryFile, logOn))
 
+const newLogWithThread = Layer.unwrapScoped(
+  Effect.map(temporaryFile, (file) =>
+    EventLogSql.layerThread(eventLogThread).pipe(
+      Layer.provide(Layer.succeed(EventModel, eventModel)),
+      Layer.provideMerge(Database.layerFile(file))
+    )
+  )
+)
+
 /** Records request and admission of a new run; answers with the word of the limit that forbids it. */
 const admit = (id: string, of: OrgSlug, date: string, limits: typeof small) =>
   Effect.flatMap(EventLog, (log) =>
@@ -54,7 +65,7 @@ const admit = (id: string, of: OrgSlug, date: string, limits: typeof small) =>
   ).pipe(
     Effect.as("admitted"),
     Effect.catchTag("AppendForbidden", ({ objection }) =>
-      Effect.succeed(/a day|a month|at a time/.exec(objection.message)?.[0] ?? objection.message)
+      Effect.succeed(/a day|a month|at a time/.exec(String(objection["message"]))?.[0] ?? String(objection["message"]))
     )
   )
 
@@ -156,21 +167,26 @@ it.scoped("batches answer as if each run had asked alone, in any history; the bo
   }).pipe(Effect.provide(newLog))
 )
 
-it.scoped("of 200 runs that ask at once, the plan's 5 get a slot; each freed slot admits one more", () =>
-  Effect.gen(function* () {
-    const askAll = (count: number, of: OrgSlug) =>
-      Effect.forEach(
-        Array.from({ length: count }, () => randomUUID()),
-        (id) => Effect.map(admit(id, of, "2026-03-10", scale), (answer) => ({ id, answer })),
-        { concurrency: "unbounded" }
-      )
-    const asked = yield* askAll(200, org)
-    const admitted = asked.filter(({ answer }) => answer === "admitted")
-    expect([admitted.length, asked.filter(({ answer }) => answer === "at a time").length]).toEqual([5, 195])
-    expect((yield* askAll(1, globex))[0]?.answer).toBe("admitted")
-    yield* end(admitted[0]?.id ?? "", "RunCancelled")
-    expect((yield* askAll(50, org)).filter(({ answer }) => answer === "admitted")).toHaveLength(1)
-  }).pipe(Effect.provide(newLog))
+it.scoped.each([
+  ["the thread of their callers", newLog],
+  ["a thread of its own", newLogWithThread]
+] as const)(
+  "of 200 runs that ask at once, recorded by %s, the plan's 5 get a slot; each freed slot admits one more",
+  ([_thread, log]) =>
+    Effect.gen(function* () {
+      const askAll = (count: number, of: OrgSlug) =>
+        Effect.forEach(
+          Array.from({ length: count }, () => randomUUID()),
+          (id) => Effect.map(admit(id, of, "2026-03-10", scale), (answer) => ({ id, answer })),
+          { concurrency: "unbounded" }
+        )
+      const asked = yield* askAll(200, org)
+      const admitted = asked.filter(({ answer }) => answer === "admitted")
+      expect([admitted.length, asked.filter(({ answer }) => answer === "at a time").length]).toEqual([5, 195])
+      expect((yield* askAll(1, globex))[0]?.answer).toBe("admitted")
+      yield* end(admitted[0]?.id ?? "", "RunCancelled")
+      expect((yield* askAll(50, org)).filter(({ answer }) => answer === "admitted")).toHaveLength(1)
+    }).pipe(Effect.provide(log))
 )
 
 it.scoped("a run across midnight counts for the day of its admission, also in another process", () =>

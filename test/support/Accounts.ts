@@ -35,29 +35,38 @@ const deposits = Sqlite.statement(`
   on conflict (account) do update set
     total = balances.total + excluded.total, deposits = balances.deposits + excluded.deposits`)
 
-const modelOf = (projection: Projection) =>
-  Layer.succeed(EventModel, {
-    projections: [projection],
-    rules: [],
-    keys: (_stream, event) => {
-      const { claim, ttl, release } = event.data
-      return {
-        ...(typeof claim === "string" && {
-          acquire: [{ key: claim, ...(typeof ttl === "number" && { ttlSeconds: ttl }) }]
-        }),
-        ...(typeof release === "string" && { release })
-      }
+const modelOf = (projection: Projection): EventModel["Type"] => ({
+  projections: [projection],
+  rules: [],
+  keys: (_stream, event) => {
+    const { claim, ttl, release } = event.data
+    return {
+      ...(typeof claim === "string" && {
+        acquire: [{ key: claim, ...(typeof ttl === "number" && { ttlSeconds: ttl }) }]
+      }),
+      ...(typeof release === "string" && { release })
     }
-  })
+  }
+})
 
-const onDatabase = <E>(database: Layer.Layer<SqlClient.SqlClient, E>, projection = balances) =>
-  EventLogSql.layer.pipe(Layer.provideMerge(Layer.merge(database, modelOf(projection))))
+/** The event model of the accounts. */
+export const model = modelOf(balances)
+
+const onDatabase = <E>(
+  database: Layer.Layer<SqlClient.SqlClient, E>,
+  projection = balances,
+  eventLog = EventLogSql.layer
+) => eventLog.pipe(Layer.provideMerge(Layer.merge(database, Layer.succeed(EventModel, modelOf(projection)))))
 
 /** The log of the accounts on a new database. */
 export const newLog = onDatabase(TemporaryDatabase.layer)
 
 /** The log of the accounts on a database file. */
 export const logOn = (path: string) => onDatabase(Database.layerFile(path))
+
+/** The log on a database file with a thread that records what is appended while others wait. */
+export const logWithThreadOn = (path: string) =>
+  onDatabase(Database.layerFile(path), balances, EventLogSql.layerThread(new URL("accountsThread.ts", import.meta.url)))
 
 /** The log on a database file as a later version of the program opens it, whose table has one more column: twice the total. */
 export const laterLogOn = (path: string) =>
