@@ -4,13 +4,13 @@
  * same process is asked for the same runs through Node's own server, with nothing in between.
  */
 import { spawn } from "node:child_process"
-import { Agent, request } from "node:http"
 import { fileURLToPath } from "node:url"
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import { temporaryFolder } from "../support/TemporaryDatabase.ts"
 import { processorTimeOf, startEnvironment, startOptions } from "./Child.ts"
 import { measure as measureRate } from "./Engine.ts"
+import { connect } from "./HttpClients.ts"
 
 const program = fileURLToPath(new URL("httpChild.ts", import.meta.url))
 const organisations = 512
@@ -51,55 +51,42 @@ const server = Effect.gen(function* () {
   })
 })
 
-/** Asks for one run; true when it is a new one. */
-const post = (agent: Agent, api: Api, port: number, index: number) =>
-  Effect.async<boolean, Error>((resume) => {
-    const { org, key } = api.keys[index % api.keys.length] ?? { org: "", key: "" }
-    const sent = request(
-      {
-        agent,
-        host: "127.0.0.1",
-        port,
-        method: "POST",
-        path: `/api/v1/pipelines/run/${org}/test/bench/cost/noop`,
-        headers: { "X-API-Key": key }
-      },
-      (response) => {
-        let text = ""
-        response.setEncoding("utf8").on("data", (part: string) => (text += part))
-        response.on("end", () =>
-          resume(
-            response.statusCode === 200
-              ? Effect.succeed(!/already running|"existing":true/.test(text))
-              : Effect.fail(new Error(`${response.statusCode} ${text}`))
-          )
-        )
-      }
-    )
-    sent.on("error", (error) => resume(Effect.fail(error)))
-    sent.end()
-  })
+/** The text that asks for a run, for each organisation. */
+const requestsTo = (api: Api, port: number) =>
+  api.keys.map(({ key, org }) =>
+    [
+      `POST /api/v1/pipelines/run/${org}/test/bench/cost/noop HTTP/1.1`,
+      `Host: 127.0.0.1:${port}`,
+      `X-API-Key: ${key}`,
+      "Content-Length: 0",
+      "\r\n"
+    ].join("\r\n")
+  )
+
+const isAccepted = (answer: string) => !/already running|"existing":true/.test(answer)
 
 /** Accepted runs per second at several numbers of clients, and of the ceiling at the last of them; `cpu` is the server's. */
 export const runs = (sizes: Arr.NonEmptyReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
   Effect.gen(function* () {
     const api = yield* server
-    const agent = new Agent({ keepAlive: true })
     let next = 0
     const measureOn = Effect.fnUntraced(function* (port: number, { clients, total }: (typeof sizes)[number]) {
-      const one = Effect.suspend(() => post(agent, api, port, next++)).pipe(
-        Effect.repeat({ until: (accepted) => accepted })
-      )
+      const requests = requestsTo(api, port)
+      const asks = yield* Effect.replicateEffect(connect(port), clients)
+      const one = (client: number): Effect.Effect<void, Error> =>
+        Effect.flatMap(
+          Effect.suspend(() => asks[client]!(requests[next++ % requests.length]!)),
+          (answer) => (isAccepted(answer) ? Effect.void : one(client))
+        )
       // A busy server accepts one connection each turn of its loop: what is measured begins with all of them open.
-      yield* measureRate(clients, 20 * clients, () => one)
+      yield* measureRate(clients, 20 * clients, one)
       const used = processorTimeOf(api.pid)
-      const rate = yield* measureRate(clients, total, () => one)
+      const rate = yield* measureRate(clients, total, one)
       return { ...rate, cpu: ((processorTimeOf(api.pid) - used) * 1000) / total }
-    })
+    }, Effect.scoped)
     const most = Arr.lastNonEmpty(sizes)
     yield* measureOn(api.port, most)
     const rates = yield* Effect.forEach(sizes, (size) => measureOn(api.port, size))
     const ceiling = yield* measureOn(api.ceilingPort, most)
-    agent.destroy()
     return { runs: rates, ceiling }
   }).pipe(Effect.scoped)
