@@ -19,12 +19,22 @@ export const readLosslessJson = <A, I>(schema: Schema.Schema<A, I>) => reader(sc
 
 const reader = <A, I>(schema: Schema.Schema<A, I>, parseText: typeof parse) => {
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error", errors: "all" })
-  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, ApiError> =>
-    collect(NodeHttpServerRequest.toIncomingMessage(request)).pipe(
-      Effect.flatMap((text) => (text.trim() === "" ? Effect.succeed<Json>({}) : parseText(text))),
-      Effect.catchTag("InvalidJson", () => apiError("INVALID_JSON", "the body is not JSON")),
-      Effect.flatMap((json) => Effect.catchTag(decode(json), "ParseError", (error) => invalidRequest(error, "body")))
+  const decodeJson = (json: Json): Effect.Effect<A, ApiError> =>
+    Effect.catchTag(decode(json), "ParseError", (error) => invalidRequest(error, "body"))
+  // Most requests for a run have no body, so what that means is found out once.
+  const ofNothing = decodeJson({})
+  return (request: HttpServerRequest.HttpServerRequest): Effect.Effect<A, ApiError> => {
+    const message = NodeHttpServerRequest.toIncomingMessage(request)
+    if (!hasBody(message)) return ofNothing
+    return Effect.flatMap(read(message), (text) =>
+      text.trim() === ""
+        ? ofNothing
+        : Effect.flatMap(
+            Effect.mapError(parseText(text), () => apiError("INVALID_JSON", "the body is not JSON")),
+            decodeJson
+          )
     )
+  }
 }
 
 /** The 422 answer: a list of what is wrong, where; one entry for each place. */
@@ -55,10 +65,7 @@ const messageOf = (issues: ReadonlyArray<ParseResult.ArrayFormatterIssue>): stri
   return `Expected ${named.join(" or ")}, actual ${messages[0]?.["actual"] ?? ""}`
 }
 
-const collect = (message: IncomingMessage): Effect.Effect<string, ApiError> =>
-  hasBody(message) ? read(message) : Effect.succeed("")
-
-/** A request announces its body; most requests for a run have none. */
+/** A request announces its body. */
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0"
 
