@@ -3,6 +3,7 @@
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -16,7 +17,16 @@ import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
 import { answerLive, LiveStreams } from "./LiveEvents.ts"
 import * as RunDownload from "./RunDownload.ts"
-import { detailOf, eventOf, recordOf, RunRequestBody, stepOf, summaryOf, transitionOf } from "./RunSchemas.ts"
+import {
+  detailOf,
+  eventOf,
+  recordOf,
+  type RunAccepted,
+  RunRequestBody,
+  stepOf,
+  summaryOf,
+  transitionOf
+} from "./RunSchemas.ts"
 
 const readRunRequest = readJson(RunRequestBody)
 const toRunId = Schema.decodeEither(RunId)
@@ -40,13 +50,10 @@ const findRun = (runs: RunsService, org: OrgSlug, id: string) =>
     return found.run.org === org ? found : yield* fromDomain(new RunNotFound({ runId }))
   })
 
-const dayOf = (name: string, text: string | null | undefined): Effect.Effect<Day | undefined, ApiError> =>
+const dayOf = (name: string, text: string | null | undefined): Either.Either<Day | undefined, ApiError> =>
   text === undefined || text === null
-    ? Effect.succeed(undefined)
-    : Either.match(toDay(text), {
-        onLeft: () => Effect.fail(apiError("INVALID_DATE", `${name} is not a real day: write YYYY-MM-DD`)),
-        onRight: Effect.succeed
-      })
+    ? Either.right(undefined)
+    : Either.mapLeft(toDay(text), () => apiError("INVALID_DATE", `${name} is not a real day: write YYYY-MM-DD`))
 
 interface RunCall {
   readonly request: HttpServerRequest.HttpServerRequest
@@ -62,9 +69,13 @@ const requestRun = (runs: RunsService, configId: string, call: RunCall) =>
       return yield* apiError("INVALID_HEADERS", "Idempotency-Key is 1 to 255 printable characters without spaces")
     }
     const body = yield* readRunRequest(call.request)
-    const date = yield* dayOf("date", call.urlParams.date ?? body.date)
-    const startDate = (yield* dayOf("start_date", call.urlParams.start_date ?? body.start_date)) ?? date
-    const endDate = (yield* dayOf("end_date", call.urlParams.end_date ?? body.end_date)) ?? date
+    const days = yield* Either.all({
+      date: dayOf("date", call.urlParams.date ?? body.date),
+      start: dayOf("start_date", call.urlParams.start_date ?? body.start_date),
+      end: dayOf("end_date", call.urlParams.end_date ?? body.end_date)
+    })
+    const startDate = days.start ?? days.date
+    const endDate = days.end ?? days.date
     const forceRefresh = body.force_refresh ?? undefined
     const credentialId = body.credential_id ?? undefined
     const accepted = yield* Effect.mapError(
@@ -82,7 +93,7 @@ const requestRun = (runs: RunsService, configId: string, call: RunCall) =>
       }),
       fromDomain
     )
-    return {
+    return acceptedAnswer({
       pipeline_logging_id: accepted.runId,
       pipeline_id: accepted.trackingId,
       org_slug: caller.org,
@@ -90,8 +101,14 @@ const requestRun = (runs: RunsService, configId: string, call: RunCall) =>
       message: accepted.existing
         ? `pipeline ${accepted.trackingId} is already running or was asked for with the same Idempotency-Key: this is that run`
         : `pipeline ${accepted.trackingId} accepted: follow it at /api/v1/pipelines/${caller.org}/runs/${accepted.runId}/events/live`
-    }
+    })
   })
+
+/** As text: Node sends that together with the headers, and bytes after them. */
+const acceptedAnswer = (accepted: typeof RunAccepted.Encoded): HttpServerResponse.HttpServerResponse => {
+  const text = JSON.stringify(accepted)
+  return HttpServerResponse.raw(text, { contentType: "application/json", contentLength: Buffer.byteLength(text) })
+}
 
 const retryRun = (runs: RunsService, id: string) =>
   Effect.gen(function* () {

@@ -37,6 +37,8 @@ layer(World.layer({ script: { slow: () => Effect.never } }), { excludeTestServic
         const keys = yield* World.Keys
         const accepted = yield* World.call("POST", demo, World.withKey(keys.acme))
         expect(accepted.status).toBe(200)
+        expect(accepted.headers.get("content-type")).toBe("application/json")
+        expect(accepted.headers.get("content-length")).toBe(String(JSON.stringify(accepted.json).length))
         const runId = idOf(accepted)
         expect(runId).toMatch(uuid)
         expect(accepted.json).toEqual({
