@@ -3,7 +3,8 @@
  *
  * Every transaction takes the write lock when it begins (`BEGIN IMMEDIATE`): one that reads first and writes later can then not lose its
  * snapshot to another process (the admin commands open the same file). A commit is on the disk when it returns. The process has one
- * connection, and statements block the thread: keep transactions short and do no other input or output inside them.
+ * connection, and the event log's thread one of its own; statements block the thread: keep transactions short and do no other input or
+ * output inside them.
  */
 import { closeSync, mkdirSync, openSync } from "node:fs"
 import { dirname, join } from "node:path"

@@ -77,8 +77,11 @@ export interface Elsewhere<Task, Answer, Refusal> {
 /** Tasks that are committed on the thread of their callers at most, where there is another: the way there and back takes longer than they. */
 const FEW_TASKS = 4
 
+/** How long all tasks go to the other thread after a crowd: a connection must read anew what another one has written. */
+const CROWD_MILLISECONDS = 1_000
+
 /** Tasks that are given to the other thread without waiting for more. */
-const MANY_TASKS = 32
+const MANY_TASKS = 48
 
 interface Entry<Task, Answer, Refusal> {
   readonly task: Task
@@ -118,6 +121,7 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
   const waiting: Array<Waiting> = []
   /** Batches that the other thread has. */
   let away = 0
+  let crowdedUntil = 0
   let isDue = false
   let isClosed = false
 
@@ -152,14 +156,15 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
     const batch = waiting.splice(0, options.maxBatch)
     const tasks = batch.map(({ task }) => task)
     if (!Arr.isNonEmptyReadonlyArray(tasks)) return { batch, exits: [] }
-    if (elsewhere === undefined || (away === 0 && tasks.length <= FEW_TASKS)) {
+    if (tasks.length > FEW_TASKS) crowdedUntil = performance.now() + CROWD_MILLISECONDS
+    if (elsewhere === undefined || (away === 0 && performance.now() > crowdedUntil)) {
       return { batch, exits: commitAll(commit, tasks, committed) }
     }
     away += 1
     elsewhere.commit(tasks, (exits, commits) => {
       away -= 1
       for (const each of commits) committed(...each)
-      if (away === 0) commitNow()
+      commitNow()
       answerEach(batch, exits)
     })
     return { batch: [], exits: [] }
