@@ -6,7 +6,8 @@
  * statement or the commit), it is rolled back and its tasks are run again one by one, each in its own transaction: only the task that
  * cannot be written fails.
  *
- * Plain functions do it, for where few callers share a commit, fibers would cost as much as the commit.
+ * Plain functions do it, for where few callers share a commit, fibers would cost as much as the commit. The thread of the callers waits for
+ * the disk with them, unless there is another one for crowds ({@link Elsewhere}).
  */
 import type * as SqlClient from "@effect/sql/SqlClient"
 import { SqlError } from "@effect/sql/SqlError"
