@@ -79,7 +79,7 @@ export interface Elsewhere<Task, Answer, Refusal> {
 const FEW_TASKS = 4
 
 /** How long all tasks go to the other thread after a crowd: a connection must read anew what another one has written. */
-const CROWD_MILLISECONDS = 1_000
+const CROWD_MILLISECONDS = 100
 
 /** Tasks that are given to the other thread without waiting for more. */
 const MANY_TASKS = 48
