@@ -79,17 +79,18 @@ describe("the thread of the log", () => {
     }).pipe(Effect.provide(newLog))
   )
 
-  it.scoped("waits for a transaction of the thread of its callers", () =>
+  it.scopedLive("waits for a transaction of its callers' thread, also longer than a connection waits for a lock", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      yield* appendAll(deposits.slice(0, 10))
       const begun = yield* Deferred.make<void>()
       const end = yield* Deferred.make<void>()
       const open = yield* Effect.fork(
         sql.withTransaction(Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(end)))
       )
       yield* Deferred.await(begun)
-      const appended = yield* Effect.fork(appendAll(deposits))
-      yield* turnsOfTheEventLoop
+      const appended = yield* Effect.fork(appendAll(deposits.slice(10)))
+      yield* Effect.sleep("6 seconds")
       expect(yield* Fiber.poll(appended)).toMatchObject({ _tag: "None" })
       yield* Deferred.succeed(end, undefined)
       yield* Fiber.join(open)
@@ -127,8 +128,3 @@ describe("the thread of the log", () => {
     })
   )
 })
-
-const turnsOfTheEventLoop = Effect.repeatN(
-  Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void))),
-  10
-)
