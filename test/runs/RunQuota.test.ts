@@ -16,7 +16,6 @@ import { Organizations } from "../../src/organizations/Organizations.ts"
 import * as Database from "../../src/platform/Database.ts"
 import { OrgSlug } from "../../src/platform/Identifiers.ts"
 import { toNewEvent } from "../../src/runs/RunEvent.ts"
-import { runEventModel } from "../../src/runs/RunProjection.ts"
 import { Runs } from "../../src/runs/Runs.ts"
 import * as ValidatorLocal from "../../src/validator/ValidatorLocal.ts"
 import { day, org, pipeline, requested, runId, step } from "../support/pipelines.ts"
@@ -30,21 +29,13 @@ const small = { dailyLimit: 3, monthlyLimit: 4, concurrentLimit: 2 }
 const scale = { dailyLimit: 100, monthlyLimit: 1000, concurrentLimit: 5 }
 type Outcome = "RunCompleted" | "RunCancelled"
 
-const logOn = (file: string) =>
-  EventLogSql.layer.pipe(
-    Layer.provide(Layer.succeed(EventModel, runEventModel)),
-    Layer.provideMerge(Database.layerFile(file))
-  )
+const logOn = (file: string, eventLog = EventLogSql.layer) =>
+  eventLog.pipe(Layer.provide(Layer.succeed(EventModel, eventModel)), Layer.provideMerge(Database.layerFile(file)))
 
-const newLog = Layer.unwrapScoped(Effect.map(temporaryFile, logOn))
+const newLog = Layer.unwrapScoped(Effect.map(temporaryFile, (file) => logOn(file)))
 
 const newLogWithThread = Layer.unwrapScoped(
-  Effect.map(temporaryFile, (file) =>
-    EventLogSql.layerThread(eventLogThread).pipe(
-      Layer.provide(Layer.succeed(EventModel, eventModel)),
-      Layer.provideMerge(Database.layerFile(file))
-    )
-  )
+  Effect.map(temporaryFile, (file) => logOn(file, EventLogSql.layerThread(eventLogThread)))
 )
 
 /** Records request and admission of a new run; answers with the word of the limit that forbids it. */
