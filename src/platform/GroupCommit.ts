@@ -165,6 +165,7 @@ export const make = Effect.fn("GroupCommit.make")(function* <Task, Answer, Refus
     elsewhere.commit(tasks, (exits, commits) => {
       away -= 1
       for (const each of commits) committed(...each)
+      // The other thread has what came meanwhile before the callers of this batch go on.
       commitNow()
       answerEach(batch, exits)
     })
