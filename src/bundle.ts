@@ -4,6 +4,7 @@
 import { rm } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { basename, join } from "node:path"
+import * as Effect from "effect/Effect"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 
 /**
@@ -127,5 +128,5 @@ if (import.meta.main) {
   await build({ ...bundling, entryPoints: ["src/eventLogThread.ts"], outdir: "dist" })
   await build({ ...bundling, entryPoints: ["src/bundleMain.ts"], outfile: "dist/main.js", define: { programFile } })
   const { write } = await import("./bundleDocuments.ts")
-  write("configs", "dist/documents")
+  await Effect.runPromise(write("configs", "dist/documents"))
 }

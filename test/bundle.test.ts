@@ -2,8 +2,8 @@
  * The bundle as the container runs it: built, served, asked, stopped; and every package that it keeps in a file of its own.
  */
 import { execFile } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { promisify } from "node:util"
 import { expect, layer } from "@effect/vitest"
@@ -11,7 +11,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
-import { kinds } from "../src/bundleDocuments.ts"
+import { kinds, write } from "../src/bundleDocuments.ts"
 import * as Yaml from "../src/platform/Yaml.ts"
 import { withService } from "./support/commandLine.ts"
 import { temporaryFolder } from "./support/TemporaryDatabase.ts"
@@ -84,17 +84,56 @@ layer(Bundle.layer, { excludeTestServices: true })("the bundle", (it) => {
     })
   )
 
-  it.scoped("is stopped by a faulty table that it has not read before, and says where the fault is", () =>
+  const faults = [
+    {
+      file: "tables/exchange_rates.yml",
+      fault: ["type: DATE", "type: DAY"],
+      reason: /exchange_rates\.yml:\d+: columns\.\d+\.type: /
+    },
+    {
+      file: "cloud/aws/cost/billing.yml",
+      fault: ["ps_type: cloud.focus_converter", "ps_type: cloud.focus_convertor"],
+      reason: /cloud\/aws\/cost\/billing\.yml:\d+: no processor cloud\.focus_convertor/
+    },
+    {
+      file: "cloud/aws/cost/billing.yml",
+      fault: [
+        "focus_converter\n    timeout_seconds: 1800\n    config: { provider: aws }",
+        "focus_converter\n    config: { provider: AWS }"
+      ],
+      reason: /cloud\/aws\/cost\/billing\.yml:\d+: config\.provider/
+    }
+  ] as const
+
+  const withFault = ({ fault: [right, wrong], file }: (typeof faults)[number], folder: string) => {
+    const text = readFileSync(join(project, "configs", file), "utf8")
+    expect(text).toContain(right)
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), text.replace(right, wrong))
+  }
+
+  it.scoped.each(faults)(
+    "is stopped by a file that it has not read before, and says where its fault is: $reason",
+    (one) =>
+      Effect.gen(function* () {
+        yield* Bundle
+        const folder = yield* temporaryFolder
+        withFault(one, folder)
+        const environment = { ...process.env, DATA_DIR: join(folder, "data"), CUSTOM_CONFIGS_PATH: folder }
+        const started = promisify(execFile)(process.execPath, [main, "serve"], { env: environment })
+        const error = yield* Effect.flip(Effect.tryPromise(() => started))
+        expect(String(error.cause)).toMatch(one.reason)
+      })
+  )
+
+  it.scoped.each(faults)("is not made of a file with a fault: $reason", (one) =>
     Effect.gen(function* () {
-      yield* Bundle
       const folder = yield* temporaryFolder
-      mkdirSync(join(folder, "tables"))
-      const declared = readFileSync(join(project, "configs/tables/exchange_rates.yml"), "utf8")
-      writeFileSync(join(folder, "tables/exchange_rates.yml"), declared.replace("type: DATE", "type: DAY"))
-      const environment = { ...process.env, DATA_DIR: join(folder, "data"), CUSTOM_CONFIGS_PATH: folder }
-      const started = promisify(execFile)(process.execPath, [main, "serve"], { env: environment })
-      const error = yield* Effect.flip(Effect.tryPromise(() => started))
-      expect(String(error.cause)).toMatch(/exchange_rates\.yml:\d+: columns\.\d+\.type: /)
+      cpSync(join(project, "configs"), join(folder, "configs"), { recursive: true })
+      withFault(one, join(folder, "configs"))
+      const error = yield* Effect.flip(write(join(folder, "configs"), join(folder, "documents")))
+      expect(error.message).toMatch(one.reason)
+      expect(existsSync(join(folder, "documents"))).toBe(false)
     })
   )
 

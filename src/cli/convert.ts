@@ -1,32 +1,25 @@
 /**
  * `convert`: FOCUS 1.3 from a native bill, without a server. The very pipeline of the service runs in a throwaway installation.
  */
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { extname, join, resolve } from "node:path"
+import { extname, resolve } from "node:path"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Logger from "effect/Logger"
-import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Credentials } from "../credentials/Credentials.ts"
-import * as Installation from "../Installation.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
-import { Settings } from "../platform/Settings.ts"
 import { Runs } from "../runs/Runs.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import { type Cloud, clouds, ConversionFailed, credentialOf } from "./ConversionInput.ts"
 import * as Summary from "./ConversionSummary.ts"
 import { metadata, metadataOf } from "./Metadata.ts"
+import * as Throwaway from "./throwaway.ts"
 
 const provider = Options.choice("provider", clouds).pipe(Options.withDescription("Whose bill it is"))
 const input = Options.text("input").pipe(
@@ -54,35 +47,10 @@ export const convert = Command.make("convert", { provider, input, metadata, outp
           "the conversion is not sound: a total differs, a rule of FOCUS 1.3 is violated or a row is in quarantine, see above"
       })
     }
-  }).pipe(Effect.provide(throwaway))
+  }).pipe(Effect.provide(Throwaway.installation))
 ).pipe(Command.withDescription("Convert a native bill to FOCUS 1.3 and prove the result, without a server."))
 
 const org = Schema.decodeSync(OrgSlug)("convert")
-
-/** An installation in a temporary folder; its key file, its log and its warehouse go with it. */
-const throwaway = Layer.unwrapScoped(
-  Effect.gen(function* () {
-    const folder = yield* Effect.acquireRelease(
-      Effect.promise(() => mkdtemp(join(tmpdir(), "pipeline-service-"))),
-      (made) => Effect.promise(() => rm(made, { recursive: true, force: true }))
-    )
-    const fixed = ConfigProvider.fromMap(
-      new Map([
-        ["DATA_DIR", folder],
-        ["VALIDATOR", "local"],
-        ["WAREHOUSE", "duckdb"]
-      ])
-    )
-    const outer = yield* Effect.configProviderWith(Effect.succeed)
-    const settings = Settings.layer.pipe(
-      Layer.provide(Layer.setConfigProvider(ConfigProvider.orElse(fixed, () => outer)))
-    )
-    return Installation.layer.pipe(
-      Layer.provideMerge(Logger.minimumLogLevel(LogLevel.None)),
-      Layer.provideMerge(settings)
-    )
-  })
-)
 
 const formatOf = (file: Option.Option<string>) =>
   Option.match(file, {

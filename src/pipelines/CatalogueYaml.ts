@@ -39,6 +39,8 @@ const defaultStepTimeoutSeconds = 600
 const isConfigId = (configId: string): boolean =>
   /^\w{1,50}(\/\w{1,50}){2,3}$/.test(configId) && !reservedFolders.has(configId.split("/")[0] ?? "")
 
+const configIdOf = (file: string): string => file.slice(0, -".yml".length)
+
 /** A file of one pipeline. */
 export const kind = Yaml.kind("pipeline", Definition)
 
@@ -54,13 +56,11 @@ const make = Effect.gen(function* () {
   const processors = yield* Processors
   const cache = new Map<string, { readonly version: string; readonly pipeline: Pipeline }>()
 
-  const readPipeline = Effect.fnUntraced(function* (folder: string, file: string, configId: string, org: OrgSlug) {
-    const text = yield* Effect.try({
+  const readText = (folder: string, file: string) =>
+    Effect.try({
       try: () => readFileSync(path.join(folder, file), "utf8"),
       catch: () => new PipelineInvalid({ file, line: 1, reason: "the file cannot be read" })
     })
-    return yield* parsePipeline(text, file, configId, org, processors)
-  })
 
   const load = Effect.fnUntraced(function* (org: OrgSlug, configId: string) {
     const candidates = isConfigId(configId) ? [`${org}/${configId}.yml`, `${configId}.yml`] : []
@@ -72,7 +72,7 @@ const make = Effect.gen(function* () {
         const key = `${org} ${place}`
         const cached = cache.get(key)
         if (cached?.version === version) return cached.pipeline
-        const definition = yield* readPipeline(folder, file, configId, org)
+        const definition = yield* parsePipeline(yield* readText(folder, file), file, configId, org, processors)
         const pipeline = { ...definition, definitionHash: hash("sha256", canonical(definition)) } satisfies Pipeline
         // Each run's first event carries it.
         keepCanonical(pipeline)
@@ -94,8 +94,12 @@ const make = Effect.gen(function* () {
       .map((entry) => entry.replaceAll("\\", "/"))
       .filter((entry) => entry.endsWith(".yml") && !reservedFolders.has(entry.split("/")[0] ?? ""))
       .sort()
-    yield* Effect.forEach(pipelines, (file) => readPipeline(folder, file, file.slice(0, -".yml".length), anyOrg))
-    return pipelines.map((file) => file.slice(0, -".yml".length))
+    for (const file of pipelines) {
+      const text = yield* readText(folder, file)
+      // The build has checked those of the package, steps and all.
+      if (!kind.isBuilt(text)) yield* parsePipeline(text, file, configIdOf(file), anyOrg, processors)
+    }
+    return pipelines.map(configIdOf)
   })
 
   return {
@@ -188,8 +192,8 @@ const resolveStep = (
   processors: Processors["Type"]
 ): Effect.Effect<Step, PipelineInvalid> =>
   Effect.gen(function* () {
-    const processor = processors.get(step.ps_type)
-    if (processor === undefined) {
+    const making = processors.get(step.ps_type)
+    if (making === undefined) {
       return yield* fault(
         source,
         ["steps", index, "ps_type"],
@@ -201,7 +205,7 @@ const resolveStep = (
       ...(step.source === undefined ? {} : { source: step.source }),
       ...(step.destination === undefined ? {} : { destination: step.destination })
     }
-    const problem = processor.check(resolveObject(config, variables))
+    const problem = (yield* making).check(resolveObject(config, variables))
     if (problem !== undefined) return yield* fault(source, ["steps", index, "config"], problem)
     if (step.trigger !== undefined && !isNotice(step.ps_type)) {
       return yield* fault(source, ["steps", index, "trigger"], "only steps of notify_systems have a trigger")

@@ -3,7 +3,7 @@
  * bring its own.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Day, OrgSlug, RunId } from "../platform/Identifiers.ts"
 import { JsonObject } from "../platform/Json.ts"
@@ -91,8 +91,14 @@ export interface Processor {
   readonly execute: (context: StepContext) => Effect.Effect<StepOutput, StepError>
 }
 
-/** The processors that this program has, by `ps_type`. */
+/** The processors that this program has, by `ps_type`; each is made when a step first needs it. */
 export class Processors extends Context.Tag("pipeline-service/Processors")<
   Processors,
-  ReadonlyMap<string, Processor>
->() {}
+  ReadonlyMap<string, Effect.Effect<Processor>>
+>() {
+  /** Entries of the map for processors that are made already. */
+  static readonly entries = (
+    processors: ReadonlyArray<Processor>
+  ): ReadonlyArray<readonly [string, Effect.Effect<Processor>]> =>
+    processors.map((processor) => [processor.type, Effect.succeed(processor)])
+}

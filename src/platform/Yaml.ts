@@ -64,11 +64,14 @@ export const parse = (text: string): Either.Either<YamlDocument, InvalidYaml> =>
 export interface Kind<A> {
   readonly name: string
   readonly read: (text: string) => Either.Either<YamlDocument<A>, InvalidYaml>
+  /** Whether the text is a document that the build has read and found in order. */
+  readonly isBuilt: (text: string) => boolean
 }
 
 /** Makes a kind. No two have one name. */
 export const kind = <A, I>(name: string, schema: Schema.Schema<A, I>, options?: ParseOptions): Kind<A> => {
   let built: Readonly<Record<string, A>> | undefined
+  const builtValue = (text: string): A | undefined => (built ??= readBuilt<A>(name))[digest(text)]
   const readNow = (text: string) =>
     Either.gen(function* () {
       const { lineOf, value } = yield* parse(text)
@@ -84,10 +87,10 @@ export const kind = <A, I>(name: string, schema: Schema.Schema<A, I>, options?: 
   return {
     name,
     read: (text) => {
-      built ??= readBuilt(name)
-      const value = built[digest(text)]
+      const value = builtValue(text)
       return value === undefined ? readNow(text) : Either.right({ value, lineOf: lineIn(text) })
-    }
+    },
+    isBuilt: (text) => builtValue(text) !== undefined
   }
 }
 

@@ -4,65 +4,61 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Processor, Processors } from "../pipelines/Processor.ts"
-import * as AzureExtractor from "./cloud/AzureExtractor.ts"
-import * as CurExtractor from "./cloud/CurExtractor.ts"
-import * as ExternalBqExtractor from "./cloud/ExternalBqExtractor.ts"
-import * as FocusConverter from "./cloud/FocusConverter.ts"
-import * as GcpApiExtractor from "./cloud/GcpApiExtractor.ts"
-import * as OciExtractor from "./cloud/OciExtractor.ts"
-import * as Conform from "./focus/Conform.ts"
-import * as Reconcile from "./focus/Reconcile.ts"
-import * as CommitmentCost from "./genai/CommitmentCost.ts"
-import * as CommitmentUsage from "./genai/CommitmentUsage.ts"
-import * as GenaiConverter from "./genai/GenaiConverter.ts"
-import * as InfrastructureCost from "./genai/InfrastructureCost.ts"
-import * as InfrastructureUsage from "./genai/InfrastructureUsage.ts"
-import * as PaygCost from "./genai/PaygCost.ts"
-import * as PaygUsage from "./genai/PaygUsage.ts"
-import * as ApiExtractor from "./generic/ApiExtractor.ts"
-import * as BqExecute from "./generic/BqExecute.ts"
-import * as BqLoader from "./generic/BqLoader.ts"
-import * as LocalBqTransformer from "./generic/LocalBqTransformer.ts"
-import * as ProcedureExecutor from "./generic/ProcedureExecutor.ts"
-import * as KmsDecrypt from "./integrations/KmsDecrypt.ts"
-import * as Notice from "./notify/Notice.ts"
 
-const shipped = Effect.map(
-  Effect.all([
-    AzureExtractor.make,
-    CurExtractor.make,
-    ExternalBqExtractor.make,
-    GcpApiExtractor.make,
-    OciExtractor.make,
-    FocusConverter.make,
-    Reconcile.make,
-    Conform.make,
-    ProcedureExecutor.make,
-    ApiExtractor.make,
-    BqExecute.make,
-    BqLoader.make,
-    LocalBqTransformer.make,
-    KmsDecrypt.make,
-    PaygUsage.make,
-    PaygCost.make,
-    CommitmentUsage.make,
-    CommitmentCost.make,
-    InfrastructureUsage.make,
-    InfrastructureCost.make,
-    GenaiConverter.consolidator,
-    GenaiConverter.converter
-  ]),
-  (processors) => [...processors, ...Notice.processors]
-)
+type Making<R> = Effect.Effect<Processor, never, R>
+
+const from = <R>(load: () => Promise<{ readonly make: Making<R> }>): Making<R> =>
+  Effect.flatMap(Effect.promise(load), ({ make }) => make)
+
+const genai = Effect.promise(() => import("./genai/GenaiConverter.ts"))
+const notice = Effect.promise(() => import("./notify/Notice.ts"))
+
+/**
+ * By `ps_type`. A processor is loaded, with the clients and schemas of its source, when a step is first checked or run with it: to evaluate
+ * all of them would be a tenth of a start.
+ */
+const shipped = {
+  "cloud.aws.cur_extractor": from(() => import("./cloud/CurExtractor.ts")),
+  "cloud.azure.cost_extractor": from(() => import("./cloud/AzureExtractor.ts")),
+  "cloud.focus_converter": from(() => import("./cloud/FocusConverter.ts")),
+  "cloud.gcp.external_bq_extractor": from(() => import("./cloud/ExternalBqExtractor.ts")),
+  "cloud.gcp.gcp_api_extractor": from(() => import("./cloud/GcpApiExtractor.ts")),
+  "cloud.oci.cost_extractor": from(() => import("./cloud/OciExtractor.ts")),
+  "focus.conformance": from(() => import("./focus/Conform.ts")),
+  "focus.reconcile": from(() => import("./focus/Reconcile.ts")),
+  "genai.commitment_cost": from(() => import("./genai/CommitmentCost.ts")),
+  "genai.commitment_usage": from(() => import("./genai/CommitmentUsage.ts")),
+  "genai.focus_converter": Effect.flatMap(genai, ({ converter }) => converter),
+  "genai.infrastructure_cost": from(() => import("./genai/InfrastructureCost.ts")),
+  "genai.infrastructure_usage": from(() => import("./genai/InfrastructureUsage.ts")),
+  "genai.payg_cost": from(() => import("./genai/PaygCost.ts")),
+  "genai.payg_usage": from(() => import("./genai/PaygUsage.ts")),
+  "genai.unified_consolidator": Effect.flatMap(genai, ({ consolidator }) => consolidator),
+  "generic.api_extractor": from(() => import("./generic/ApiExtractor.ts")),
+  "generic.bq_execute": from(() => import("./generic/BqExecute.ts")),
+  "generic.bq_loader": from(() => import("./generic/BqLoader.ts")),
+  "generic.local_bq_transformer": from(() => import("./generic/LocalBqTransformer.ts")),
+  "generic.procedure_executor": from(() => import("./generic/ProcedureExecutor.ts")),
+  "integrations.kms_decrypt": from(() => import("./integrations/KmsDecrypt.ts")),
+  "notify_systems.email_notification": Effect.map(notice, ({ email }) => email),
+  "notify_systems.slack_notification": Effect.map(notice, ({ slack }) => slack)
+}
+
+type Needs = Effect.Effect.Context<(typeof shipped)[keyof typeof shipped]>
+
+const makings: Readonly<Record<string, Making<Needs>>> = shipped
 
 /** The shipped processors and those of a program, which win where they have the same `ps_type`. */
 export const layerWith = <E, R>(own: Effect.Effect<ReadonlyArray<Processor>, E, R>) =>
   Layer.effect(
     Processors,
-    Effect.map(
-      Effect.all([shipped, own]),
-      (processors) => new Map(processors.flat().map((processor) => [processor.type, processor]))
-    )
+    Effect.gen(function* () {
+      const context = yield* Effect.context<Needs>()
+      const loaded = yield* Effect.forEach(Object.entries(makings), ([type, making]) =>
+        Effect.map(Effect.cached(Effect.provide(making, context)), (processor) => [type, processor] as const)
+      )
+      return new Map([...loaded, ...Processors.entries(yield* own)])
+    })
   )
 
 /** All shipped processors by `ps_type`. */

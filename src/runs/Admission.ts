@@ -4,9 +4,28 @@
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import type { Step } from "../pipelines/Pipeline.ts"
-import type { Processor, StepError } from "../pipelines/Processor.ts"
+import type { Processor, Processors, StepError } from "../pipelines/Processor.ts"
 import { RunNotAllowed } from "../validator/Validator.ts"
 import type { RunRequest } from "./Runs.ts"
+
+/** A step and what runs it. */
+export interface StepProcessor {
+  readonly step: Step
+  readonly processor: Processor
+}
+
+/** The steps whose processors this program has, which are all of a pipeline that the catalogue has checked. */
+export const withProcessors = (
+  steps: ReadonlyArray<Step>,
+  processors: Processors["Type"]
+): Effect.Effect<ReadonlyArray<StepProcessor>> =>
+  Effect.forEach(
+    steps.flatMap((step) => {
+      const making = processors.get(step.psType)
+      return making === undefined ? [] : [{ step, making }]
+    }),
+    ({ making, step }) => Effect.map(making, (processor) => ({ step, processor }))
+  )
 
 /**
  * Fails when a step that stops its run lacks what it needs, or all steps do. A credential that is named need only suit one of the steps.
@@ -14,13 +33,11 @@ import type { RunRequest } from "./Runs.ts"
  */
 export const admitted = Effect.fnUntraced(function* (
   { credentialId, org }: RunRequest,
-  steps: ReadonlyArray<Step>,
-  finished: ReadonlySet<string>,
-  processors: ReadonlyMap<string, Processor>
+  steps: ReadonlyArray<StepProcessor>,
+  finished: ReadonlySet<string>
 ) {
   const request = { org, ...(credentialId === undefined ? {} : { credentialId }) }
-  const asked = steps.flatMap((step) => {
-    const admits = processors.get(step.psType)?.admits
+  const asked = steps.flatMap(({ processor: { admits }, step }) => {
     const isIdle = step.enabled === false || finished.has(step.stepId)
     return admits === undefined || isIdle ? [] : [{ step, answer: Effect.either(admits(step.config, request)) }]
   })

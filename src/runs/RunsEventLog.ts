@@ -16,7 +16,6 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { EventLog, EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
-import type { Pipeline } from "../pipelines/Pipeline.ts"
 import { Processors } from "../pipelines/Processor.ts"
 import { newRunId, RunId } from "../platform/Identifiers.ts"
 import type { JsonObject } from "../platform/Json.ts"
@@ -32,7 +31,7 @@ import { fromRecorded, isTerminal, type RunRequested, streamOf, toNewEvent } fro
 import * as RunMetrics from "./RunMetrics.ts"
 import * as Slots from "./Slots.ts"
 import { transitionsOf } from "./Transitions.ts"
-import { admitted } from "./Admission.ts"
+import { admitted, type StepProcessor, withProcessors } from "./Admission.ts"
 import { spanOf, traceable } from "./StepAttempt.ts"
 import { stateAfter } from "./RunHistory.ts"
 import { RunRow, runViewOf, viewOf, viewOfRow } from "./RunView.ts"
@@ -139,9 +138,9 @@ const make = Effect.gen(function* () {
   })
 
   /** A wrong date is told before a wrong pipeline, though some pipelines have rules of their own. */
-  const datesOf = Effect.fnUntraced(function* (asked: RunRequest, now: number, pipeline: Pipeline | undefined) {
-    const rules = pipeline?.steps
-      .map(({ config, psType }) => context.processors.get(psType)?.dateRules?.(config))
+  const datesOf = Effect.fnUntraced(function* (asked: RunRequest, now: number, steps: ReadonlyArray<StepProcessor>) {
+    const rules = steps
+      .map(({ processor, step }) => processor.dateRules?.(step.config))
       .find((found) => found !== undefined)
     if (rules === undefined || asked.startDate !== undefined || asked.endDate !== undefined) {
       return yield* resolveDates(asked, now, rules?.allowsFuture)
@@ -158,12 +157,11 @@ const make = Effect.gen(function* () {
     if (stopping) return yield* new ShuttingDown()
     const now = yield* Clock.currentTimeMillis
     const loaded = yield* Effect.either(catalogue.load(asked.org, asked.configId))
-    const dates = yield* datesOf(asked, now, Either.isRight(loaded) ? loaded.right : undefined)
+    const steps = yield* withProcessors(Either.isRight(loaded) ? loaded.right.steps : [], context.processors)
+    const dates = yield* datesOf(asked, now, steps)
     const pipeline = yield* loaded
     const finished = before === undefined ? [] : finishedBefore(before, pipeline)
-    const admission = yield* Effect.either(
-      admitted(asked, pipeline.steps, new Set(finished.map(({ stepId }) => stepId)), context.processors)
-    )
+    const admission = yield* Effect.either(admitted(asked, steps, new Set(finished.map(({ stepId }) => stepId))))
     if (Either.isLeft(admission)) {
       // A live run is answered whatever has happened since it was accepted.
       const holder = yield* liveRun(asked)

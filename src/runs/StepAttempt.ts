@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
-import { type Processor, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
+import { type Processors, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
 import { namesVariables, resolveObject } from "../pipelines/Variables.ts"
 import type { RunCommand, RunState, StepState } from "./Run.ts"
 import { variablesOf } from "./RunVariables.ts"
@@ -17,7 +17,7 @@ const progressIntervalMilliseconds = 1000
 
 /** What an attempt needs of the service around it. */
 export interface AttemptContext {
-  readonly processors: ReadonlyMap<string, Processor>
+  readonly processors: Processors["Type"]
   /** False: nobody collects spans, so none are made; even a disabled one costs a part of a short step. */
   readonly isTraced: boolean
   readonly environment: string
@@ -62,8 +62,8 @@ export const attemptStep = (
   command: (command: RunCommand) => void
 ): Effect.Effect<StepOutput, StepError> => {
   const { psType, stepId } = step.step
-  const processor = context.processors.get(psType)
-  if (processor === undefined) {
+  const making = context.processors.get(psType)
+  if (making === undefined) {
     return new StepError({
       errorType: "PERMANENT",
       code: "PROCESSOR_MISSING",
@@ -71,8 +71,9 @@ export const attemptStep = (
     })
   }
   const { runId } = state.request
-  return Effect.flatMap(annotate({ step: stepId }), () =>
-    processor.execute(stepContext(context, state, step, command))
+  return Effect.zipRight(
+    annotate({ step: stepId }),
+    Effect.flatMap(making, (processor) => processor.execute(stepContext(context, state, step, command)))
   ).pipe(
     Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : errorOf(cause, step))),
     spanOf(context, "step", { run: runId, step: stepId, attempt: step.attempt })

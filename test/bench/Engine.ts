@@ -111,7 +111,7 @@ const worldOn = (eventLog: typeof EventLogSql.layer) =>
             checkAll: Effect.succeed([definition.configId])
           })
         ),
-        Layer.provide([Settings.layer, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
+        Layer.provide([Settings.layer, Layer.succeed(Processors, new Map(Processors.entries([processor])))]),
         Layer.provideMerge(Database.layerFile(file))
       )
     })

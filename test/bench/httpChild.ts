@@ -56,7 +56,7 @@ const world = Server.layer.pipe(
   Layer.provideMerge(Installation.scheduling),
   Layer.provideMerge(RunsEventLog.layer),
   Layer.provideMerge(CatalogueYaml.layer),
-  Layer.provideMerge(Layer.succeed(Processors, new Map([[processor.type, processor]]))),
+  Layer.provideMerge(Layer.succeed(Processors, new Map(Processors.entries([processor])))),
   Layer.provideMerge(
     Layer.mergeAll(Installation.alerts, ProcedureSync.layer, Judge.layer, SubscriptionPlansWarehouse.layer)
   ),

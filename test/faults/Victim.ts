@@ -82,11 +82,14 @@ const processors = Layer.effect(
         appendFileSync(executions, `${context.runId} ${context.stepId} ${context.attempt}\n`)
         return { rowsProcessed: 0, rowsWritten: 0, details: {} }
       })
-    const entry = (type: string, execute: Processor["execute"]): readonly [string, Processor] => [
+    const processor = (type: string, execute: Processor["execute"]): Processor => ({
       type,
-      { type, check: () => undefined, execute }
-    ]
-    return new Map([entry("test.left", left), entry("test.right", right), entry("test.end", end)])
+      check: () => undefined,
+      execute
+    })
+    return new Map(
+      Processors.entries([processor("test.left", left), processor("test.right", right), processor("test.end", end)])
+    )
   })
 )
 

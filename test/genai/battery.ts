@@ -61,7 +61,7 @@ const inService = <A, E, R>(
     const processors = Layer.map(Registry.layer, (shipped) =>
       Context.make(
         Processors,
-        new Map([...Context.get(shipped, Processors)].map(([type, processor]) => [type, wrap(processor)]))
+        new Map([...Context.get(shipped, Processors)].map(([type, making]) => [type, Effect.map(making, wrap)]))
       )
     )
     return Effect.provide(

@@ -40,7 +40,7 @@ const withFiles = <A, E>(
     const catalogue = CatalogueYaml.layer.pipe(
       Layer.provide([
         settings,
-        Layer.succeed(Processors, new Map([echo, ...Notice.processors].map((each) => [each.type, each])))
+        Layer.succeed(Processors, new Map(Processors.entries([echo, Notice.email, Notice.slack])))
       ])
     )
     return yield* Effect.provide(use, Layer.merge(catalogue, Layer.succeed(ConfigsFolder, folder)))

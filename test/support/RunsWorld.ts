@@ -115,7 +115,7 @@ export const layer = (options: {
     Layer.provideMerge(options.eventLog ?? EventLogSql.layer),
     Layer.provide(Layer.succeed(EventModel, eventModel)),
     Layer.provideMerge(validator),
-    Layer.provide([settings, Layer.succeed(Processors, new Map([[processor.type, processor]]))]),
+    Layer.provide([settings, Layer.succeed(Processors, new Map(Processors.entries([processor])))]),
     Layer.provideMerge(catalogue),
     Layer.provideMerge(Layer.succeed(Ledger, options.ledger)),
     Layer.provideMerge(Database.layerFile(options.database))

@@ -39,7 +39,7 @@ const life = <A, E>(
         load: () => Effect.succeed(billing),
         checkAll: Effect.succeed([billing.configId])
       }),
-      Layer.succeed(Processors, new Map([[processor.type, processor]]))
+      Layer.succeed(Processors, new Map(Processors.entries([processor])))
     ]),
     Layer.provide(installation(folder, { API_SERVICE_URL: api.url }))
   )

@@ -22,8 +22,8 @@ const processor = <A, I>(type: string, schema: Schema.Schema<A, I>): Processor =
   }
 }
 
-/** Both notify steps. */
-export const processors: ReadonlyArray<Processor> = [
-  processor("notify_systems.email_notification", EmailNotice),
-  processor("notify_systems.slack_notification", SlackNotice)
-]
+/** The step that tells people by mail. */
+export const email = processor("notify_systems.email_notification", EmailNotice)
+
+/** The step that tells people in Slack. */
+export const slack = processor("notify_systems.slack_notification", SlackNotice)
