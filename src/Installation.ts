@@ -2,7 +2,6 @@
  * An installation: all services of one machine, wired. What `main.ts` runs its commands on and what a program provides to use the
  * service in-process.
  */
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -28,6 +27,7 @@ import * as HttpClientNode from "./platform/HttpClientNode.ts"
 import type { Encryption } from "./platform/Encryption.ts"
 import * as EncryptionKms from "./platform/EncryptionKms.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
+import * as NodeFiles from "./platform/NodeFiles.ts"
 import { Settings } from "./platform/Settings.ts"
 import type { Processors } from "./pipelines/Processor.ts"
 import * as Registry from "./processors/Registry.ts"
@@ -163,7 +163,7 @@ export const layerOf = <E = never>(
     Layer.provideMerge(onWarehouse),
     // The engine opens its file on threads of its own meanwhile.
     Layer.provideMerge(Layer.merge(Layer.discard(WarehouseLayers.layer), records)),
-    Layer.provideMerge(NodeContext.layer)
+    Layer.provideMerge(NodeFiles.layer)
   )
 
 /** The same with the shipped processors: what the service runs on. */

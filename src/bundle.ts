@@ -31,17 +31,20 @@ const requiredBuiltIns: Plugin = {
 }
 
 /**
- * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, terminals, and web
- * sockets, which Effect's server offers and this service does not have.
+ * What a start never calls is loaded when a member of it is first used: the reader of compressed files, child processes, threads, terminals,
+ * names of hosts, and of what Effect's server offers web sockets and the types of files.
  */
 const usedLater: Plugin = {
   name: "used-later",
   setup: ({ onLoad, onResolve }) => {
-    onResolve({ filter: /^(node:zlib|node:child_process|node:readline|ws)$/ }, ({ namespace, path }) =>
-      namespace === "used" ? undefined : { path, namespace: "used" }
+    onResolve(
+      { filter: /^(node:(zlib|child_process|worker_threads|readline|dns\/promises)|ws|mime)$/ },
+      ({ namespace, path }) => (namespace === "used" ? undefined : { path, namespace: "used" })
     )
     onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({
-      contents: `module.exports = Object.create(new Proxy({}, { get: (_, member) => require("${path}")[member] }))`,
+      contents: `
+        const members = () => require("${path}")
+        module.exports = Object.create(new Proxy({}, { get: (_, name) => (members().default ?? members())[name] }))`,
       resolveDir: "."
     }))
   }

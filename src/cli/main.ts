@@ -1,12 +1,12 @@
 /**
  * What the process does: one command, on the settings of its environment.
  */
-import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PlatformConfigProvider from "@effect/platform/PlatformConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as NodeFiles from "../platform/NodeFiles.ts"
 
 const print = (error: unknown) => Console.error(error instanceof Error ? error.message : String(error))
 
@@ -25,6 +25,6 @@ const commandLine = Effect.flatMap(
 const program = process.argv[2] === "serve" && process.argv.length === 3 ? service : commandLine
 
 program.pipe(
-  Effect.provide(Layer.provideMerge(PlatformConfigProvider.layerDotEnvAdd(".env.local"), NodeContext.layer)),
+  Effect.provide(Layer.provideMerge(PlatformConfigProvider.layerDotEnvAdd(".env.local"), NodeFiles.layer)),
   NodeRuntime.runMain({ disableErrorReporting: true })
 )
