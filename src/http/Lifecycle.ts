@@ -49,8 +49,11 @@ const allowedHeaders = [
 const isExempt = (path: string): boolean =>
   path === "/" || path === "/docs" || path === "/openapi.json" || path === "/metrics" || path.startsWith("/health")
 
-/** Makes the wrapper of the router's app; `allowedMethods` answers which methods the path of a request has. */
-export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: (path: string) => ReadonlyArray<string>) {
+/** Which methods a path has; none where there is no such path. */
+type AllowedMethods = (path: string) => Effect.Effect<ReadonlyArray<string>>
+
+/** Makes the wrapper of the router's app. */
+export const make = Effect.fn("Lifecycle.make")(function* (allowedMethods: AllowedMethods) {
   const settings = yield* Settings
   const limits = yield* RateLimits
   const origins = settings.corsOrigins.split(",").map((origin) => origin.trim())
@@ -120,22 +123,21 @@ const answerFailure = (
   cause: Cause.Cause<unknown>,
   request: HttpServerRequest.HttpServerRequest,
   id: string,
-  allowedMethods: (path: string) => ReadonlyArray<string>
+  allowedMethods: AllowedMethods
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   // The caller has gone, or the server closes: there is nobody to answer.
   if (Cause.isInterruptedOnly(cause)) return Effect.interrupt
   const error = Option.getOrUndefined(Cause.failureOption(cause))
   if (hasTag(error, "RouteNotFound")) {
-    const allowed = allowedMethods(pathOf(request.url))
-    return allowed.length === 0
-      ? Effect.succeed(render(apiError("NOT_FOUND", "there is no such path: see /openapi.json"), id))
-      : Effect.succeed(
-          HttpServerResponse.setHeader(
+    return Effect.map(allowedMethods(pathOf(request.url)), (allowed) =>
+      allowed.length === 0
+        ? render(apiError("NOT_FOUND", "there is no such path: see /openapi.json"), id)
+        : HttpServerResponse.setHeader(
             render(apiError("METHOD_NOT_ALLOWED", `this path has only ${allowed.join(", ")}`), id),
             "allow",
             allowed.join(", ")
           )
-        )
+    )
   }
   const failed = toApiError(error, request)
   const response = render(failed, id)

@@ -5,7 +5,7 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import { type ProceduresUnreadable, ProcedureSync, type SyncReport as Report } from "../warehouse/ProcedureSync.ts"
 import { type StoredProcedure, Warehouse, type WarehouseError } from "../warehouse/Warehouse.ts"
-import { Api } from "./Api.ts"
+import { CoreApi } from "./CoreApi.ts"
 import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain, internalErrorDetail } from "./Errors.ts"
 import { SyncRequestBody, type SyncReport } from "./ProcedureSchemas.ts"
@@ -36,7 +36,7 @@ const reportOf = (report: Report): typeof SyncReport.Type => ({
 })
 
 /** The handlers of the group `procedures`. */
-export const layer = HttpApiBuilder.group(Api, "procedures", (handlers) =>
+export const layer = HttpApiBuilder.group(CoreApi, "procedures", (handlers) =>
   Effect.gen(function* () {
     const sync = yield* ProcedureSync
     const warehouse = yield* Warehouse

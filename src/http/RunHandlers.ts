@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type { RecordedEvent } from "../eventlog/EventLog.ts"
 import { Day, type OrgSlug, RunId } from "../platform/Identifiers.ts"
 import { type RunFilter, RunNotFound, Runs, type RunsService } from "../runs/Runs.ts"
-import { Api } from "./Api.ts"
+import { CoreApi } from "./CoreApi.ts"
 import { CancelScope, CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
@@ -150,7 +150,7 @@ const cancelRun = (runs: RunsService, id: string) =>
   })
 
 /** The handlers of the group `pipelines`. */
-export const layer = HttpApiBuilder.group(Api, "pipelines", (handlers) =>
+export const layer = HttpApiBuilder.group(CoreApi, "pipelines", (handlers) =>
   Effect.gen(function* () {
     const runs = yield* Runs
     const live = yield* LiveStreams

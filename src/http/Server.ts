@@ -2,6 +2,7 @@
  * The HTTP server: the API on a port of 127.0.0.1 or of every address, with an answer for what Node's parser refuses, and an end that open
  * streams do not hold up.
  */
+import * as NodeHttpPlatform from "@effect/platform-node/NodeHttpPlatform"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Etag from "@effect/platform/Etag"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -12,8 +13,7 @@ import * as HttpMiddleware from "@effect/platform/HttpMiddleware"
 import * as HttpPlatform from "@effect/platform/HttpPlatform"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as OpenApi from "@effect/platform/OpenApi"
+import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -21,64 +21,24 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
+import * as NodeFiles from "../platform/NodeFiles.ts"
 import { Settings } from "../platform/Settings.ts"
-import * as AlertHandlers from "./AlertHandlers.ts"
-import { Api } from "./Api.ts"
 import * as Authentication from "./Authentication.ts"
-import * as FocusHandlers from "./FocusHandlers.ts"
+import { CoreApi } from "./CoreApi.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import { LiveStreams } from "./LiveEvents.ts"
 import { makeServer } from "./NodeServer.ts"
-import * as NotificationHandlers from "./NotificationHandlers.ts"
+import type * as OtherGroups from "./OtherGroups.ts"
 import * as ProcedureHandlers from "./ProcedureHandlers.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { currentNotes } from "./RequestNotes.ts"
 import * as RunHandlers from "./RunHandlers.ts"
-import * as SchedulerHandlers from "./SchedulerHandlers.ts"
 import * as ServiceHandlers from "./ServiceHandlers.ts"
 import { Shutdown } from "./Shutdown.ts"
-import * as SubscriptionHandlers from "./SubscriptionHandlers.ts"
-import * as TableHandlers from "./TableHandlers.ts"
 
-const groups = Layer.mergeAll(
-  RunHandlers.layer,
-  SchedulerHandlers.layer,
-  ProcedureHandlers.layer,
-  AlertHandlers.layer,
-  NotificationHandlers.layer,
-  FocusHandlers.layer,
-  SubscriptionHandlers.layer,
-  TableHandlers.layer,
-  ServiceHandlers.layer
-).pipe(Layer.provide([Authentication.layer, LiveStreams.layer]))
-
-const api = Layer.provide(HttpApiBuilder.api(Api), groups)
-
-/** `/docs` and `/openapi.json`, from the API itself, without a file of another host. */
-const docs = Layer.unwrapEffect(Effect.map(Settings, ({ apiDocs }) => (apiDocs ? docsPages : Layer.empty)))
-
-/** Made when somebody asks for them, not at each start: the document takes long, the page's code is two megabytes. */
-const docsPages = HttpApiBuilder.Router.use((router) =>
-  Effect.gen(function* () {
-    const api = yield* HttpApi.Api
-    const document = yield* Effect.cached(
-      Effect.suspend(() => Effect.orDie(HttpServerResponse.json(OpenApi.fromApi(api.api))))
-    )
-    const page = yield* Effect.cached(
-      Effect.gen(function* () {
-        const swagger = yield* Effect.promise(() => import("@effect/platform/HttpApiSwagger"))
-        const routes = swagger
-          .layer({ path: "/docs" })
-          .pipe(Layer.provide(Layer.succeed(HttpApi.Api, api)), Layer.provideMerge(HttpApiBuilder.Router.Live))
-        return yield* Effect.flatMap(HttpApiBuilder.Router.router, HttpRouter.toHttpApp).pipe(
-          Effect.provide(routes),
-          Effect.scoped
-        )
-      })
-    )
-    yield* router.get("/docs", Effect.flatten(page))
-    yield* router.get("/openapi.json", document)
-  })
+const core = HttpApiBuilder.api(CoreApi).pipe(
+  Layer.provide([RunHandlers.layer, ProcedureHandlers.layer, ServiceHandlers.layer]),
+  Layer.provide(LiveStreams.layer)
 )
 
 const noteRoute = Effect.withFiberRuntime<void, never, HttpRouter.RouteContext>((fiber) => {
@@ -87,23 +47,58 @@ const noteRoute = Effect.withFiberRuntime<void, never, HttpRouter.RouteContext>(
   return Effect.void
 })
 
-const app = Effect.gen(function* () {
-  yield* HttpApi.Api
+/** What is on the router of `HttpApiBuilder`: an app, which fails for a path that it does not have, and its routes. */
+const routed = Effect.gen(function* () {
   const router = yield* HttpApiBuilder.Router.router
-  const routes = [...router.routes].map((route) => ({ method: route.method, pattern: patternOf(route.path) }))
-  const allowedMethods = (path: string): ReadonlyArray<string> => {
-    const methods = new Set(routes.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))
-    return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
-  }
   const noted = HttpRouter.use(router, (handler) => Effect.zipRight(noteRoute, handler))
-  const routed = yield* HttpRouter.toHttpApp(noted).pipe(
+  const app = yield* HttpRouter.toHttpApp(noted).pipe(
     Effect.locally(HttpRouter.currentRouterConfig, {
       caseSensitive: true,
       maxParamLength: maximumParameterCharacters
     })
   )
+  const { api } = yield* HttpApi.Api
+  return {
+    api,
+    app,
+    routes: [...router.routes].map((route) => ({ method: route.method, pattern: patternOf(route.path) }))
+  }
+})
+
+/** The groups that a start leaves out, and the documentation: the first request to a path of theirs, or to an unknown one, loads them. */
+const othersThan = Effect.fnUntraced(function* (core: HttpApi.Api["Type"]["api"]) {
+  const context = yield* Effect.context<Layer.Layer.Context<typeof OtherGroups.layer> | Scope.Scope>()
+  const { apiDocs } = yield* Settings
+  return yield* Effect.cached(
+    Effect.gen(function* () {
+      const { layer } = yield* Effect.promise(() => import("./OtherGroups.ts"))
+      const docs = yield* Effect.promise(() => import("./Docs.ts"))
+      const built = yield* (apiDocs ? docs.layer(core) : Layer.empty).pipe(
+        Layer.provideMerge(layer),
+        Layer.provideMerge(HttpApiBuilder.Router.Live),
+        Layer.build
+      )
+      return yield* Effect.provide(routed, built)
+    }).pipe(Effect.provide(context))
+  )
+})
+
+const app = Effect.gen(function* () {
+  const first = yield* routed
+  const second = yield* othersThan(first.api)
+  const allowedMethods = (path: string) =>
+    Effect.map(second, ({ routes }) => {
+      const found = [...first.routes, ...routes].filter(({ pattern }) => pattern.test(path))
+      const methods = new Set(found.map(({ method }) => method))
+      return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
+    })
   const around = yield* Lifecycle.make(allowedMethods)
-  return around(routed)
+  const routedBySecond = Effect.flatMap(second, ({ app }) => app)
+  return around(
+    Effect.catchAll(first.app, (error) =>
+      error instanceof HttpServerError.RouteNotFound ? routedBySecond : Effect.fail(error)
+    )
+  )
 })
 
 /** Longer than any target the parser lets through: a long parameter gets its handler's answer, not "no such path". */
@@ -136,8 +131,9 @@ const serve = Effect.gen(function* () {
 
 /** Serves the API on an `HttpServer`. */
 export const layerApp = Layer.scopedDiscard(serve).pipe(
-  Layer.provide(docs.pipe(Layer.provideMerge(api))),
-  Layer.provide([HttpApiBuilder.Router.Live, RateLimits.layer])
+  Layer.provide(core),
+  Layer.provide([HttpApiBuilder.Router.Live, Authentication.layer]),
+  Layer.provide(RateLimits.layer)
 )
 
 /** Tells load balancers before the port closes. */
@@ -146,9 +142,9 @@ const announceEnd = Layer.scopedDiscard(Effect.flatMap(Shutdown, ({ begin }) => 
 /** The server does not listen; the message says why and what to do. */
 export class PortRefused extends Schema.TaggedError<PortRefused>()("PortRefused", { message: Schema.String }) {}
 
-const listen = Layer.unwrapEffect(
+const port = Layer.unwrapEffect(
   Effect.map(Settings, ({ port }) =>
-    NodeHttpServer.layer(makeServer, { port }).pipe(
+    NodeHttpServer.layerServer(makeServer, { port }).pipe(
       Layer.mapError(({ cause }) => {
         const reason = cause instanceof Error ? cause.message : String(cause)
         return new PortRefused({
@@ -158,6 +154,8 @@ const listen = Layer.unwrapEffect(
     )
   )
 )
+
+const listen = Layer.mergeAll(port, NodeHttpPlatform.layer, Etag.layerWeak, NodeFiles.layer)
 
 /** The address that the server listens on is that of the `HttpServer` service; API_PORT 0 takes a free port. */
 export const layer = announceEnd.pipe(

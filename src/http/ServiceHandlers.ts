@@ -13,7 +13,7 @@ import { Encryption } from "../platform/Encryption.ts"
 import { Settings } from "../platform/Settings.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
-import { Api } from "./Api.ts"
+import { CoreApi } from "./CoreApi.ts"
 import { render } from "./Prometheus.ts"
 import { Shutdown } from "./Shutdown.ts"
 
@@ -69,7 +69,7 @@ const makeChecks = Effect.gen(function* () {
 })
 
 /** The handlers of the group `service`. */
-export const layer = HttpApiBuilder.group(Api, "service", (handlers) =>
+export const layer = HttpApiBuilder.group(CoreApi, "service", (handlers) =>
   Effect.gen(function* () {
     const settings = yield* Settings
     const shutdown = yield* Shutdown
