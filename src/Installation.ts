@@ -8,16 +8,13 @@ import * as Option from "effect/Option"
 import * as AuditLogSql from "./audit/AuditLogSql.ts"
 import * as AlertsEventLog from "./alerts/AlertsEventLog.ts"
 import * as CostSummaries from "./alerts/CostSummaries.ts"
-import * as CredentialsBigQuery from "./credentials/CredentialsBigQuery.ts"
 import * as CredentialsSql from "./credentials/CredentialsSql.ts"
 import { eventModel } from "./eventModel.ts"
 import * as EventLogSql from "./eventlog/EventLogSql.ts"
 import { EventModel } from "./eventlog/Projection.ts"
 import type { Hierarchies } from "./hierarchy/Hierarchies.ts"
-import * as HierarchiesBigQuery from "./hierarchy/HierarchiesBigQuery.ts"
 import * as HierarchiesWarehouse from "./hierarchy/HierarchiesWarehouse.ts"
 import * as NotifierServices from "./notifier/NotifierServices.ts"
-import * as OrganizationsBigQuery from "./organizations/OrganizationsBigQuery.ts"
 import * as OrganizationsSql from "./organizations/OrganizationsSql.ts"
 import * as OrgProfile from "./organizations/OrgProfile.ts"
 import * as CatalogueYaml from "./pipelines/CatalogueYaml.ts"
@@ -27,6 +24,7 @@ import * as HttpClientNode from "./platform/HttpClientNode.ts"
 import type { Encryption } from "./platform/Encryption.ts"
 import * as EncryptionKms from "./platform/EncryptionKms.ts"
 import * as EncryptionLocal from "./platform/EncryptionLocal.ts"
+import type * as InstallationBigQuery from "./InstallationBigQuery.ts"
 import * as NodeFiles from "./platform/NodeFiles.ts"
 import { Settings } from "./platform/Settings.ts"
 import type { Processors } from "./pipelines/Processor.ts"
@@ -41,7 +39,6 @@ import * as QuotaAdminLayers from "./validator/QuotaAdminLayers.ts"
 import type { Validator } from "./validator/Validator.ts"
 import * as ValidatorLocal from "./validator/ValidatorLocal.ts"
 import * as ValidatorRemote from "./validator/ValidatorRemote.ts"
-import * as CentralDatasetBigQuery from "./warehouse/bigquery/CentralDatasetBigQuery.ts"
 import * as WarehouseDuckDb from "./warehouse/duckdb/WarehouseDuckDb.ts"
 import * as ProcedureSync from "./warehouse/ProcedureSync.ts"
 import * as WarehouseLayers from "./warehouse/WarehouseLayers.ts"
@@ -58,24 +55,24 @@ const encryption = Layer.unwrapEffect(
   )
 )
 
+const bigQuery = Effect.promise(() => import("./InstallationBigQuery.ts"))
+
 const accountsInDatabase = Layer.mergeAll(OrganizationsSql.layer, CredentialsSql.layer, NotifierServices.channels)
 
-const accountsInBigQuery = Layer.mergeAll(
-  OrganizationsBigQuery.layer,
-  CredentialsBigQuery.layer,
-  NotifierServices.channelsBigQuery
-).pipe(Layer.provide(CentralDatasetBigQuery.layer))
+type AccountsInBigQuery = typeof InstallationBigQuery.accounts
 
 type AccountsLayer = Layer.Layer<
   Layer.Layer.Success<typeof accountsInDatabase>,
-  Layer.Layer.Error<typeof accountsInDatabase> | Layer.Layer.Error<typeof accountsInBigQuery>,
-  Layer.Layer.Context<typeof accountsInDatabase> | Layer.Layer.Context<typeof accountsInBigQuery>
+  Layer.Layer.Error<typeof accountsInDatabase> | Layer.Layer.Error<AccountsInBigQuery>,
+  Layer.Layer.Context<typeof accountsInDatabase> | Layer.Layer.Context<AccountsInBigQuery>
 >
 
 /** Organisations, keys, credentials and channels, where the settings want them. */
 const accounts = Layer.unwrapEffect(
-  Effect.map(Settings, (settings): AccountsLayer =>
-    settings.warehouse === "duckdb" ? accountsInDatabase : accountsInBigQuery
+  Effect.flatMap(Settings, (settings): Effect.Effect<AccountsLayer> =>
+    settings.warehouse === "duckdb"
+      ? Effect.succeed(accountsInDatabase)
+      : Effect.map(bigQuery, ({ accounts }) => accounts)
   )
 )
 
@@ -110,18 +107,19 @@ const validator = Layer.unwrapEffect(
 )
 
 const hierarchiesInDatasets = HierarchiesWarehouse.layer.pipe(Layer.provide(WarehouseDuckDb.layer))
-const hierarchiesInBigQuery = HierarchiesBigQuery.layer.pipe(Layer.provide(CentralDatasetBigQuery.layer))
 
 type HierarchiesLayer = Layer.Layer<
   Hierarchies,
-  Layer.Layer.Error<typeof hierarchiesInDatasets> | Layer.Layer.Error<typeof hierarchiesInBigQuery>,
+  Layer.Layer.Error<typeof hierarchiesInDatasets> | Layer.Layer.Error<typeof InstallationBigQuery.hierarchies>,
   Settings
 >
 
 /** The hierarchies, where the settings want them. */
 export const hierarchies = Layer.unwrapEffect(
-  Effect.map(Settings, (settings): HierarchiesLayer =>
-    settings.warehouse === "duckdb" ? hierarchiesInDatasets : hierarchiesInBigQuery
+  Effect.flatMap(Settings, (settings): Effect.Effect<HierarchiesLayer> =>
+    settings.warehouse === "duckdb"
+      ? Effect.succeed(hierarchiesInDatasets)
+      : Effect.map(bigQuery, ({ hierarchies }) => hierarchies)
   )
 )
 
@@ -159,10 +157,9 @@ export const layerOf = <E = never>(
     Layer.provideMerge(CatalogueYaml.layer),
     Layer.provideMerge(processors.pipe(Layer.provide(HttpClientNode.layer))),
     Layer.provideMerge(Layer.merge(validator, alerts)),
-    Layer.provideMerge(Judge.layer),
     Layer.provideMerge(onWarehouse),
     // The engine opens its file on threads of its own meanwhile.
-    Layer.provideMerge(Layer.merge(Layer.discard(WarehouseLayers.layer), records)),
+    Layer.provideMerge(Layer.mergeAll(Layer.discard(WarehouseLayers.layer), records, Judge.layer)),
     Layer.provideMerge(NodeFiles.layer)
   )
 

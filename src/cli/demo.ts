@@ -19,6 +19,7 @@ import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Telemetry from "../platform/Telemetry.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import * as ServiceClient from "./client/ServiceClient.ts"
 import * as Summary from "./ConversionSummary.ts"
@@ -52,7 +53,11 @@ export const demo = Command.make("demo", { rows, warehouse }, (options) =>
     const exports = yield* exportsIn(folder, options.rows)
     yield* Console.log(DemoScreen.generated(exports))
     const quiet = quietly(options.warehouse)
-    const service = Service.layer.pipe(Layer.provideMerge(HttpClientNode.layer), Layer.provide(quiet))
+    const service = Service.layer.pipe(
+      Layer.provideMerge(Layer.merge(HttpClientNode.layer, Telemetry.layer)),
+      Layer.provideMerge(Settings.layer),
+      Layer.provide(quiet)
+    )
     const records = Installation.records.pipe(Layer.provideMerge(Settings.layer), Layer.provide(quiet))
     const key = yield* Effect.provide(keyIn(join(folder, "api-key")), records)
     yield* Effect.provide(drive({ folder, exports, key, port: settings.port }), service)

@@ -17,7 +17,6 @@ import * as Sweeping from "../sweeping.ts"
 import { ensureFirstOrganization } from "../organizations/firstOrganization.ts"
 import { Catalogue } from "../pipelines/Catalogue.ts"
 import { Settings } from "../platform/Settings.ts"
-import * as Telemetry from "../platform/Telemetry.ts"
 import { Runs } from "../runs/Runs.ts"
 import { Scheduler } from "../scheduler/Scheduler.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
@@ -77,12 +76,7 @@ const syncProcedures = Effect.fn("serve.syncProcedures")(function* (mustSucceed:
 /** The server on an installation; the port opens when everything is prepared. Closing its scope stops it and leaves runs resumable. */
 export const layer = Layer.unwrapScoped(
   Effect.as(Effect.all([prepare, keepSwept, keepSchedules, watchCosts]), Layer.provideMerge(Server.layer, Worker.layer))
-).pipe(
-  Layer.provideMerge(Shutdown.layer),
-  Layer.provideMerge(Installation.layer),
-  Layer.provideMerge(Telemetry.layer),
-  Layer.provideMerge(Settings.layer)
-)
+).pipe(Layer.provideMerge(Installation.layer))
 
 const longestShutdownMilliseconds = 30_000
 

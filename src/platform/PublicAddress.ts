@@ -38,17 +38,24 @@ const special: ReadonlyArray<readonly [address: string, prefix: number, family: 
 const listsOf = (rules: typeof special) => {
   const lists = { ipv4: new BlockList(), ipv6: new BlockList() }
   for (const [address, prefix, family] of rules) lists[family].addSubnet(address, prefix, family)
-  return (address: string): boolean =>
-    isIPv4(address) ? lists.ipv4.check(address, "ipv4") : isIPv6(address) && lists.ipv6.check(address, "ipv6")
+  return lists
 }
 
-const isSpecial = listsOf(special)
+const isIn = (rules: typeof special) => {
+  let lists: ReturnType<typeof listsOf> | undefined
+  return (address: string): boolean => {
+    lists ??= listsOf(rules)
+    return isIPv4(address) ? lists.ipv4.check(address, "ipv4") : isIPv6(address) && lists.ipv6.check(address, "ipv6")
+  }
+}
+
+const isSpecial = isIn(special)
 
 /** True for an address that anybody on the internet could reach; false for everything else, also for what is no address. */
 export const isPublicAddress = (address: string): boolean => (isIPv4(address) || isIPv6(address)) && !isSpecial(address)
 
 /** True for 127.0.0.0/8 and ::1. */
-export const isLoopbackAddress = listsOf([
+export const isLoopbackAddress = isIn([
   ["127.0.0.0", 8, "ipv4"],
   ["::1", 128, "ipv6"]
 ])

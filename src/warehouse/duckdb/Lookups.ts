@@ -16,10 +16,10 @@ const hashes = `${systemDataset}.lookups`
 
 /** Loads new and changed files of the folder, which may be absent; answers the names of all lookup tables. */
 export const load = Effect.fn("Lookups.load")(function* (connection: Connection, folder: string) {
-  yield* connection.query(
-    `CREATE TABLE IF NOT EXISTS ${hashes} (name VARCHAR PRIMARY KEY, content_hash VARCHAR NOT NULL)`
+  const known = yield* connection.query(
+    `CREATE TABLE IF NOT EXISTS ${hashes} (name VARCHAR PRIMARY KEY, content_hash VARCHAR NOT NULL);
+    SELECT name, content_hash FROM ${hashes}`
   )
-  const known = yield* connection.query(`SELECT name, content_hash FROM ${hashes}`)
   const loaded = new Map(known.rows.map(([table, hash]) => [String(table), String(hash)]))
   const entries = yield* Effect.orElseSucceed(
     Effect.try(() => readdirSync(folder)),

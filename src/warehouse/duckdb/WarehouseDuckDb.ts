@@ -44,6 +44,8 @@ import * as Statements from "./Statements.ts"
 
 /** Statements that read at a time; more wait. */
 const READER_CONNECTIONS = 4
+/** How long a connection waits for the next one. */
+const READER_IDLE = "10 minutes"
 
 /** The warehouse of DATA_DIR. */
 export const layer = Layer.scoped(
@@ -128,7 +130,12 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
   // The engine works on threads of its own meanwhile.
   const [{ database, lookups }, tables] = yield* Effect.all([opening, declared], { concurrency: "unbounded" })
 
-  const readers = yield* Pool.make({ acquire: database.connect, size: READER_CONNECTIONS })
+  const readers = yield* Pool.makeWithTTL({
+    acquire: database.connect,
+    min: 0,
+    max: READER_CONNECTIONS,
+    timeToLive: READER_IDLE
+  })
   const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
     database.using(Effect.scoped(Effect.flatMap(Pool.get(readers), use)))
   const writing = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
