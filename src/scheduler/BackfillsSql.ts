@@ -28,11 +28,10 @@ const MAX_PARTS = 1_000
 const BACKFILL_PRIORITY = 1
 const MILLISECONDS_PER_DAY = 86_400_000
 
-/** The layer over the service database; creates its tables. */
+/** The layer over the service database, whose tables the scheduler's layer creates. */
 export const layer: Layer.Layer<Backfills, SchedulerUnavailable, SqlClient.SqlClient | Catalogue> = Layer.effect(
   Backfills,
   Effect.gen(function* () {
-    yield* Tables.create
     const sql = yield* SqlClient.SqlClient
     const catalogue = yield* Catalogue
     const queue = yield* Queue.make

@@ -17,12 +17,11 @@ import * as Tables from "./Tables.ts"
 
 const BATCH_PRIORITY = 5
 
-/** The layer over the service database; creates its tables. */
+/** The layer over the service database, whose tables the scheduler's layer creates. */
 export const layer: Layer.Layer<Batches, SchedulerUnavailable, SqlClient.SqlClient | Catalogue | Organizations> =
   Layer.effect(
     Batches,
     Effect.gen(function* () {
-      yield* Tables.create
       const sql = yield* SqlClient.SqlClient
       const catalogue = yield* Catalogue
       const organizations = yield* Organizations
