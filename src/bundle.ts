@@ -41,6 +41,7 @@ const usedLater: Plugin = {
       { filter: /^(node:(zlib|child_process|worker_threads|readline|dns\/promises)|ws|mime)$/ },
       ({ namespace, path }) => (namespace === "used" ? undefined : { path, namespace: "used" })
     )
+    // `mime` exports nothing but a default.
     onLoad({ filter: /.*/, namespace: "used" }, ({ path }) => ({
       contents: `
         const members = () => require("${path}")

@@ -1,12 +1,12 @@
 /**
  * Judges an organisation's FOCUS rows by the rules of the installation.
  */
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Settings } from "../platform/Settings.ts"
+import * as Shared from "../platform/Shared.ts"
 import * as Tables from "../warehouse/Tables.ts"
 import type { OrgWarehouse, WarehouseError } from "../warehouse/Warehouse.ts"
 import * as Conformance from "./Conformance.ts"
@@ -44,8 +44,7 @@ export class Judge extends Context.Tag("pipeline-service/Judge")<
     Judge,
     Effect.gen(function* () {
       const { configsPath } = yield* Settings
-      const files = yield* Effect.context<FileSystem.FileSystem | Path.Path>()
-      const read = yield* Effect.cached(Effect.provide(lawOf(configsPath), files))
+      const read = yield* Shared.once(lawOf(configsPath))
       return {
         judge: Effect.fn("Judge.judge")(function* (warehouse: OrgWarehouse, scope: Scope) {
           const { charges, commitments, ruleSet } = yield* read

@@ -19,7 +19,7 @@ import {
 import type { EventLogUnavailable } from "../eventlog/EventLog.ts"
 import { Organizations, type OrganizationsUnavailable } from "../organizations/Organizations.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
 
 const toOrg = Schema.decodeEither(OrgSlug)
@@ -90,7 +90,7 @@ const idsOf = (text: string | undefined) =>
   text === undefined ? {} : { alertIds: text.split(",").map((id) => id.trim()) }
 
 /** The handlers of the group `alerts`. */
-export const layer = HttpApiBuilder.group(OtherApi, "alerts", (handlers) =>
+export const layer = HttpApiBuilder.group(DeferredApi, "alerts", (handlers) =>
   Effect.gen(function* () {
     const alerts = yield* Alerts
     const organizations = yield* Organizations

@@ -6,20 +6,20 @@ import type * as HttpApiGroup from "@effect/platform/HttpApiGroup"
 import * as OpenApi from "@effect/platform/OpenApi"
 import { CoreApi } from "./CoreApi.ts"
 import { withOneError } from "./OpenApiDocument.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 
 /** Both parts as one API, with what its document says of it. */
 export const joined = <
   Core extends HttpApiGroup.HttpApiGroup.Any,
   CoreError,
-  Other extends HttpApiGroup.HttpApiGroup.Any,
-  OtherError
+  Deferred extends HttpApiGroup.HttpApiGroup.Any,
+  DeferredError
 >(
   core: HttpApi.HttpApi<string, Core, CoreError, never>,
-  other: HttpApi.HttpApi<string, Other, OtherError, never>
+  deferred: HttpApi.HttpApi<string, Deferred, DeferredError, never>
 ) =>
   core
-    .addHttpApi(other)
+    .addHttpApi(deferred)
     .annotate(OpenApi.Title, "Pipeline service")
     .annotate(OpenApi.Version, "1.0.0")
     .annotate(
@@ -30,4 +30,4 @@ export const joined = <
     .annotate(OpenApi.License, { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" })
 
 /** The whole API. */
-export const Api = joined(CoreApi, OtherApi)
+export const Api = joined(CoreApi, DeferredApi)

@@ -10,7 +10,7 @@ import { Judge } from "../focus/Judge.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import { Day } from "../platform/Identifiers.ts"
 import { type OrgWarehouse, Warehouse } from "../warehouse/Warehouse.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { type ApiError, apiError, fromDomain, internalErrorDetail } from "./Errors.ts"
 import { InvoiceEntry, QuarantineEntry, ReconciliationEntry } from "./FocusApi.ts"
@@ -28,7 +28,7 @@ const periodOf = (text: string | undefined): Effect.Effect<Day | undefined, ApiE
 const FirstOfMonth = Day.pipe(Schema.filter((day) => day.endsWith("-01")))
 
 /** The handlers of the group `focus`. */
-export const layer = HttpApiBuilder.group(OtherApi, "focus", (handlers) =>
+export const layer = HttpApiBuilder.group(DeferredApi, "focus", (handlers) =>
   Effect.gen(function* () {
     const warehouse = yield* Warehouse
     const { judge } = yield* Judge

@@ -13,7 +13,7 @@ import type { Message } from "../notifier/Message.ts"
 import { type Notification, Notifier } from "../notifier/Notifier.ts"
 import { Organizations } from "../organizations/Organizations.ts"
 import type { OrgSlug } from "../platform/Identifiers.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
@@ -61,7 +61,7 @@ const recordOf = (notification: Notification) => ({
   acknowledged_by: notification.acknowledgedBy ?? null
 })
 
-const historyLayer = HttpApiBuilder.group(OtherApi, "notificationHistory", (handlers) =>
+const historyLayer = HttpApiBuilder.group(DeferredApi, "notificationHistory", (handlers) =>
   Effect.map(Notifier, (notifier) =>
     handlers
       .handle("list", ({ urlParams: { limit, run_id } }) =>
@@ -90,7 +90,7 @@ const historyLayer = HttpApiBuilder.group(OtherApi, "notificationHistory", (hand
   )
 )
 
-const requestsLayer = HttpApiBuilder.group(OtherApi, "notifications", (handlers) =>
+const requestsLayer = HttpApiBuilder.group(DeferredApi, "notifications", (handlers) =>
   Effect.gen(function* () {
     const organizations = yield* Organizations
     const notifier = yield* Notifier

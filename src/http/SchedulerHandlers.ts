@@ -11,7 +11,7 @@ import { QuotaAdmin, type QuotaReset } from "../validator/QuotaAdmin.ts"
 import { Backfills } from "../scheduler/Backfills.ts"
 import { Batches } from "../scheduler/Batches.ts"
 import { Scheduler } from "../scheduler/Scheduler.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { readJson } from "./Body.ts"
 import { apiError, fromDomain } from "./Errors.ts"
@@ -34,7 +34,7 @@ const readBatch = readJson(BatchBody)
 const maximumShownIds = 100
 
 /** The handlers of the group `scheduler`. */
-export const layer = HttpApiBuilder.group(OtherApi, "scheduler", (handlers) =>
+export const layer = HttpApiBuilder.group(DeferredApi, "scheduler", (handlers) =>
   Effect.gen(function* () {
     const scheduler = yield* Scheduler
     const backfills = yield* Backfills

@@ -23,12 +23,12 @@ import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as NodeFiles from "../platform/NodeFiles.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Shared from "../platform/Shared.ts"
 import * as Authentication from "./Authentication.ts"
 import { CoreApi } from "./CoreApi.ts"
 import * as Lifecycle from "./Lifecycle.ts"
 import { LiveStreams } from "./LiveEvents.ts"
 import { makeServer } from "./NodeServer.ts"
-import type * as OtherGroups from "./OtherGroups.ts"
 import * as ProcedureHandlers from "./ProcedureHandlers.ts"
 import { RateLimits } from "./RateLimits.ts"
 import { currentNotes } from "./RequestNotes.ts"
@@ -36,7 +36,7 @@ import * as RunHandlers from "./RunHandlers.ts"
 import * as ServiceHandlers from "./ServiceHandlers.ts"
 import { Shutdown } from "./Shutdown.ts"
 
-const core = HttpApiBuilder.api(CoreApi).pipe(
+const coreGroups = HttpApiBuilder.api(CoreApi).pipe(
   Layer.provide([RunHandlers.layer, ProcedureHandlers.layer, ServiceHandlers.layer]),
   Layer.provide(LiveStreams.layer)
 )
@@ -66,37 +66,36 @@ const routed = Effect.gen(function* () {
 })
 
 /** The groups that a start leaves out, and the documentation: the first request to a path of theirs, or to an unknown one, loads them. */
-const othersThan = Effect.fnUntraced(function* (core: HttpApi.Api["Type"]["api"]) {
-  const context = yield* Effect.context<Layer.Layer.Context<typeof OtherGroups.layer> | Scope.Scope>()
+const deferredBeside = Effect.fnUntraced(function* (core: HttpApi.Api["Type"]["api"]) {
   const { apiDocs } = yield* Settings
-  return yield* Effect.cached(
+  return yield* Shared.once(
     Effect.gen(function* () {
-      const { layer } = yield* Effect.promise(() => import("./OtherGroups.ts"))
+      const groups = yield* Effect.promise(() => import("./DeferredGroups.ts"))
       const docs = yield* Effect.promise(() => import("./Docs.ts"))
       const built = yield* (apiDocs ? docs.layer(core) : Layer.empty).pipe(
-        Layer.provideMerge(layer),
+        Layer.provideMerge(groups.layer),
         Layer.provideMerge(HttpApiBuilder.Router.Live),
         Layer.build
       )
       return yield* Effect.provide(routed, built)
-    }).pipe(Effect.provide(context))
+    })
   )
 })
 
 const app = Effect.gen(function* () {
-  const first = yield* routed
-  const second = yield* othersThan(first.api)
+  const core = yield* routed
+  const deferred = yield* deferredBeside(core.api)
   const allowedMethods = (path: string) =>
-    Effect.map(second, ({ routes }) => {
-      const found = [...first.routes, ...routes].filter(({ pattern }) => pattern.test(path))
+    Effect.map(deferred, ({ routes }) => {
+      const found = [...core.routes, ...routes].filter(({ pattern }) => pattern.test(path))
       const methods = new Set(found.map(({ method }) => method))
       return [...methods, ...(methods.has("GET") ? ["HEAD"] : [])].sort()
     })
   const around = yield* Lifecycle.make(allowedMethods)
-  const routedBySecond = Effect.flatMap(second, ({ app }) => app)
+  const deferredApp = Effect.flatMap(deferred, ({ app }) => app)
   return around(
-    Effect.catchAll(first.app, (error) =>
-      error instanceof HttpServerError.RouteNotFound ? routedBySecond : Effect.fail(error)
+    Effect.catchAll(core.app, (error) =>
+      error instanceof HttpServerError.RouteNotFound ? deferredApp : Effect.fail(error)
     )
   )
 })
@@ -131,7 +130,7 @@ const serve = Effect.gen(function* () {
 
 /** Serves the API on an `HttpServer`. */
 export const layerApp = Layer.scopedDiscard(serve).pipe(
-  Layer.provide(core),
+  Layer.provide(coreGroups),
   Layer.provide([HttpApiBuilder.Router.Live, Authentication.layer]),
   Layer.provide(RateLimits.layer)
 )

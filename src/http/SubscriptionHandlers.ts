@@ -5,7 +5,7 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import { type GivenPlan, type PlansRejected, SubscriptionPlans } from "../subscriptions/SubscriptionPlans.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { CurrentCaller } from "./Authentication.ts"
 import { readLosslessJson } from "./Body.ts"
 import { type ApiError, apiError, fromDomain } from "./Errors.ts"
@@ -34,7 +34,7 @@ const toApiError = (error: PlansRejected | WarehouseError, given: ReadonlyArray<
     : fromDomain(error)
 
 /** The handlers of the group `subscriptions`. */
-export const layer = HttpApiBuilder.group(OtherApi, "subscriptions", (handlers) =>
+export const layer = HttpApiBuilder.group(DeferredApi, "subscriptions", (handlers) =>
   Effect.gen(function* () {
     const plans = yield* SubscriptionPlans
     return handlers

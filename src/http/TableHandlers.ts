@@ -5,11 +5,11 @@ import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Effect from "effect/Effect"
 import { columnsOf } from "../warehouse/Tables.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import { apiError } from "./Errors.ts"
 
 /** The handlers of the group `tables`. */
-export const layer = HttpApiBuilder.group(OtherApi, "tables", (handlers) =>
+export const layer = HttpApiBuilder.group(DeferredApi, "tables", (handlers) =>
   Effect.map(Warehouse, ({ tables }) =>
     handlers
       .handle("list", () => {

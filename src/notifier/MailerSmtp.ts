@@ -6,13 +6,14 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Settings, type SettingsValues } from "../platform/Settings.ts"
+import * as Shared from "../platform/Shared.ts"
 import { isAddress, type Mail, Mailer, MailFailed, type MailerService } from "./Mailer.ts"
 
 const implicitTlsPort = 465
 
 const make = Effect.gen(function* () {
   const settings = yield* Settings
-  const transport = yield* Effect.cached(openTransport(settings))
+  const transport = yield* Shared.once(openTransport(settings))
   const send: MailerService["send"] = (mail) =>
     Effect.gen(function* () {
       if (!settings.emailEnabled || Option.isNone(settings.smtpHost)) {

@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Processor, Processors } from "../pipelines/Processor.ts"
+import * as Shared from "../platform/Shared.ts"
 
 type Making<R> = Effect.Effect<Processor, never, R>
 
@@ -53,9 +54,8 @@ export const layerWith = <E, R>(own: Effect.Effect<ReadonlyArray<Processor>, E, 
   Layer.effect(
     Processors,
     Effect.gen(function* () {
-      const context = yield* Effect.context<Needs>()
       const loaded = yield* Effect.forEach(Object.entries(makings), ([type, making]) =>
-        Effect.map(Effect.cached(Effect.provide(making, context)), (processor) => [type, processor] as const)
+        Effect.map(Shared.once(making), (processor) => [type, processor] as const)
       )
       return new Map([...loaded, ...Processors.entries(yield* own)])
     })

@@ -1,12 +1,12 @@
 /**
- * What serves the groups of {@link OtherApi}.
+ * What serves the groups of {@link DeferredApi}.
  */
 import * as HttpApiBuilder from "@effect/platform/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import * as AlertHandlers from "./AlertHandlers.ts"
 import * as FocusHandlers from "./FocusHandlers.ts"
 import * as NotificationHandlers from "./NotificationHandlers.ts"
-import { OtherApi } from "./OtherApi.ts"
+import { DeferredApi } from "./DeferredApi.ts"
 import * as SchedulerHandlers from "./SchedulerHandlers.ts"
 import * as SubscriptionHandlers from "./SubscriptionHandlers.ts"
 import * as TableHandlers from "./TableHandlers.ts"
@@ -21,4 +21,4 @@ const groups = Layer.mergeAll(
 )
 
 /** Their routes, on the router of `HttpApiBuilder`. */
-export const layer = HttpApiBuilder.api(OtherApi).pipe(Layer.provide(groups))
+export const layer = HttpApiBuilder.api(DeferredApi).pipe(Layer.provide(groups))

@@ -1,5 +1,5 @@
 /**
- * The groups of the API that a start does not evaluate, and which are served by the first request to one of their paths on.
+ * The groups of the API that are asked seldom: a start leaves their schemas, routes and handlers to the first request to one of them.
  */
 import * as HttpApi from "@effect/platform/HttpApi"
 import { AlertsGroup } from "./AlertApi.ts"
@@ -10,7 +10,7 @@ import { Subscriptions } from "./SubscriptionApi.ts"
 import { TablesGroup } from "./TableApi.ts"
 
 /** These groups as one API. */
-export const OtherApi = HttpApi.make("other")
+export const DeferredApi = HttpApi.make("deferred")
   .add(SchedulerGroup)
   .add(AlertsGroup)
   .add(Notifications)
