@@ -1,27 +1,15 @@
 /**
  * The groups of the API that the first request to one of them loads.
  */
-import { createConnection } from "node:net"
 import { expect, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as World from "../support/HttpWorld.ts"
-
-/** Sends a request and hangs up. */
-const abandon = (path: string, key: string) =>
-  Effect.flatMap(World.port, (port) =>
-    Effect.async<void>((resume) => {
-      const socket = createConnection(port, "127.0.0.1", () =>
-        socket.write(`GET ${path} HTTP/1.1\r\nHost: test\r\nX-API-Key: ${key}\r\n\r\n`, () => socket.destroy())
-      )
-      socket.on("close", () => resume(Effect.void))
-    })
-  )
 
 layer(World.layer(), { excludeTestServices: true })("groups that a start leaves out", (it) => {
   it.effect("are there for all who ask at once, also when the first one has hung up", () =>
     Effect.gen(function* () {
       const { acme } = yield* World.Keys
-      yield* abandon("/api/v1/tables", acme)
+      yield* World.abandon("/api/v1/tables", acme)
       const paths = [
         "/api/v1/tables",
         "/api/v1/focus/acme_corp/reconciliation",

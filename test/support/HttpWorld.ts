@@ -166,6 +166,17 @@ export const openStream = (path: string, headers: Record<string, string>) =>
     return { status: response.status, headers: response.headers, next }
   })
 
+/** Sends a request and hangs up. */
+export const abandon = (path: string, key: string): Effect.Effect<void, never, HttpServer.HttpServer> =>
+  Effect.flatMap(port, (port) =>
+    Effect.async<void>((resume) => {
+      const socket = connect(port, "127.0.0.1", () =>
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: test\r\nX-API-Key: ${key}\r\n\r\n`, () => socket.destroy())
+      )
+      socket.on("close", () => resume(Effect.void))
+    })
+  )
+
 /** Sends bytes as they are and answers with the first whole answer, or what came of it when nothing more comes for `milliseconds`. */
 export const raw = (
   parts: ReadonlyArray<string | Buffer>,
