@@ -44,8 +44,8 @@ import * as Statements from "./Statements.ts"
 
 /** Statements that read at a time; more wait. */
 const READER_CONNECTIONS = 4
-/** How long a connection waits for the next one. */
-const READER_IDLE = "10 minutes"
+/** How long they use a connection before they get another one. */
+const READER_LIFE = "1 hour"
 
 /** The warehouse of DATA_DIR. */
 export const layer = Layer.scoped(
@@ -134,7 +134,8 @@ const make = Effect.fn("WarehouseDuckDb.make")(function* (
     acquire: database.connect,
     min: 0,
     max: READER_CONNECTIONS,
-    timeToLive: READER_IDLE
+    timeToLive: READER_LIFE,
+    timeToLiveStrategy: "creation"
   })
   const reading = <A, E>(use: (connection: Connection) => Effect.Effect<A, E, Scope.Scope>) =>
     database.using(Effect.scoped(Effect.flatMap(Pool.get(readers), use)))
