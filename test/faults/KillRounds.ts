@@ -24,6 +24,9 @@ export interface KillReport {
   readonly findings: Findings
 }
 
+/** A victim lives up to so long after it is ready; on a machine so slow that it took longer to be ready, up to as long as that. */
+const longestLifeMilliseconds = 900
+
 /** Kills at least so many times, each at a random moment after the victim is ready (one in five: while it starts). */
 export const killRounds = (folder: string, rounds: number): Effect.Effect<KillReport, Error> =>
   Effect.gen(function* () {
@@ -32,9 +35,9 @@ export const killRounds = (folder: string, rounds: number): Effect.Effect<KillRe
     const isEnough = (round: number) => round >= rounds && accepted.size > rounds
     let round = 0
     for (; round < rounds * mostRounds && !isEnough(round); round++) {
-      const wait = yield* Random.nextIntBetween(20, 900)
+      const moment = yield* Random.next
       const early = round > 0 && (yield* Random.nextIntBetween(0, 5)) === 0
-      const lines = yield* victim(program, folder, "work", { afterReady: !early, wait })
+      const lines = yield* victim(program, folder, "work", { afterReady: !early, moment })
       for (const line of lines) if (line.startsWith("accepted ")) accepted.add(line.slice("accepted ".length))
     }
     const lines = yield* victim(program, folder, "drain", undefined)
@@ -42,13 +45,15 @@ export const killRounds = (folder: string, rounds: number): Effect.Effect<KillRe
     return { rounds: round, accepted, findings }
   }).pipe(Effect.scoped)
 
-const victim = (
-  program: string,
-  folder: string,
-  mode: string,
-  kill: { readonly afterReady: boolean; readonly wait: number } | undefined
-) =>
+/** When a victim is killed: `moment`, from 0 to 1, of its longest life. */
+interface Kill {
+  readonly afterReady: boolean
+  readonly moment: number
+}
+
+const victim = (program: string, folder: string, mode: string, kill: Kill | undefined) =>
   Effect.async<ReadonlyArray<string>, Error>((resume) => {
+    const begun = performance.now()
     const child = spawn(process.execPath, [program, folder, mode], { stdio: ["ignore", "pipe", "inherit"] })
     let output = ""
     let doomed = false
@@ -57,11 +62,13 @@ const victim = (
       child.kill("SIGKILL")
     }
     const deadline = setTimeout(() => child.kill("SIGKILL"), patienceMilliseconds)
-    if (kill !== undefined && !kill.afterReady) setTimeout(doom, 100 + kill.wait)
+    if (kill !== undefined && !kill.afterReady) setTimeout(doom, 100 + kill.moment * longestLifeMilliseconds)
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       const wasReady = output.includes("ready\n")
       output += text
-      if (kill?.afterReady === true && !wasReady && output.includes("ready\n")) setTimeout(doom, kill.wait)
+      if (kill?.afterReady === true && !wasReady && output.includes("ready\n")) {
+        setTimeout(doom, kill.moment * Math.max(longestLifeMilliseconds, performance.now() - begun))
+      }
     })
     child.on("close", (code) => {
       clearTimeout(deadline)
