@@ -16,7 +16,9 @@ export const oneAhead = <A, E>(effects: ReadonlyArray<Effect.Effect<A, E, Scope.
     const begin = (effect: Effect.Effect<A, E, Scope.Scope>) =>
       Effect.gen(function* () {
         const scope = yield* Scope.fork(outer, ExecutionStrategy.sequential)
-        const fiber = yield* Effect.forkIn(Scope.extend(effect, scope), scope)
+        // What was opened last is closed first: the fiber ends before what it holds is given back, or it would still take more.
+        const held = yield* Scope.fork(scope, ExecutionStrategy.sequential)
+        const fiber = yield* Effect.forkIn(Scope.extend(effect, held), scope)
         return Effect.zipRight(
           Effect.addFinalizer((exit) => Scope.close(scope, exit)),
           Fiber.join(fiber)

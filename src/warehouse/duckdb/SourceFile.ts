@@ -7,7 +7,7 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { createReadStream, createWriteStream } from "node:fs"
+import { createReadStream } from "node:fs"
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { Transform, Writable } from "node:stream"
@@ -181,28 +181,39 @@ const unpack = (
     yield* Effect.addFinalizer(() => Effect.promise(() => rm(target, { force: true })))
     yield* read(file, gzip, transform, async () => {
       await mkdir(spillFolder, { recursive: true })
-      return createWriteStream(target)
+      return (await open(target, "w")).createWriteStream()
     })
     return target
   })
 
-/** Sends the text of a file through `transform`. */
+/** Sends the text of a file through `transform`. An interrupt waits for the end, so that nothing is written after it. */
 const read = (
   file: SourceFile,
   gzip: boolean,
   transform: Transform,
   target: () => Writable | Promise<Writable>
 ): Effect.Effect<void, SourceRejected> =>
-  Effect.tryPromise({
-    try: async (signal) => {
+  Effect.async((resume) => {
+    const abort = new AbortController()
+    const run = async () => {
+      const written = await target()
       const steps = [...(gzip ? [createGunzip({ chunkSize: PIECE_BYTES })] : []), limiter(), transform]
       const source = createReadStream(file.path, { highWaterMark: PIECE_BYTES })
-      await pipeline([source, ...steps, await target()], { signal })
-    },
-    catch: (cause) =>
-      cause instanceof LineFault
-        ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
-        : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+      await pipeline([source, ...steps, written], { signal: abort.signal })
+    }
+    const ended = run().then(
+      () => resume(Effect.void),
+      (cause: unknown) =>
+        resume(
+          cause instanceof LineFault
+            ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
+            : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+        )
+    )
+    return Effect.promise(() => {
+      abort.abort()
+      return ended
+    })
   })
 
 const limiter = (): Transform => {
