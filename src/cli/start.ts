@@ -8,12 +8,14 @@ import { Settings } from "../platform/Settings.ts"
 import * as Telemetry from "../platform/Telemetry.ts"
 import * as WarehouseLayers from "../warehouse/WarehouseLayers.ts"
 
-/** In a later turn of the event loop: fibers that start in this one, as that of the engine does, would have to wait for the evaluation. */
-const service = Effect.promise(() => setImmediate().then(() => import("./service.ts")))
+const service = Effect.promise(() => import("./service.ts"))
+
+/** Fibers that start in this turn of the event loop, as that of the engine does, would have to wait for the evaluation. */
+const nextTurn = Effect.promise(() => setImmediate())
 
 const layer = Layer.merge(
   Layer.discard(WarehouseLayers.layer),
-  Layer.unwrapEffect(Effect.map(service, ({ layer }) => layer))
+  Layer.unwrapEffect(Effect.map(Effect.zipRight(nextTurn, service), ({ layer }) => layer))
 ).pipe(Layer.provideMerge(Telemetry.layer), Layer.provideMerge(Settings.layer))
 
 /** What `serve` runs. */
