@@ -8,74 +8,73 @@ import * as Random from "effect/Random"
 import { bundle } from "../support/Bundle.ts"
 import type { Findings } from "./Victim.ts"
 
-/** A victim that is not ready, or has not drained, after this time is a failure of the test. */
+/** A victim that is not ready, has not seen an end, or has not drained, after this time is a failure of the test. */
 const patienceMilliseconds = 180_000
-
-/**
- * Where a run takes longer than a victim lives, few are accepted: then there are up to so many times the rounds, until more runs than the
- * rounds that were asked for have been.
- */
-const mostRounds = 3
 
 /** All ids that some victim has answered with, and what the last process found. */
 export interface KillReport {
-  readonly rounds: number
   readonly accepted: ReadonlySet<string>
   readonly findings: Findings
 }
 
-/** A victim lives up to so long after it is ready; on a machine so slow that it took longer to be ready, up to as long as that. */
-const longestLifeMilliseconds = 900
+/** A victim is killed at a random moment of so long a time, which begins as its round says. */
+const longestMilliseconds = 900
 
-/** Kills at least so many times, each at a random moment after the victim is ready (one in five: while it starts). */
+/** One round in so many is killed only after a run has ended in it: on the slowest machine, too, runs come to their ends. */
+export const roundsForAnEnd = 3
+
+/** When the time begins at the end of which a victim is killed. */
+type Beginning = "at once" | "when ready" | "after an end"
+
+/** Kills so many times. Where a victim need not see an end, one in five is killed while it starts. */
 export const killRounds = (folder: string, rounds: number): Effect.Effect<KillReport, Error> =>
   Effect.gen(function* () {
     const program = yield* bundle(fileURLToPath(new URL("Victim.ts", import.meta.url)))
     const accepted = new Set<string>()
-    const isEnough = (round: number) => round >= rounds && accepted.size > rounds
-    let round = 0
-    for (; round < rounds * mostRounds && !isEnough(round); round++) {
-      const moment = yield* Random.next
-      const early = round > 0 && (yield* Random.nextIntBetween(0, 5)) === 0
-      const lines = yield* victim(program, folder, "work", { afterReady: !early, moment })
+    for (let round = 0; round < rounds; round++) {
+      const startsOnly = (yield* Random.nextIntBetween(0, 5)) === 0
+      const beginning = round % roundsForAnEnd === 0 ? "after an end" : startsOnly ? "at once" : "when ready"
+      const delay = yield* Random.nextIntBetween(0, longestMilliseconds)
+      const lines = yield* victim(program, folder, "work", { beginning, delay })
       for (const line of lines) if (line.startsWith("accepted ")) accepted.add(line.slice("accepted ".length))
     }
     const lines = yield* victim(program, folder, "drain", undefined)
     const findings: Findings = JSON.parse(lines.at(-1) ?? "{}")
-    return { rounds: round, accepted, findings }
+    return { accepted, findings }
   }).pipe(Effect.scoped)
 
-/** When a victim is killed: `moment`, from 0 to 1, of its longest life. */
+/** A victim is killed so many milliseconds after the beginning. */
 interface Kill {
-  readonly afterReady: boolean
-  readonly moment: number
+  readonly beginning: Beginning
+  readonly delay: number
 }
+
+/** What a victim has printed where the time to its kill begins. */
+const beginnings: Record<Beginning, string> = { "at once": "", "when ready": "ready\n", "after an end": "\nended " }
 
 const victim = (program: string, folder: string, mode: string, kill: Kill | undefined) =>
   Effect.async<ReadonlyArray<string>, Error>((resume) => {
-    const begun = performance.now()
     const child = spawn(process.execPath, [program, folder, mode], { stdio: ["ignore", "pipe", "inherit"] })
     let output = ""
-    let doomed = false
-    const doom = () => {
-      doomed = true
-      child.kill("SIGKILL")
+    let doom: NodeJS.Timeout | undefined
+    const doomOnceBegun = () => {
+      if (kill === undefined || doom !== undefined || !output.includes(beginnings[kill.beginning])) return
+      doom = setTimeout(() => child.kill("SIGKILL"), kill.delay)
     }
+    doomOnceBegun()
     const deadline = setTimeout(() => child.kill("SIGKILL"), patienceMilliseconds)
-    if (kill !== undefined && !kill.afterReady) setTimeout(doom, 100 + kill.moment * longestLifeMilliseconds)
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      const wasReady = output.includes("ready\n")
       output += text
-      if (kill?.afterReady === true && !wasReady && output.includes("ready\n")) {
-        setTimeout(doom, kill.moment * Math.max(longestLifeMilliseconds, performance.now() - begun))
-      }
+      doomOnceBegun()
     })
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       clearTimeout(deadline)
       // A line that the kill cut off was never read by anybody.
       const lines = output.split("\n").slice(0, -1)
-      const expected = kill === undefined ? code === 0 : doomed
-      resume(expected ? Effect.succeed(lines) : Effect.fail(new Error(`the victim (${mode}) ended with ${code}`)))
+      const expected = kill === undefined ? code === 0 : doom !== undefined && signal === "SIGKILL"
+      resume(
+        expected ? Effect.succeed(lines) : Effect.fail(new Error(`the victim (${mode}) ended with ${code ?? signal}`))
+      )
     })
     return Effect.sync(() => child.kill("SIGKILL"))
   })

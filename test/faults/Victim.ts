@@ -4,7 +4,7 @@
  *
  *   node test/faults/Victim.ts FOLDER work|drain
  *
- * Lines that it prints: `ready`, then `accepted <run id>` once the service has answered a request.
+ * Lines that it prints: `ready`, then `accepted <run id>` once the service has answered a request, and `ended <run id>` when it has.
  */
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -159,6 +159,7 @@ const work = Effect.gen(function* () {
       })
       yield* print(`accepted ${accepted.runId}`)
       yield* runs.awaitEnd(accepted.runId)
+      yield* print(`ended ${accepted.runId}`)
     }).pipe(Effect.forever)
   yield* Effect.forEach(
     Array.from({ length: clients }, (_, number) => number),

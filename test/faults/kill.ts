@@ -15,7 +15,7 @@ const found = await Effect.runPromise(
       const problems = faults(report)
       const statuses = Object.groupBy(Object.values(report.findings.runs), (status) => status)
       console.log(
-        `${report.rounds} rounds, ${report.accepted.size} accepted runs:`,
+        `${values.rounds} rounds, ${report.accepted.size} accepted runs:`,
         Object.fromEntries(Object.entries(statuses).map(([status, runs]) => [status, runs?.length])),
         `${problems.length} faults`
       )
