@@ -57,12 +57,12 @@ export const layer: Layer.Layer<Organizations, OrganizationsUnavailable, SqlClie
           expiresAtMillis: row.expires_at === null ? Number.POSITIVE_INFINITY : Date.parse(row.expires_at)
         }
       })
-      // Of the whole database, but other processes seldom write to it, and to ask costs less than to read. Without an answer everything is
-      // read again: no number equals NaN.
+      // Of all organisations together, but they seldom change, and to ask once for all costs less than to read each again. Without an answer
+      // everything is read again: no number equals NaN.
       const versions = yield* Snapshot.make({ seconds: VERSION_SECONDS, keys: 1 }, () =>
         Sqlite.use((session) => selectVersion(session, [[]])).pipe(
           Effect.provideService(SqlClient.SqlClient, sql),
-          Effect.mapBoth({ onFailure: unavailable("read"), onSuccess: ([row]) => row?.data_version ?? Number.NaN })
+          Effect.mapBoth({ onFailure: unavailable("read"), onSuccess: ([row]) => row?.version ?? Number.NaN })
         )
       )
       const version = versions.get("")
@@ -280,8 +280,8 @@ const selectCaller = Sqlite.statement<CallerRow>(`
   from org_api_keys k join org_profiles p on p.org_slug = k.org_slug
   where k.org_api_key_hash = ? and k.is_active = 1 and p.status = 'ACTIVE'`)
 
-/** Another number after each commit of another connection. */
-const selectVersion = Sqlite.statement<{ readonly data_version: number }>("pragma data_version")
+/** Another number after each change of an organisation, its subscription or its keys, whoever makes it. */
+const selectVersion = Sqlite.statement<{ readonly version: number }>("select version from org_version")
 
 const selectSubscription = Sqlite.statement<SubscriptionRow>("select * from org_subscriptions where org_slug = ?")
 
@@ -342,6 +342,14 @@ const createTables = (sql: SqlClient.SqlClient) =>
       created_at text not null, encrypted_org_api_key text)`
     const columns = yield* sql`select name from pragma_table_info('org_api_keys') where name = 'encrypted_org_api_key'`
     if (columns.length === 0) yield* sql`alter table org_api_keys add column encrypted_org_api_key text`
+    yield* sql`create table if not exists org_version (id integer primary key check (id = 1), version integer not null)`
+    yield* sql`insert into org_version (id, version) values (1, 0) on conflict do nothing`
+    for (const table of ["org_profiles", "org_subscriptions", "org_api_keys"]) {
+      for (const change of ["insert", "update", "delete"]) {
+        yield* sql.unsafe(`create trigger if not exists ${table}_${change} after ${change} on ${table}
+          begin update org_version set version = version + 1; end`)
+      }
+    }
   }).pipe(Effect.mapError(unavailable("prepared")))
 
 const unavailable = (done: string) => (error: SqlError) =>
