@@ -4,6 +4,7 @@
  * actor, no keys, no projections and no hashes.
  */
 import * as SqlClient from "@effect/sql/SqlClient"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -129,11 +130,12 @@ const oneRun = (client: number) =>
     yield* runs.awaitEnd(runId)
   })
 
-/** Runs per second at several numbers of clients. */
-export const runs = (sizes: ReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
+/** Runs per second at several numbers of clients, of a process that has run as many as at the last of them before. */
+export const runs = (sizes: Arr.NonEmptyReadonlyArray<{ readonly clients: number; readonly total: number }>) =>
   Effect.gen(function* () {
-    yield* createOrgs(Math.max(16, ...sizes.map((each) => each.clients)))
-    yield* measure(16, 500, oneRun)
+    yield* createOrgs(Math.max(...sizes.map((each) => each.clients)))
+    const most = Arr.lastNonEmpty(sizes)
+    yield* measure(most.clients, most.total, oneRun)
     return yield* Effect.forEach(sizes, ({ clients, total }) => measure(clients, total, oneRun))
   }).pipe(Effect.provide(worldOn(EventLogSql.layerThread(eventLogThread))), Effect.scoped)
 
