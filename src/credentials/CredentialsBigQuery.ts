@@ -3,7 +3,6 @@
  * ciphertext of KMS itself, as the API service writes it, or envelopes; bytes or base64. With a remote validator the API service keeps them,
  * and changes are refused.
  */
-import * as Cache from "effect/Cache"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,6 +11,7 @@ import { Encryption, storedBytes, storedText } from "../platform/Encryption.ts"
 import { OrgSlug } from "../platform/Identifiers.ts"
 import { JsonObject } from "../platform/Json.ts"
 import { keepsOrganizations, Settings } from "../platform/Settings.ts"
+import * as Shared from "../platform/Shared.ts"
 import * as Snapshot from "../platform/Snapshot.ts"
 import { CentralDataset, type Change } from "../warehouse/CentralDataset.ts"
 import type { WarehouseError } from "../warehouse/Warehouse.ts"
@@ -85,18 +85,17 @@ const makeService = Effect.gen(function* () {
   const change = (org: OrgSlug, what: string, changes: ReadonlyArray<Change>) =>
     Effect.zipRight(Effect.mapError(central.change(what, changes), unavailable), snapshots.forget(org))
 
-  const accounts = yield* Cache.make({
-    capacity: ACCOUNTS,
-    timeToLive: `${ACCOUNT_MINUTES} minutes`,
-    lookup: (origin: Origin) =>
+  const accountFrom = yield* Shared.byKey(
+    { capacity: ACCOUNTS, timeToLive: `${ACCOUNT_MINUTES} minutes` },
+    (origin: Origin) =>
       Effect.all({
         secret: openSecret(encryption, origin),
         metadata: Effect.mapError(decodeObject(origin.metadata), () => damaged(origin.org, origin.credentialId))
       }).pipe(Effect.map((opened) => Shapes.accountOf({ ...origin, ...opened })))
-  })
+  )
   const accountOf: CredentialStore["accountOf"] = ({ credentialId, credentialName, isActive, metadata, ...row }) => {
     const { org, provider, sealed } = row
-    const account = accounts.get(
+    const account = accountFrom(
       new Origin({ org, credentialId, provider, sealed, credentialName, metadata: JSON.stringify(metadata) })
     )
     // One that is not used any more, and cannot be opened any more, holds nobody up.

@@ -11,6 +11,7 @@ import * as Redacted from "effect/Redacted"
 import { EventLog } from "../eventlog/EventLog.ts"
 import { Encryption } from "../platform/Encryption.ts"
 import { Settings } from "../platform/Settings.ts"
+import * as Snapshot from "../platform/Snapshot.ts"
 import { ProcedureSync } from "../warehouse/ProcedureSync.ts"
 import { Warehouse } from "../warehouse/Warehouse.ts"
 import { CoreApi } from "./CoreApi.ts"
@@ -65,7 +66,8 @@ const makeChecks = Effect.gen(function* () {
     },
     { concurrency: "unbounded" }
   )
-  return yield* Effect.cachedWithTTL(checks, "1 second")
+  const kept = yield* Snapshot.make({ seconds: 1, keys: 1 }, () => checks)
+  return kept.get("")
 })
 
 /** The handlers of the group `service`. */

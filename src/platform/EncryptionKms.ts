@@ -2,7 +2,6 @@
  * Encryption with a key of Google KMS: each secret gets a random data key, which KMS wraps, so that the key itself never leaves Google. What
  * the API service stored, ciphertext of KMS itself in base64, is opened too.
  */
-import * as Cache from "effect/Cache"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -16,6 +15,7 @@ import { crc32c } from "./Crc32c.ts"
 import { Encryption, EncryptionFailed, type EncryptionService, type SealContext } from "./Encryption.ts"
 import { associatedData, damaged, decrypt, encrypt, KEY_BYTES, nameOf, NONCE_BYTES, TAG_BYTES } from "./Envelope.ts"
 import { Settings } from "./Settings.ts"
+import * as Shared from "./Shared.ts"
 
 /** Names the layout: length of the wrapped data key (two bytes), wrapped data key, sealed text. */
 const ENVELOPE_PREFIX = "kms1:"
@@ -137,12 +137,11 @@ export const make = Effect.fn("EncryptionKms.make")(function* (key: string, opti
     return numberOf(plaintextCrc32c) === crc32c(bytes) ? Redacted.make(bytes) : yield* garbled(what)
   })
 
-  const dataKeys = yield* Cache.make({
-    capacity: CACHED_KEYS,
-    timeToLive: `${CACHED_MINUTES} minutes`,
-    lookup: ({ ciphertext, id, org }: WrappedKey) =>
+  const dataKeyOf = yield* Shared.byKey(
+    { capacity: CACHED_KEYS, timeToLive: `${CACHED_MINUTES} minutes` },
+    ({ ciphertext, id, org }: WrappedKey) =>
       unwrap(Buffer.from(ciphertext, "base64"), associatedData({ org, id }), { org, id })
-  })
+  )
 
   const service: EncryptionService = {
     seal: Effect.fn("Encryption.seal")(function* (plaintext, context) {
@@ -166,7 +165,7 @@ export const make = Effect.fn("EncryptionKms.make")(function* (key: string, opti
         ciphertext: envelope.subarray(LENGTH_BYTES, start).toString("base64"),
         ...context
       })
-      const dataKey = yield* dataKeys.get(wrapped)
+      const dataKey = yield* dataKeyOf(wrapped)
       return yield* Effect.try({
         try: () =>
           Redacted.make(

@@ -3,10 +3,9 @@
  * looks into several of these, so what is kept stands in a plain map.
  */
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FiberId from "effect/FiberId"
+import * as Shared from "./Shared.ts"
 
 /** How long and how much a snapshot keeps. */
 export interface Bounds {
@@ -50,19 +49,20 @@ export const make = <A, E, Key extends string>(
       const [oldest = key] = all.keys()
       all.delete(oldest)
     }
-    const readNow = (key: Key, at: number, version?: number) =>
-      Effect.uninterruptibleMask((restore) => {
-        const answer = Deferred.unsafeMake<A, E>(FiberId.none)
-        const reading = { at, version, isRead: false, found: Deferred.await(answer) }
-        keep(key, reading)
-        return Effect.onExit(restore(read(key)), (exit) => {
-          if (all.get(key) === reading) {
+    const readNow = Effect.fnUntraced(function* (key: Key, at: number, version?: number) {
+      const found = yield* Shared.once(
+        Effect.onExit(read(key), (exit) =>
+          Effect.sync(() => {
+            if (all.get(key) !== reading) return
             if (Exit.isSuccess(exit)) keep(key, { at, version, isRead: true, found: exit })
             else all.delete(key)
-          }
-          return Deferred.done(answer, exit)
-        })
-      })
+          })
+        )
+      )
+      const reading = { at, version, isRead: false, found }
+      keep(key, reading)
+      return yield* found
+    })
     const younger = (key: Key, atMost: number) =>
       Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const kept = all.get(key)

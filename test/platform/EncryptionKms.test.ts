@@ -75,6 +75,17 @@ it.live("tries again what can heal, and nothing else", () =>
   )
 )
 
+it.scoped("opens again as soon as KMS does, when it did not", () =>
+  Effect.gen(function* () {
+    const { endpoint, world } = yield* kms()
+    const encryption = yield* service(endpoint)
+    const envelope = yield* encryption.seal(secret, context)
+    world.faults = [403]
+    expect((yield* Effect.flip(encryption.open(envelope, context))).message).toMatch(/CryptoKey Encrypter/)
+    expect(Redacted.value(yield* encryption.open(envelope, context))).toBe(Redacted.value(secret))
+  })
+)
+
 it.scoped("refuses an answer that was changed on the way", () =>
   Effect.gen(function* () {
     const { endpoint, world } = yield* kms()
