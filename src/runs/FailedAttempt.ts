@@ -9,12 +9,12 @@ import { isRetryable, waitAfter } from "./Retry.ts"
 import type { RunCommand, StepState } from "./Run.ts"
 import type { Failure } from "./RunEvent.ts"
 
-/** The attempt was under way when the service ended. */
-export const interrupted = (step: StepState) =>
+/** The attempt was under way when something ended that it needs. */
+export const interrupted = (step: StepState, by: "a restart of the service" | "the end of what it waited for") =>
   new StepError({
     errorType: "TRANSIENT",
     code: "INTERRUPTED",
-    message: `attempt ${step.attempt} of step ${step.step.stepId} was interrupted by a restart of the service`
+    message: `attempt ${step.attempt} of step ${step.step.stepId} was interrupted by ${by}`
   })
 
 /** The attempt took longer than its step may. */

@@ -331,7 +331,12 @@ class Life implements RunActor {
       for (const step of steps.values()) {
         const { stepId } = step.step
         if (step.status === "RUNNING") {
-          this.#tell({ _tag: "AttemptEnded", stepId, attempt: step.attempt, error: interrupted(step) })
+          this.#tell({
+            _tag: "AttemptEnded",
+            stepId,
+            attempt: step.attempt,
+            error: interrupted(step, "a restart of the service")
+          })
         }
         if (step.status === "WAITING") this.#retryAt(stepId, step.retryAt ?? 0)
       }

@@ -9,6 +9,7 @@ import * as FiberRef from "effect/FiberRef"
 import * as HashMap from "effect/HashMap"
 import { type Processors, type StepContext, StepError, type StepOutput } from "../pipelines/Processor.ts"
 import { namesVariables, resolveObject } from "../pipelines/Variables.ts"
+import { interrupted } from "./FailedAttempt.ts"
 import type { RunCommand, RunState, StepState } from "./Run.ts"
 import { variablesOf } from "./RunVariables.ts"
 
@@ -75,20 +76,23 @@ export const attemptStep = (
     annotate({ step: stepId }),
     Effect.flatMap(making, (processor) => processor.execute(stepContext(context, state, step, command)))
   ).pipe(
-    Effect.catchAllCause((cause) => (Cause.isInterruptedOnly(cause) ? Effect.failCause(cause) : errorOf(cause, step))),
+    // Not called for an interrupt of this fiber: that is the actor's own, or the end of the service.
+    Effect.catchAllCause((cause) => errorOf(cause, step)),
     spanOf(context, "step", { run: runId, step: stepId, attempt: step.attempt })
   )
 }
 
-const errorOf = (cause: Cause.Cause<StepError>, { step }: StepState): Effect.Effect<never, StepError> => {
+const errorOf = (cause: Cause.Cause<StepError>, step: StepState): Effect.Effect<never, StepError> => {
+  const { stepId } = step.step
   const failure = Cause.failureOrCause(cause)
   if (Either.isLeft(failure)) return Effect.fail(failure.left)
+  if (Cause.isInterruptedOnly(cause)) return interrupted(step, "the end of what it waited for")
   return Effect.zipRight(
-    Effect.logError(`step ${step.stepId} died`, failure.right),
+    Effect.logError(`step ${stepId} died`, failure.right),
     new StepError({
       errorType: "UNKNOWN",
       code: "INTERNAL_ERROR",
-      message: `step ${step.stepId} hit a fault of the service itself; its log has the details`
+      message: `step ${stepId} hit a fault of the service itself; its log has the details`
     })
   )
 }

@@ -158,6 +158,21 @@ describe("Runs", () => {
     )
   )
 
+  it.scoped("tries again what was interrupted without the run's asking for it", () =>
+    inWorld(
+      { script: { a: ({ attempt }) => (attempt === 1 ? Effect.interrupt : Effect.succeed(done)) } },
+      Effect.gen(function* () {
+        const runs = yield* Runs
+        const { runId: id } = yield* runs.request(ask())
+        expect((yield* finish(id)).status).toBe("COMPLETED")
+        const failures = (yield* runs.events(id)).filter(({ type }) => type === "StepAttemptFailed")
+        expect(failures.map(({ data }) => data["failure"])).toMatchObject([
+          { errorType: "TRANSIENT", code: "INTERRUPTED" }
+        ])
+      })
+    )
+  )
+
   it.scoped("times a step out, interrupts it, and counts that as an attempt", () =>
     Effect.gen(function* () {
       const interruptions = yield* Ref.make(0)
