@@ -167,6 +167,28 @@ export const line = (change: JsonObject): JsonObject => ({
   ...change
 })
 
+/** What makes a line one of a reservation. */
+export const reservation = {
+  reservation_arn: "arn:aws:ec2:us-east-1:111111111111:reserved-instances/r-1",
+  pricing_term: "Reserved"
+}
+
+/** The kind of a row and its four costs. */
+export const costColumns = `ChargeCategory AS category, ChargeClass AS class, CAST(BilledCost AS STRING) AS billed,
+  CAST(EffectiveCost AS STRING) AS effective, CAST(ContractedCost AS STRING) AS contracted, CAST(ListCost AS STRING) AS list`
+
+/** Converts lines of a report; the named columns of the rows, in the order of the lines. */
+export const rowsOf = (slug: string, lines: ReadonlyArray<JsonObject>, selected = costColumns) =>
+  Effect.gen(function* () {
+    const dataset = yield* org(slug)
+    yield* loadLines(
+      dataset,
+      lines.map((one, index) => ({ ...one, x_source_row: index + 1 }))
+    )
+    yield* convert(dataset, { from: "2026-03-01" })
+    return yield* dataset.query(`SELECT ${selected} FROM cost_data_standard_1_3 ORDER BY x_source_row, x_SplitPart`)
+  })
+
 /** One row of a FOCUS export, by the columns of the raw table: the same hour, changed by `change`. */
 export const charge = (change: JsonObject): JsonObject => ({
   billing_period_start_date: "2026-03-01",
