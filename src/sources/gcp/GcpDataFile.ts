@@ -5,12 +5,12 @@
 import { createReadStream, createWriteStream } from "node:fs"
 import { open, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import { pipeline } from "node:stream/promises"
 import { createGunzip } from "node:zlib"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import { JsonObject, parseLossless } from "../../platform/Json.ts"
+import * as TextFile from "../../platform/TextFile.ts"
 import { type FileFormat, reduced } from "../../warehouse/FileMapping.ts"
 import { SourceError } from "../SourceError.ts"
 import { Field, recordOf } from "./BigQueryRows.ts"
@@ -68,12 +68,12 @@ export const prepareJson = Effect.fn("GcpDataFile.prepareJson")(function* (
     const lines = rows.map((row) => `${JSON.stringify(recordOf(schema.fields, row))}\n`)
     yield* attempt(file.uri, () => writeFile(target, lines.join("")))
   } else {
-    yield* attempt(file.uri, () => {
-      const source = createReadStream(file.path)
-      return isGzip
-        ? pipeline(source, createGunzip(), new JsonLines(), createWriteStream(target))
-        : pipeline(source, new JsonLines(), createWriteStream(target))
-    })
+    yield* TextFile.transformed(
+      { path: file.path, isGzip },
+      new JsonLines(),
+      () => createWriteStream(target),
+      (cause) => unreadable(file.uri, cause)
+    )
   }
   return target
 })
@@ -82,7 +82,7 @@ const startsAsGzip = async (path: string): Promise<boolean> => {
   const handle = await open(path)
   try {
     const { buffer, bytesRead } = await handle.read({ buffer: Buffer.alloc(2), position: 0 })
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b
+    return TextFile.startsAsGzip(buffer.subarray(0, bytesRead))
   } finally {
     await handle.close()
   }
@@ -107,14 +107,13 @@ const readStart = async (path: string, isGzip: boolean): Promise<string> => {
 const isJson = (text: string): boolean => Either.isRight(Either.try(() => JSON.parse(text)))
 
 const attempt = <A>(uri: string, action: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: action,
-    catch: (cause) =>
-      fault(
-        uri,
-        cause instanceof JsonLinesFault ? cause.message : "it cannot be read as JSON text or gzip; it may have been cut"
-      )
-  })
+  Effect.tryPromise({ try: action, catch: (cause) => unreadable(uri, cause) })
+
+const unreadable = (uri: string, cause: unknown) =>
+  fault(
+    uri,
+    cause instanceof JsonLinesFault ? cause.message : "it cannot be read as JSON text or gzip; it may have been cut"
+  )
 
 const fault = (uri: string, problem: string) =>
   new SourceError({

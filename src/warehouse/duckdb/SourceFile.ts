@@ -10,9 +10,9 @@ import type * as Scope from "effect/Scope"
 import { createReadStream } from "node:fs"
 import { type FileHandle, mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Transform, Writable } from "node:stream"
-import { pipeline } from "node:stream/promises"
+import { type Transform, Writable } from "node:stream"
 import { createGunzip } from "node:zlib"
+import * as TextFile from "../../platform/TextFile.ts"
 import type { FileFormat, FileMapping } from "../FileMapping.ts"
 import { SourceRejected, type StatementFailed, type WarehouseUnavailable } from "../Warehouse.ts"
 import { readCsvHeader } from "./CsvHeader.ts"
@@ -49,14 +49,10 @@ export interface ReadableFile {
   readonly rows?: number
 }
 
-/** An unpacked file may not be larger: a small archive can hold more than the disk. */
-const UNPACKED_LIMIT_BYTES = 256 * 1024 ** 3
 /** A header may not be longer. */
 const HEADER_LIMIT_BYTES = 4 * 1024 ** 2
 /** What tells a format is within these first bytes. */
 const MAGIC_BYTES = 4
-/** Files are read and written in pieces of this size. */
-const PIECE_BYTES = 1024 ** 2
 
 /** Makes a file readable; what is unpacked lies in `spillFolder` until the scope closes. */
 export const prepare = Effect.fn("SourceFile.prepare")(function* (
@@ -73,14 +69,14 @@ export const prepare = Effect.fn("SourceFile.prepare")(function* (
   }
   yield* refuseOtherContent(file, start)
   if (format === "ndjson") {
-    const names = file.columns ?? (yield* keysOf(file, isGzip(start)))
+    const names = file.columns ?? (yield* keysOf(file, TextFile.startsAsGzip(start)))
     const numbered = new NumberedJson(names)
-    const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
+    const path = yield* unpack(file, spillFolder, TextFile.startsAsGzip(start), numbered)
     return { ...readable(file, path, names), delimiter: DELIMITER, quote: CELL_QUOTE, rows: numbered.rows }
   }
-  const header = yield* headerOf(file, isGzip(start))
+  const header = yield* headerOf(file, TextFile.startsAsGzip(start))
   const numbered = new NumberedCsv(header.delimiter, header.names.length, mapping?.shortRows === true)
-  const path = yield* unpack(file, spillFolder, isGzip(start), numbered)
+  const path = yield* unpack(file, spillFolder, TextFile.startsAsGzip(start), numbered)
   return { ...readable(file, path, header.names), headerLines: 1, delimiter: header.delimiter, rows: numbered.rows }
 })
 
@@ -93,7 +89,9 @@ export const columnNames = Effect.fn("SourceFile.columnNames")(function* (
   if (format === "parquet") return (yield* parquetColumns(connection, file)).map(({ name }) => name)
   const start = yield* readStart(file, MAGIC_BYTES)
   yield* refuseOtherContent(file, start)
-  return format === "csv" ? (yield* headerOf(file, isGzip(start))).names : yield* keysOf(file, isGzip(start))
+  return format === "csv"
+    ? (yield* headerOf(file, TextFile.startsAsGzip(start))).names
+    : yield* keysOf(file, TextFile.startsAsGzip(start))
 })
 
 /** A file of texts in CSV without a header. */
@@ -133,8 +131,6 @@ const parquetRows = (connection: Connection, file: SourceFile) =>
 /** The engine's words about a file, without the local path, which means nothing to who reads them. */
 export const withoutPath = (error: StatementFailed, file: { readonly path: string; readonly uri: string }): string =>
   error.reason.replaceAll(file.path, file.uri)
-
-const isGzip = (start: Buffer): boolean => start[0] === 0x1f && start[1] === 0x8b
 
 const refuseOtherContent = (file: SourceFile, start: Buffer): Effect.Effect<void, SourceRejected> => {
   const found = otherContents.find(([magic]) => start.subarray(0, magic.length).equals(magic))
@@ -186,46 +182,18 @@ const unpack = (
     return target
   })
 
-/** Sends the text of a file through `transform`. An interrupt waits for the end, so that nothing is written after it. */
+/** Sends the text of a file through `transform`. */
 const read = (
   file: SourceFile,
-  gzip: boolean,
+  isGzip: boolean,
   transform: Transform,
   target: () => Writable | Promise<Writable>
 ): Effect.Effect<void, SourceRejected> =>
-  Effect.async((resume) => {
-    const abort = new AbortController()
-    const run = async () => {
-      const written = await target()
-      const steps = [...(gzip ? [createGunzip({ chunkSize: PIECE_BYTES })] : []), limiter(), transform]
-      const source = createReadStream(file.path, { highWaterMark: PIECE_BYTES })
-      await pipeline([source, ...steps, written], { signal: abort.signal })
-    }
-    const ended = run().then(
-      () => resume(Effect.void),
-      (cause: unknown) =>
-        resume(
-          cause instanceof LineFault
-            ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
-            : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
-        )
-    )
-    return Effect.promise(() => {
-      abort.abort()
-      return ended
-    })
-  })
-
-const limiter = (): Transform => {
-  let bytes = 0
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length
-      if (bytes > UNPACKED_LIMIT_BYTES) done(new Error(`it unpacks to more than ${UNPACKED_LIMIT_BYTES} bytes`))
-      else done(null, chunk)
-    }
-  })
-}
+  TextFile.transformed({ path: file.path, isGzip }, transform, target, (cause) =>
+    cause instanceof LineFault
+      ? new SourceRejected({ file: file.uri, line: cause.line, reason: cause.message })
+      : new SourceRejected({ file: file.uri, reason: unpackReason(cause) })
+  )
 
 const unpackReason = (cause: unknown): string =>
   `the file cannot be unpacked: ${cause instanceof Error ? cause.message : String(cause)}; it may have been cut`

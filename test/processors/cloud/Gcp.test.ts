@@ -181,6 +181,7 @@ describe("invoice months", () => {
           ["lines.ndjson", lines(rows)],
           ["packed.json.gz", gzipSync(lines(rows))],
           ["array.json", JSON.stringify(rows, undefined, 2)],
+          ["array.json.gz", gzipSync(JSON.stringify(rows))],
           ["concatenated.json", rows.map((row) => JSON.stringify(row, undefined, 1)).join("")]
         ]
         for (const [name, content] of layouts) {
@@ -345,6 +346,7 @@ describe("a damaged file", () => {
       /cut/
     ],
     "cut as gzip": ["a.json.gz", gzipSync(good).subarray(0, 60), /cut/],
+    "an array cut as gzip": ["a.json.gz", gzipSync(JSON.stringify([line({}), line({})])).subarray(0, -9), /cut/],
     "with another header": [
       "a.csv",
       "billing_account_id,cost\nx,1\n",
